@@ -1,0 +1,253 @@
+"""The contract between the operator and a builder Job.
+
+BuildRequest is one JSON file mounted from a ConfigMap at REQUEST_PATH; BuildResult is the container's termination
+message; progress is the last log line that parses as a ProgressLine. Builder pods have no Kubernetes credentials:
+Secrets reach them as environment variables, files as volumes.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import IntEnum, StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
+from trtllm_api.facts import ModelFacts
+from trtllm_api.quantizedmodel import (
+    Canary,
+    CandidatePlan,
+    CandidateStatus,
+    HubDataset,
+    Measures,
+    Method,
+    OnFailure,
+    Source,
+)
+
+REQUEST_PATH = "/etc/trtllm/request.json"
+STORE_PATH = "/store"
+"""Mount point of spec.storage's claim: sources/<hex>/, artifacts/<hex>/, work/ below it."""
+SOURCE_PATH = "/source"
+"""Mount point of a persistentVolumeClaim source, read-only."""
+CALIBRATION_PATH = "/calibration"
+"""Mount point of a calibration dataset from a ConfigMap or a claim, read-only."""
+EVALUATION_PATH = "/evaluation"
+"""Mount point of an evaluation dataset from a ConfigMap or a claim, read-only."""
+TERMINATION_PATH = "/dev/termination-log"
+MAX_RESULT_BYTES = 4096
+HF_TOKEN_ENV = "HF_TOKEN"
+DATASET_TOKEN_ENV = "TRTLLM_DATASET_TOKEN"
+SERVE_PORT = 8000
+
+
+class ExitCode(IntEnum):
+    """How a builder ends; 64-69 will not change on a retry."""
+
+    OK = 0
+    BAD_REQUEST = 64
+    BAD_MODEL = 65
+    QUALITY_REFUSED = 66
+    NOT_SUPPORTED = 67
+    INPUT_MISSING = 69
+    TRANSIENT = 75
+
+
+PERMANENT_EXIT_CODES: tuple[int, ...] = (
+    ExitCode.BAD_REQUEST,
+    ExitCode.BAD_MODEL,
+    ExitCode.QUALITY_REFUSED,
+    ExitCode.NOT_SUPPORTED,
+    ExitCode.INPUT_MISSING,
+)
+
+
+class FailureReason(StrEnum):
+    """Why a builder stopped: the reason of the resource's condition."""
+
+    BAD_REQUEST = "BadRequest"
+    """The request cannot be read or asks for something impossible."""
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    """The repository, revision, path or URI does not exist."""
+    SOURCE_ACCESS_DENIED = "SourceAccessDenied"
+    """The repository is gated or private and the token is missing or not accepted."""
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    """The hub or object store does not answer; retried."""
+    SOURCE_CORRUPT = "SourceCorrupt"
+    """A file is a Git-LFS pointer, truncated, or not what its header or index says."""
+    SOURCE_INCOMPLETE = "SourceIncomplete"
+    """A file that a model needs is missing: config.json, weights, tokenizer."""
+    STORAGE_TOO_SMALL = "StorageTooSmall"
+    """The volume has less room than the stage will write."""
+    CUSTOM_CODE_NOT_TRUSTED = "CustomCodeNotTrusted"
+    """The model runs its own Python code and trustRemoteCode is false."""
+    ARCHITECTURE_NOT_SUPPORTED = "ArchitectureNotSupported"
+    """The builder's transformers or ModelOpt does not know the architecture."""
+    DATASET_UNUSABLE = "DatasetUnusable"
+    """The calibration or evaluation data is missing, empty or too short."""
+    QUANTIZATION_NOT_SUPPORTED = "QuantizationNotSupported"
+    """ModelOpt cannot apply the method to this model or on this device."""
+    QUALITY_REFUSED = "QualityRefused"
+    """The quality gate refused every candidate."""
+    OUT_OF_MEMORY = "OutOfMemory"
+    """The GPU or the container ran out of memory."""
+    ARTIFACT_CORRUPT = "ArtifactCorrupt"
+    """A published artifact does not match its manifest."""
+    INTERNAL_ERROR = "InternalError"
+    """A fault of the builder itself; retried."""
+
+
+class Stage(StrEnum):
+    """What a builder Job does."""
+
+    FETCH = "Fetch"
+    QUANTIZE = "Quantize"
+
+
+class DatasetRequest(ApiModel):
+    """A dataset as the builder finds it: a mounted file or directory, or a hub repository."""
+
+    path: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    hugging_face: HubDataset | None = None
+
+
+class FetchRequest(ApiModel):
+    """Fetch, pin and verify the source, compute ModelFacts, publish the source artifact."""
+
+    source: Source
+    trust_remote_code: bool = False
+
+
+class CalibrationRequest(ApiModel):
+    """Calibration with its dataset resolved; the builder's own texts without one."""
+
+    dataset: DatasetRequest | None = None
+    samples: int
+    sequence_length: int
+    batch_size: int
+
+
+class GateRequest(ApiModel):
+    """The quality gate's thresholds and data."""
+
+    max_perplexity_increase: str
+    max_kl_divergence: str | None = None
+    min_top_token_agreement: str
+    dataset: DatasetRequest | None = None
+    tokens: int
+    sequence_length: int
+    canaries: tuple[Canary, ...] = ()
+    on_failure: OnFailure
+
+
+class QuantizeRequest(ApiModel):
+    """Measure the source, then try the candidates in order until the gate passes one."""
+
+    source_digest: Digest
+    source_path: str
+    """Absolute path of the model's files inside the pod."""
+    source_manifest: str
+    """Absolute path of the source's manifest inside the pod."""
+    candidates: tuple[CandidatePlan, ...]
+    calibration: CalibrationRequest
+    gate: GateRequest
+    device: Device
+    trust_remote_code: bool = False
+
+
+class BuildRequest(ApiModel):
+    """What one Job must do. Exactly one of the stages' parts is set."""
+
+    stage: Stage
+    namespace: str
+    name: str
+    request_digest: Digest
+    fetch: FetchRequest | None = None
+    quantize: QuantizeRequest | None = None
+
+
+class FetchResult(ApiModel):
+    """A verified source."""
+
+    digest: Digest
+    revision: str | None = None
+    path: str
+    """Relative to the store for fetched files; relative to the source claim for a persistentVolumeClaim source."""
+    manifest_path: str
+    """Relative to the store."""
+    bytes: int
+    facts: ModelFacts
+
+
+class ArtifactResult(ApiModel):
+    """A published artifact."""
+
+    digest: Digest
+    path: str
+    """Relative to the store."""
+    bytes: int
+    method: Method
+    group_size: int | None = None
+    report: str
+    """Relative to the store."""
+    reused: bool = False
+    """It was on the volume already; nothing was computed again."""
+
+
+class QuantizeResult(ApiModel):
+    """What was tried and, if a candidate passed, what was published."""
+
+    reference: Measures | None = None
+    candidates: tuple[CandidateStatus, ...] = ()
+    artifact: ArtifactResult | None = None
+
+
+class BuildResult(ApiModel):
+    """The termination message of a builder."""
+
+    stage: Stage
+    exit_code: int
+    reason: FailureReason | None = None
+    message: Message = ""
+    remedy: Message = ""
+    fetch: FetchResult | None = None
+    quantize: QuantizeResult | None = None
+
+    def to_termination_message(self) -> bytes:
+        """At most MAX_RESULT_BYTES bytes of JSON: what is too long is cut from the texts, never from the numbers."""
+        wire = self.to_wire()
+        encoded = json.dumps(wire, separators=(",", ":")).encode()
+        limit = 480
+        while len(encoded) > MAX_RESULT_BYTES and limit >= 15:
+            encoded = json.dumps(_shorten(wire, limit), separators=(",", ":")).encode()
+            limit //= 2
+        if len(encoded) > MAX_RESULT_BYTES:
+            raise ValueError(f"a result of {len(encoded)} bytes does not fit {MAX_RESULT_BYTES}")
+        return encoded
+
+
+def _shorten(value: object, limit: int) -> object:
+    """Copy with every `message` and `remedy` cut to limit characters."""
+    if isinstance(value, dict):
+        return {
+            key: (
+                item[: limit - 1] + "…" if key in {"message", "remedy"} and len(item) > limit else _shorten(item, limit)
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_shorten(item, limit) for item in value]
+    return value
+
+
+class ProgressLine(ApiModel):
+    """One JSON log line: `{"progress": {...}}`."""
+
+    stage: ShortText
+    """What is being done: Downloading, Verifying, MeasuringSource, Quantizing, Exporting, Evaluating, ..."""
+    done: Annotated[float, Field(ge=0)]
+    total: Annotated[float, Field(ge=0)]
+    unit: ShortText = ""
+    eta_seconds: Annotated[float, Field(ge=0)] | None = None
+    detail: ShortText = ""

@@ -1,0 +1,48 @@
+"""manifest.json: what an artifact directory holds, so that readers can verify it before they trust it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from trtllm_api.base import ApiModel, Digest
+
+MANIFEST = "manifest.json"
+
+
+class ArtifactKind(StrEnum):
+    """What the files are."""
+
+    SOURCE = "Source"
+    QUANTIZED_CHECKPOINT = "QuantizedCheckpoint"
+
+
+class ManifestFile(ApiModel):
+    """One file, by its path relative to the artifact's directory."""
+
+    path: str
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+class Probe(ApiModel):
+    """A prompt with the tokens that this artifact answered greedily when it was measured: what Ready means."""
+
+    prompt: str
+    prompt_token_ids: tuple[int, ...]
+    answer_token_ids: tuple[int, ...]
+    answer: str
+
+
+class Manifest(ApiModel):
+    """Written last, after every file it names."""
+
+    kind: ArtifactKind
+    digest: Digest
+    """sha256 over canonical JSON of `inputs`."""
+    inputs: dict[str, Any]
+    """Everything that changes the bytes."""
+    files: tuple[ManifestFile, ...]
+    probe: Probe | None = None
