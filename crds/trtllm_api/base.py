@@ -58,5 +58,5 @@ class Device(StrEnum):
 
 
 def percent_to_fraction(value: str) -> Decimal:
-    """ "5%" -> Decimal("0.05")."""
+    """Turn `5%` into Decimal("0.05")."""
     return Decimal(value.removesuffix("%")) / 100

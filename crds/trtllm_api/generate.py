@@ -15,7 +15,7 @@ _HEADER = "# Generated from crds/trtllm_api by `make generate`; do not edit.\n"
 class _Dumper(yaml.SafeDumper):
     """No anchors: kubectl reads them, people do not."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the name is PyYAML's
         return True
 
 
