@@ -22,7 +22,7 @@ _NAME_RULE = cel(
     f"metadata.name must be no more than {MAX_NAME} characters: names of Jobs and Services are derived from it",
 )
 
-_DROPPED = {"title", "$defs", "additionalProperties", "uniqueItems", "examples"}
+_DROPPED = {"propertyNames", "title", "$defs", "additionalProperties", "uniqueItems", "examples"}
 
 
 def structural(model: type[ApiModel]) -> dict[str, Any]:
@@ -56,6 +56,8 @@ def _clean(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     if "items" in result:
         result["items"] = _clean(result["items"], defs)
     if "properties" in result:
+        if "default" in result:
+            result["default"] = {}  # the API server fills in the properties' own defaults
         result["properties"] = {name: _clean(value, defs) for name, value in result["properties"].items()}
     if "description" in result:
         result["description"] = " ".join(str(result["description"]).split())
