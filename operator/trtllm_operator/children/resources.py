@@ -1,0 +1,110 @@
+"""Resource requests of each stage, planned from ModelFacts; used by children.pod's callers and by preflight's messages.
+
+The formulas are upper estimates of what the builder was seen to need; users override them in podTemplate.resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trtllm_api.base import Device
+from trtllm_api.facts import ModelFacts
+from trtllm_api.meta import ResourceRequirements
+
+GPU_RESOURCE = "nvidia.com/gpu"
+MIB = 1024**2
+GIB = 1024**3
+RUNTIME_BYTES = 1536 * MIB
+"""Python with torch, transformers and ModelOpt imported, and their buffers."""
+_ROUND = 256 * MIB
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Requests and limits of one container."""
+
+    requests: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+    def merged(self, user: ResourceRequirements | None) -> Resources:
+        """The user's values over these; a request above its limit pulls the limit up, a limit below pulls it down.
+
+        Kubernetes refuses a pod whose request exceeds its limit, and who sets one value should not have to know the
+        planned other one.
+        """
+        if user is None:
+            return self
+        requests = dict(self.requests) | (user.requests or {})
+        limits = dict(self.limits) | (user.limits or {})
+        for name in requests.keys() & limits.keys():
+            if parse_quantity(requests[name]) <= parse_quantity(limits[name]):
+                continue
+            if name in (user.limits or {}):
+                requests[name] = limits[name]
+            else:
+                limits[name] = requests[name]
+        return Resources(requests, limits)
+
+    def to_wire(self) -> dict[str, dict[str, str]]:
+        """The JSON form; empty parts left out."""
+        parts = {"requests": dict(self.requests), "limits": dict(self.limits)}
+        return {key: value for key, value in parts.items() if value}
+
+
+_SUFFIXES = {
+    "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50,
+}  # fmt: skip
+
+
+def parse_quantity(text: str) -> float:
+    """A Kubernetes quantity as a number: `1536Mi` -> 1610612736.0, `250m` -> 0.25."""
+    digits = text.rstrip("mkMGTPi")
+    return float(digits) * _SUFFIXES[text[len(digits) :]]
+
+
+def format_bytes(count: float) -> str:
+    """For people: `3.5 GiB`, `257 MiB`."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
+
+
+def _mebibytes(count: float) -> str:
+    return f"{-(-int(count) // _ROUND) * _ROUND // MIB}Mi"
+
+
+def fetch_resources() -> Resources:
+    """Fetching streams files and reads headers: independent of the model's size."""
+    return Resources({"cpu": "250m", "memory": "512Mi"}, {"memory": "2Gi"})
+
+
+def quantize_bytes(facts: ModelFacts, device: Device, tokens_in_flight: int) -> int:
+    """Host memory of a quantize Job, in bytes; tokens_in_flight = batch size x sequence length.
+
+    CPU: fp32 weights of the source, of its quantized copy and of half a reloaded artifact (4 x 2.5 bytes a parameter),
+    and six fp32 logits of a batch. GPU: the weights pass through host memory once, with a fifth on top.
+    """
+    if device is Device.GPU:
+        return int(RUNTIME_BYTES + 2.5 * GIB + 1.2 * facts.bytes)
+    return int(RUNTIME_BYTES + 10 * facts.parameters + 24 * tokens_in_flight * max(facts.vocabulary_size, 32768))
+
+
+def quantize_resources(facts: ModelFacts, device: Device, tokens_in_flight: int) -> Resources:
+    """Request the estimate, and stop at twice of it: a wrong estimate should not take the node down."""
+    need = quantize_bytes(facts, device, tokens_in_flight)
+    requests = {"cpu": "1", "memory": _mebibytes(need)}
+    limits = {"memory": _mebibytes(2 * need)}
+    return _with_gpu(Resources(requests, limits), device)
+
+
+def serve_resources(artifact_bytes: int, device: Device) -> Resources:
+    """Memory of a server: on a CPU, the packed artifact (at 4 bits the smallest) is kept as fp32 weights."""
+    need = RUNTIME_BYTES + (8 * artifact_bytes if device is Device.CPU else 2 * artifact_bytes)
+    return _with_gpu(Resources({"cpu": "500m", "memory": _mebibytes(need)}, {"memory": _mebibytes(2 * need)}), device)
+
+
+def _with_gpu(resources: Resources, device: Device) -> Resources:
+    if device is Device.CPU:
+        return resources
+    gpu = {GPU_RESOURCE: "1"}
+    return Resources({**resources.requests, **gpu}, {**resources.limits, **gpu})

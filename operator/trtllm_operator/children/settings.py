@@ -1,0 +1,19 @@
+"""What the installation decides for all children; the operator's command line fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BuilderSettings:
+    """The builder image runs Jobs and servers."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the resources' namespaces."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment variables of every builder and server pod, such as HF_ENDPOINT or a proxy's."""
+    drain_seconds: int = 120
+    """How long a server may finish its running requests after it was told to stop."""

@@ -1,0 +1,32 @@
+"""The PersistentVolumeClaim that holds sources and artifacts; called by quantizedmodel.desired."""
+
+from __future__ import annotations
+
+from trtllm_api.quantizedmodel import Storage
+from trtllm_operator.children.identity import MANAGER, ChildStage
+from trtllm_operator.children.objects import Manifest
+
+
+def store_claim(namespace: str, storage: Storage) -> Manifest:
+    """Shared by the namespace's resources and outliving each of them: hence without an ownerReference."""
+    spec: Manifest = {
+        "accessModes": [storage.access_mode],
+        "resources": {"requests": {"storage": storage.size}},
+        "volumeMode": "Filesystem",
+    }
+    if storage.storage_class_name is not None:
+        spec["storageClassName"] = storage.storage_class_name
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": storage.claim_name,
+            "namespace": namespace,
+            "labels": {
+                "app.kubernetes.io/name": "trtllm-store",
+                "app.kubernetes.io/managed-by": MANAGER,
+                "app.kubernetes.io/component": str(ChildStage.STORE),
+            },
+        },
+        "spec": spec,
+    }

@@ -1,0 +1,81 @@
+"""Conditions as kstatus means them; pure, used by both kinds' compute_status.
+
+Ready always has a condition; Reconciling and Stalled exist only while they are true, and never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from trtllm_api.meta import Condition, ConditionList, ConditionStatus
+
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+MAX_MESSAGE = 4096
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One condition before it has a time."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+def conditions(facts: Iterable[Fact], previous: ConditionList, generation: int, now: datetime) -> ConditionList:
+    """The facts as conditions: lastTransitionTime moves only where the status differs from the previous one's."""
+    before = {condition.type: condition for condition in previous}
+    return tuple(_condition(fact, before.get(fact.type), generation, now) for fact in facts)
+
+
+def _condition(fact: Fact, before: Condition | None, generation: int, now: datetime) -> Condition:
+    unchanged = before is not None and before.status is fact.status
+    return Condition(
+        type=fact.type,
+        status=fact.status,
+        observed_generation=generation,
+        last_transition_time=before.last_transition_time if before and unchanged else timestamp(now),
+        reason=fact.reason,
+        message=cut(fact.message),
+    )
+
+
+def timestamp(now: datetime) -> str:
+    """As Kubernetes writes it, in whole seconds."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def cut(message: str, limit: int = MAX_MESSAGE) -> str:
+    """At most limit characters."""
+    return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def ready(reason: str, message: str) -> tuple[Fact, ...]:
+    """It is as the spec wants it."""
+    return (Fact(READY, ConditionStatus.TRUE, reason, message),)
+
+
+def reconciling(reason: str, message: str) -> tuple[Fact, ...]:
+    """Something is being done, or waited for."""
+    return (
+        Fact(READY, ConditionStatus.FALSE, reason, message),
+        Fact(RECONCILING, ConditionStatus.TRUE, reason, message),
+    )
+
+
+def stalled(reason: str, message: str) -> tuple[Fact, ...]:
+    """It cannot get on without a person."""
+    return (
+        Fact(READY, ConditionStatus.FALSE, reason, message),
+        Fact(STALLED, ConditionStatus.TRUE, reason, message),
+    )
+
+
+def suspended(reason: str, message: str) -> tuple[Fact, ...]:
+    """Nothing is done, and nothing is wrong."""
+    return (Fact(READY, ConditionStatus.FALSE, reason, message),)

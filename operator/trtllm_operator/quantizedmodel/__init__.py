@@ -1,0 +1,1 @@
+"""The QuantizedModel controller's decisions: observe, state, plan, desired, status. Pure; driven by the engine."""
