@@ -54,6 +54,8 @@ class PodReason(StrEnum):
     """The container runs."""
     RETRYING = "Retrying"
     """A pod was lost or ended with a transient error; the Job makes another."""
+    QUEUED = "Queued"
+    """The Job is suspended, as a queue does until it admits it."""
     NO_POD = "PodPending"
     """The Job has no pod yet."""
 
@@ -219,7 +221,7 @@ def _out_of_memory(pod: Object, end: Object) -> JobFailed:
     return JobFailed(
         PodReason.BAD_TERMINATION,
         f"pod {name_of(pod)} was killed from outside (exit code 137)",
-        "likely the node stopped or somebody killed it; to try again, set the annotation trtllm.dev/retry to a new value",
+        "likely the node stopped or somebody killed it; a new value of the annotation trtllm.dev/retry runs it again",
     )
 
 
@@ -239,18 +241,14 @@ def _unfinished(job: Object, pods: list[Object]) -> JobRunning:
     if not alive:
         if deaths:
             return JobRunning(PodReason.RETRYING, f"{earlier}; trying again")
-        return JobRunning(PodReason.NO_POD, _without_pod(job))
+        if dig(job, "spec", "suspend"):
+            return JobRunning(PodReason.QUEUED, f"Job {name_of(job)} is suspended: a queue has not admitted it yet")
+        return JobRunning(PodReason.NO_POD, f"Job {name_of(job)} has no pod yet")
     pod = alive[-1]
     if dig(pod, "status", "phase") == "Running":
         return JobRunning(PodReason.RUNNING, f"pod {name_of(pod)} runs", name_of(pod), earlier)
     reason, message = pod_trouble(pod) or (PodReason.STARTING, f"pod {name_of(pod)} starts")
     return JobRunning(reason, message, earlier=earlier)
-
-
-def _without_pod(job: Object) -> str:
-    if dig(job, "spec", "suspend"):
-        return f"Job {name_of(job)} is suspended: a queue has not admitted it yet"
-    return f"Job {name_of(job)} has no pod yet"
 
 
 def pod_trouble(pod: Object) -> tuple[PodReason, str] | None:

@@ -23,7 +23,7 @@ BYTES_ANNOTATION = "trtllm.dev/artifact-bytes"
 DIGEST_ANNOTATION = "trtllm.dev/desired-digest"
 """On Deployment and Service: digest of the spec that they were made from."""
 PORT_NAME = "http"
-_PROBE_SECONDS = 10
+_START_PROBE_SECONDS = 2
 _SLOWEST_READ = 20 * MIB
 """Bytes a second that a network volume under load may give: what a start may take is planned with it."""
 _PRE_STOP_SECONDS = 5
@@ -65,9 +65,9 @@ def deployment(plan: ServerPlan) -> Manifest:
     spec, budget = plan.spec, start_seconds(plan.artifact_bytes)
     probes = {
         "ports": [{"name": PORT_NAME, "containerPort": SERVE_PORT, "protocol": "TCP"}],
-        "startupProbe": _probe("/health/ready", failures=-(-budget // _PROBE_SECONDS)),
-        "readinessProbe": _probe("/health/ready", failures=2),
-        "livenessProbe": _probe("/health/live", failures=6),
+        "startupProbe": _probe("/health/ready", _START_PROBE_SECONDS, failures=budget // _START_PROBE_SECONDS),
+        "readinessProbe": _probe("/health/ready", 5, failures=2),
+        "livenessProbe": _probe("/health/live", 10, failures=6),
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_PRE_STOP_SECONDS)]}}},
     }
     pod = PodPlan(
@@ -119,10 +119,10 @@ def _arguments(plan: ServerPlan) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _probe(path: str, *, failures: int) -> Manifest:
+def _probe(path: str, period: int, *, failures: int) -> Manifest:
     return {
         "httpGet": {"path": path, "port": PORT_NAME},
-        "periodSeconds": _PROBE_SECONDS,
+        "periodSeconds": period,
         "timeoutSeconds": 5,
         "failureThreshold": failures,
     }

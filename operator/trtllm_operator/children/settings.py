@@ -15,5 +15,7 @@ class BuilderSettings:
     """Names of Secrets in the resources' namespaces."""
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables of every builder and server pod, such as HF_ENDPOINT or a proxy's."""
+    storage_class: str | None = None
+    """Of claims whose resource names none; None: the cluster's default class."""
     drain_seconds: int = 120
     """How long a server may finish its running requests after it was told to stop."""

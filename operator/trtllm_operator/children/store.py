@@ -5,17 +5,19 @@ from __future__ import annotations
 from trtllm_api.quantizedmodel import Storage
 from trtllm_operator.children.identity import MANAGER, ChildStage
 from trtllm_operator.children.objects import Manifest
+from trtllm_operator.children.settings import BuilderSettings
 
 
-def store_claim(namespace: str, storage: Storage) -> Manifest:
+def store_claim(namespace: str, storage: Storage, settings: BuilderSettings) -> Manifest:
     """Shared by the namespace's resources and outliving each of them: hence without an ownerReference."""
     spec: Manifest = {
         "accessModes": [storage.access_mode],
         "resources": {"requests": {"storage": storage.size}},
         "volumeMode": "Filesystem",
     }
-    if storage.storage_class_name is not None:
-        spec["storageClassName"] = storage.storage_class_name
+    storage_class = storage.storage_class_name or settings.storage_class
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

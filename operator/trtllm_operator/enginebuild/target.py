@@ -41,6 +41,7 @@ def _artifact(observed: Observed) -> tuple[ServedArtifact, int] | None:
 
 
 def is_applied(desired: Manifest, found: Object | None) -> bool:
-    """The object in the cluster was made from this manifest."""
-    path = ("metadata", "annotations", DIGEST_ANNOTATION)
-    return bool(dig(desired, *path) == dig(found, *path))
+    """The object in the cluster was made from this manifest, and nobody has scaled it since."""
+    digest = ("metadata", "annotations", DIGEST_ANNOTATION)
+    scale = ("spec", "replicas")
+    return all(dig(desired, *path) == dig(found, *path) for path in (digest, scale))

@@ -193,7 +193,7 @@ def _working(state: State, doing: str) -> State:
         return replace(state, reason=Reason.RESULT_LOST, message=f"{outcome.message}: it runs again")
     if isinstance(outcome, JobRunning):
         again = f"; an earlier attempt ended: {outcome.earlier}" if outcome.earlier else ""
-        if outcome.reason is PodReason.RUNNING:
+        if outcome.reason in {PodReason.RUNNING, PodReason.STARTING, PodReason.NO_POD}:
             return replace(state, message=doing + again)
         return replace(state, reason=str(outcome.reason), message=outcome.message + again)
     return replace(state, message=doing)

@@ -146,7 +146,7 @@ def _progress(observed: Observed, state: State) -> Progress | None:
     job, line = state.job, observed.progress
     name = job.name if job else None
     if line is None or state.outcome.pod is None:
-        return Progress(stage=str(state.outcome.reason), detail="", job=name)
+        return Progress(stage="Starting", job=name)
     return Progress(
         stage=line.stage,
         percent=_percent(line),

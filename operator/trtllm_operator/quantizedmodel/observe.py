@@ -1,0 +1,55 @@
+"""observe: Observed of one QuantizedModel from plain objects; called by the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from trtllm_api.contract import ProgressLine
+from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_operator.children.identity import Owner
+from trtllm_operator.children.objects import Object, is_deleting
+from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
+from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.quantizedmodel.digests import missing_dataset, request_digest, source_request_digest
+from trtllm_operator.quantizedmodel.observed import Observed
+from trtllm_operator.quantizedmodel.siblings import siblings
+
+
+def observe(
+    resource: Object,
+    *,
+    jobs: Iterable[Object],
+    pods: Iterable[Object],
+    store_exists: bool,
+    config_maps: Mapping[str, Object | None],
+    others: Iterable[Object],
+    progress: ProgressLine | None,
+    settings: BuilderSettings,
+    now: datetime,
+) -> Observed:
+    """Jobs and pods are this resource's; others are the QuantizedModels of its namespace, itself included or not."""
+    owner = Owner.of(KIND, resource)
+    spec, error = parse_spec(QuantizedModelSpec, resource.get("spec"))
+    source = source_request_digest(owner.namespace, spec) if spec else ""
+    digest = request_digest(owner.namespace, spec, config_maps) if spec else None
+    return Observed(
+        owner=owner,
+        generation=generation_of(resource),
+        spec=spec,
+        spec_error=error,
+        status=parse_status(QuantizedModelStatus, resource.get("status")),
+        deleting=is_deleting(resource),
+        retry=retry_of(resource),
+        jobs=tuple(jobs),
+        pods=tuple(pods),
+        store_exists=store_exists,
+        config_maps=config_maps,
+        siblings=siblings(resource, others, source, digest, config_maps) if spec else (),
+        progress=progress,
+        settings=settings,
+        now=now,
+        source_digest=source,
+        request_digest=digest,
+        missing_dataset=missing_dataset(spec, config_maps) if spec else "",
+    )
