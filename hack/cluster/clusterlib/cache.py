@@ -1,0 +1,48 @@
+"""Everything that takes long is built once, kept outside the repository by a key of its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from clusterlib.settings import cache_directory
+
+
+def key_of(*inputs: bytes | str | Path) -> str:
+    """12 hex digits over texts and the contents of files and directories."""
+    digest = hashlib.sha256()
+    for item in inputs:
+        for data in _contents(item):
+            digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:12]
+
+
+def _contents(item: bytes | str | Path) -> Iterable[bytes]:
+    if isinstance(item, bytes):
+        yield item
+    elif isinstance(item, str):
+        yield item.encode()
+    elif item.is_dir():
+        for path in sorted(item.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith(".pyc"):
+                yield str(path.relative_to(item)).encode()
+                yield path.read_bytes()
+    else:
+        yield item.read_bytes()
+
+
+def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
+    """<cache>/<kind>-<key>, built into a temporary name and renamed when it is absent."""
+    target = cache_directory() / f"{kind}-{key}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{target.name}.{os.getpid()}.unfinished")
+        build(unfinished)
+        try:
+            unfinished.rename(target)
+        except OSError:  # another process was first
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return target

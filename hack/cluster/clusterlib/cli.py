@@ -1,0 +1,95 @@
+"""The command line of hack/cluster: up, down, images, kubectl, status, volume."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from clusterlib.binary import kubernetes_binaries
+from clusterlib.local import LocalCluster
+from clusterlib.problem import Problem
+from clusterlib.providers import ExistingCluster, KindCluster, docker_answers
+from clusterlib.settings import Settings
+from clusterlib.show import say
+
+Cluster = LocalCluster | KindCluster | ExistingCluster
+
+
+def main() -> None:
+    """Parse, run, and end with one sentence when something is missing."""
+    arguments = _parser().parse_args()
+    settings = Settings(
+        name=arguments.name, index=arguments.index, nodes=arguments.nodes, gpus_per_node=arguments.gpus_per_node
+    )
+    try:
+        sys.exit(_run(arguments, _provider(settings), settings))
+    except Problem as problem:
+        say(str(problem))
+        sys.exit(1)
+
+
+def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) -> int:
+    started = time.monotonic()
+    match arguments.command:
+        case "up":
+            cluster.up()
+            say(f"✓ cluster {settings.name} is up  {time.monotonic() - started:.1f} s  KUBECONFIG={settings.kubeconfig}")
+        case "down":
+            cluster.down()
+            say(f"✓ cluster {settings.name} is gone  {time.monotonic() - started:.1f} s")
+        case "images":
+            print(json.dumps(cluster.images()))
+        case "status":
+            print(cluster.status())
+        case "volume":
+            if not isinstance(cluster, LocalCluster):
+                raise Problem("Volumes of a given size are made on the local provider only.")
+            cluster.sized_volume(arguments.volume, arguments.size)
+        case "kubectl":
+            kubectl = kubernetes_binaries() / "kubectl" if isinstance(cluster, LocalCluster) else Path("kubectl")
+            environment = {**os.environ, "KUBECONFIG": str(settings.kubeconfig)}
+            if isinstance(cluster, ExistingCluster):
+                environment = dict(os.environ)
+            return subprocess.run([str(kubectl), *arguments.arguments], env=environment, check=False).returncode
+    return 0
+
+
+def _provider(settings: Settings) -> Cluster:
+    wanted = os.environ.get("CLUSTER_PROVIDER") or ("kind" if docker_answers() else "local")
+    match wanted:
+        case "local":
+            return LocalCluster(settings)
+        case "kind":
+            return KindCluster(settings)
+        case "current":
+            return ExistingCluster()
+    raise Problem(f"CLUSTER_PROVIDER is {wanted}: use local, kind or current.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hack/cluster/cluster", description=__doc__)
+    parser.add_argument("--name", default=os.environ.get("CLUSTER_NAME", "trtllm"), help="a cluster of its own per name")
+    parser.add_argument(
+        "--index",
+        type=int,
+        default=int(os.environ.get("CLUSTER_INDEX", "0")),
+        help="addresses and ports of its own per number, 0 to 9",
+    )
+    parser.add_argument("--nodes", type=int, default=int(os.environ.get("CLUSTER_NODES", "1")))
+    parser.add_argument("--gpus-per-node", type=int, default=0, help="simulated GPUs")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start, or do nothing when it runs; --nodes 0 is a control plane on loopback")
+    commands.add_parser("down", help="stop, and leave nothing behind")
+    commands.add_parser("images", help="build and push the project's images; prints their references as JSON")
+    commands.add_parser("status", help="what runs")
+    volume = commands.add_parser("volume", help="a volume of class local-sized that is full at its size")
+    volume.add_argument("volume")
+    volume.add_argument("--size", required=True)
+    kubectl = commands.add_parser("kubectl", help="kubectl as the cluster's administrator")
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser

@@ -1,0 +1,98 @@
+"""Python environments: the operator's with the tools (.venv), and the builder's packages; kept by their locks' keys."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from clusterlib.cache import cached, key_of
+from clusterlib.problem import Problem
+from clusterlib.show import step
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LOCKS = REPOSITORY / "requirements"
+PYTHON = "3.11"
+"""Of the images' base; the builder's packages are installed for it."""
+
+
+def uv() -> Path:
+    """The uv program, in an environment of its own."""
+
+    def build(target: Path) -> None:
+        subprocess.run([_python(), "-m", "venv", str(target)], check=True)
+        # a virtual environment is not moved: only the program inside is used, and it does not mind
+        subprocess.run([str(target / "bin" / "pip"), "install", "--quiet", "uv==0.13.9"], check=True)
+
+    return cached("uv", key_of("0.13.9"), build) / "bin" / "uv"
+
+
+def tools_environment() -> Path:
+    """.venv: the operator's packages and the tools of make check, with the project's directories on its path."""
+    key = key_of(LOCKS / "dev.txt", LOCKS / "operator.txt", sys.version)
+    target = REPOSITORY / ".venv"
+    stamp = target / "key"
+    if not stamp.exists() or stamp.read_text() != key:
+        with step("Python environment of the operator and the tools"):
+            _uv("venv", "--quiet", "--clear", "--python", _python(), str(target))
+            _uv_install("--python", str(target / "bin" / "python"), LOCKS / "dev.txt", LOCKS / "operator.txt")
+        site = next((target / "lib").glob("python*/site-packages"))
+        (site / "project.pth").write_text(f"{REPOSITORY / 'crds'}\n{REPOSITORY / 'operator'}\n")
+        stamp.write_text(key)
+    return target
+
+
+def ml_site_packages() -> Path:
+    """The builder's packages (torch, transformers, ModelOpt), compiled: pods cannot write .pyc files."""
+    lock = LOCKS / "builder.txt"
+
+    def build(target: Path) -> None:
+        with step("the builder's Python packages (5.7 GB: torch, transformers, ModelOpt)"):
+            _uv_install("--target", str(target), "--python-version", PYTHON, lock)
+        with step("compiling them"):
+            compiler = ["python" + PYTHON, "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash"]
+            if shutil.which(compiler[0]):
+                subprocess.run([*compiler, str(target)], check=False, capture_output=True)  # some are templates
+
+    return cached("builder-packages", key_of(lock, PYTHON), build)
+
+
+def builder_tools() -> Path:
+    """Test tools for the builder's environment: .venv-builder sees the builder's packages and the project."""
+    lock = LOCKS / "builder-dev.txt"
+    packages = ml_site_packages()
+    key = key_of(lock, str(packages))
+    target = REPOSITORY / ".venv-builder"
+    stamp = target / "key"
+    if not stamp.exists() or stamp.read_text() != key:
+        with step("Python environment of the builder's tests"):
+            _uv("venv", "--quiet", "--clear", "--python", f"python{PYTHON}", str(target))
+            _uv_install("--python", str(target / "bin" / "python"), lock)
+        site = next((target / "lib").glob("python*/site-packages"))
+        paths = (packages, REPOSITORY / "crds", REPOSITORY / "builder-image", REPOSITORY / "hack")
+        (site / "project.pth").write_text("".join(f"{path}\n" for path in paths))
+        stamp.write_text(key)
+    return target
+
+
+def _python() -> str:
+    if sys.version_info < (3, 11):
+        raise Problem(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+    return sys.executable
+
+
+def _uv_install(*arguments: str | Path) -> None:
+    options: list[str] = []
+    for argument in arguments:
+        options += ["-r", str(argument)] if isinstance(argument, Path) else [argument]
+    _uv("pip", "install", "--quiet", "--require-hashes", *options)
+
+
+def _uv(*arguments: str) -> None:
+    # the system's certificates: uv's own do not know a mirror that re-signs
+    environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
+    result = subprocess.run([str(uv()), *arguments], env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise Problem(f"uv {arguments[0]} did not succeed; it said last:\n{result.stderr[-1500:]}")

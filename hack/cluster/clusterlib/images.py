@@ -1,0 +1,131 @@
+"""The project's images: built from its Dockerfiles, tagged by their contents, pushed to a registry on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from clusterlib import buildah
+from clusterlib.binary import pause_program
+from clusterlib.cache import cached, key_of
+from clusterlib.environments import ml_site_packages
+from clusterlib.processes import Processes
+from clusterlib.settings import Settings
+from clusterlib.show import step
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+_RELEASE = "bookworm"
+_PACKAGES = "python3,python3-pip,ca-certificates"
+_CUSTOMIZE = 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED; ln -sf python3 "$1"/usr/bin/python'
+_EXCLUDED = ("man", "locale", "doc", "info")
+
+
+def base_image() -> str:
+    """Debian with Python, made from the host's own package sources."""
+    sources = _apt_sources()
+    key = key_of(_RELEASE, _PACKAGES, _CUSTOMIZE, *sources)
+    image = f"localhost/base:{key}"
+
+    def bootstrap(target: Path) -> None:
+        target.mkdir(parents=True)
+        exclusions = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
+        with step("base image by mmdebstrap"):
+            subprocess.run(
+                [
+                    "mmdebstrap",
+                    "--quiet",
+                    "--variant=minbase",
+                    f"--include={_PACKAGES}",
+                    f"--customize-hook={_CUSTOMIZE}",
+                    *exclusions,
+                    _RELEASE,
+                    str(target / "base.tar"),
+                    *map(str, sources),
+                ],
+                check=True,
+            )
+
+    tar = cached("base", key, bootstrap) / "base.tar"
+    if not buildah.exists(image):
+        container = buildah.buildah("from", "scratch")
+        buildah.buildah("add", container, str(tar), "/")
+        buildah.buildah("commit", "--rm", container, image)
+    return image
+
+
+def ml_image() -> str:
+    """The base plus a marker that stands for the builder's packages.
+
+    Nodes get the packages as a layer of hard links (linkedlayer.py): 5.7 GB that are neither copied nor unpacked.
+    """
+    key = key_of(base_image(), str(ml_site_packages()))
+    image = f"localhost/builder-packages:{key}"
+    if not buildah.exists(image):
+        container = buildah.buildah("from", base_image())
+        buildah.buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", f"mkdir -p /opt/trtllm && echo {key} > /opt/trtllm/packages")
+        buildah.buildah("commit", "--rm", container, image)
+    return image
+
+
+def build_operator(settings: Settings) -> str:
+    """The operator's image, at the reference that its contents give it."""
+    key = key_of(base_image(), *_inputs("Dockerfile", "requirements/operator.txt", "crds/trtllm_api", "operator/trtllm_operator"))
+    return _build(settings, f"trtllm-operator:{key}", "Dockerfile", {"BASE": base_image()})
+
+
+def build_builder(settings: Settings) -> str:
+    """The builder's image, at the reference that its contents give it."""
+    key = key_of(ml_image(), *_inputs("builder-image/Dockerfile", "crds/trtllm_api", "builder-image/trtllm_builder"))
+    arguments = {"BASE": base_image(), "DEPENDENCIES": ml_image()}
+    return _build(settings, f"trtllm-builder:{key}", "builder-image/Dockerfile", arguments)
+
+
+def start_registry(settings: Settings, processes: Processes) -> None:
+    """A registry on loopback, its data in the cluster's state."""
+    configuration = settings.state / "registry.yaml"
+    configuration.write_text(
+        f"""version: 0.1
+log: {{level: warn}}
+storage:
+  filesystem: {{rootdirectory: {settings.state / "registry"}}}
+http:
+  addr: 127.0.0.1:{settings.registry_port}
+  secret: loopback-only
+"""
+    )
+    processes.start("docker-registry", ["docker-registry", "serve", configuration])
+
+
+def pause_archive() -> Path:
+    """The pause image as a tar that containerd imports."""
+    program = pause_program()
+
+    def build(target: Path) -> None:
+        target.mkdir(parents=True)
+        container = buildah.buildah("from", "scratch")
+        buildah.buildah("copy", container, str(program), "/pause")
+        buildah.buildah("config", "--entrypoint", '["/pause"]', container)
+        buildah.buildah("commit", "--rm", container, "localhost/pause:1")
+        buildah.buildah("push", "localhost/pause:1", f"docker-archive:{target / 'pause.tar'}:localhost/pause:1")
+
+    return cached("pause-image", key_of(program), build) / "pause.tar"
+
+
+def _build(settings: Settings, name: str, dockerfile: str, arguments: dict[str, str]) -> str:
+    local = f"localhost/{name}"
+    if not buildah.exists(local):
+        with step(f"image {name}"):
+            buildah.build(REPOSITORY, REPOSITORY / dockerfile, local, arguments)
+    reference = f"localhost:{settings.registry_port}/{name}"
+    buildah.buildah("push", "--quiet", "--tls-verify=false", local, f"docker://{reference}")
+    return reference
+
+
+def _inputs(*names: str) -> list[Path]:
+    return [REPOSITORY / name for name in names]
+
+
+def _apt_sources() -> list[Path]:
+    candidates = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.sources"))]
+    return [path for path in candidates if path.exists() and "debian" in path.read_text()]
+

@@ -1,0 +1,117 @@
+"""The provider `local`: a real Kubernetes from processes of this machine; cli.py calls it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from clusterlib import gpus, images, linkedlayer, services, storage
+from clusterlib.binary import kubernetes_binaries
+from clusterlib.controlplane import ControlPlane
+from clusterlib.network import Network
+from clusterlib.nodes import PAUSE_IMAGE, Node
+from clusterlib.packages import ensure_packages
+from clusterlib.pki import Pki
+from clusterlib.problem import Problem
+from clusterlib.processes import Processes
+from clusterlib.settings import Settings
+
+_MEMORY_GIB = 6
+_DISK_GIB = 20
+
+
+class LocalCluster:
+    """One cluster of this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def up(self) -> None:
+        """Start what does not run; wait until the API answers and every node is Ready."""
+        settings = self.settings
+        if not settings.control_plane_only:
+            self._check_machine()
+            ensure_packages()
+        settings.state.mkdir(parents=True, exist_ok=True)
+        binaries = kubernetes_binaries()
+        pki, processes = Pki(settings), Processes(settings)
+        control = ControlPlane(settings, pki, processes, binaries)
+        if settings.control_plane_only:
+            control.up()
+            return
+        Network(settings).up()
+        nodes = [Node(settings, number, pki, processes, binaries) for number in settings.node_numbers]
+        pause = images.pause_archive()
+        with ThreadPoolExecutor() as pool:
+            runtimes = [pool.submit(self._runtime, node, pause) for node in nodes]
+            control.up()
+            for runtime in runtimes:
+                runtime.result()
+        for node in nodes:
+            node.start_kubelet()
+        images.start_registry(settings, processes)
+        services.start_proxy(control)
+        services.start_dns(control)
+        storage.install(control)
+        processes.wait_until(lambda: self._ready(control), "Ready nodes", 90, "kubelet-node1")
+        for node in nodes:
+            gpus.simulate(control, node.name)
+
+    def down(self) -> None:
+        """Stop and remove everything: processes, containers, mounts, interfaces, rules, cgroups, files."""
+        settings = self.settings
+        if not settings.state.exists():
+            return
+        pki, processes = Pki(settings), Processes(settings)
+        names = processes.names()
+        for number in range(1, 1 + sum(name.startswith("containerd-") for name in names)):
+            Node(settings, number, pki, processes, Path()).down()
+        for name in reversed(names):
+            processes.stop(name)
+        storage.remove_volumes(settings.state)
+        Network(settings).down()
+        shutil.rmtree(settings.state)
+
+    def images(self) -> dict[str, str]:
+        """Build the project's images, push them, and give every node the builder's packages."""
+        settings = self.settings
+        pki, processes = Pki(settings), Processes(settings)
+        references = {"operator": images.build_operator(settings), "builder": images.build_builder(settings)}
+        for number in settings.node_numbers:
+            linkedlayer.provide(Node(settings, number, pki, processes, Path()))
+        return references
+
+    def status(self) -> str:
+        """What runs, in lines."""
+        processes = Processes(self.settings)
+        lines = [f"{name}: {'running' if processes.running(name) else 'ended'}" for name in processes.names()]
+        return "\n".join(lines) or "nothing runs"
+
+    def sized_volume(self, name: str, size: str) -> None:
+        """A volume that is full at `size`."""
+        processes = Processes(self.settings)
+        storage.sized_volume(
+            ControlPlane(self.settings, Pki(self.settings), processes, kubernetes_binaries()), name, size
+        )
+
+    def _runtime(self, node: Node, pause: Path) -> None:
+        node.start_containerd()
+        if PAUSE_IMAGE not in node.ctr("images", "ls", "-q"):
+            node.ctr("images", "import", str(pause))
+
+    def _ready(self, control: ControlPlane) -> bool:
+        path = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
+        return control.kubectl("get", "nodes", "-o", f"jsonpath={path}").split() == ["True"] * self.settings.nodes
+
+    def _check_machine(self) -> None:
+        if os.geteuid() != 0:
+            raise Problem("The local cluster needs root: it makes a bridge, mounts and cgroups.")
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        if memory < _MEMORY_GIB:
+            raise Problem(f"The local cluster needs {_MEMORY_GIB} GiB of memory; this machine has {memory:.1f}.")
+        existing = next(path for path in (self.settings.state, *self.settings.state.parents) if path.exists())
+        free = shutil.disk_usage(existing).free / 2**30
+        if free < _DISK_GIB:
+            raise Problem(f"The local cluster needs {_DISK_GIB} GiB of free disk at {existing}; there are {free:.1f}.")

@@ -1,0 +1,90 @@
+"""Start and stop the cluster's programs by process id; every module that runs one goes through here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clusterlib.problem import Problem
+from clusterlib.settings import Settings
+
+
+class Processes:
+    """Process ids in <state>/run, logs in <state>/log."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.run = settings.state / "run"
+        self.log = settings.state / "log"
+        for directory in (self.run, self.log):
+            directory.mkdir(parents=True, exist_ok=True)
+
+    def running(self, name: str) -> int | None:
+        """Process id of a program that was started here and lives."""
+        try:
+            pid, started = (self.run / f"{name}.pid").read_text().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid) if _start_time(int(pid)) == started else None
+
+    def start(self, name: str, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> None:
+        """Start a program unless it runs; its output goes to the log of its name."""
+        if self.running(name):
+            return
+        with (self.log / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+                cwd="/",
+            )
+        (self.run / f"{name}.pid").write_text(f"{process.pid} {_start_time(process.pid)}")
+
+    def stop(self, name: str, timeout: float = 10) -> None:
+        """TERM, then KILL; returns when the process is gone."""
+        pid = self.running(name)
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + timeout
+            while self.running(name) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if self.running(name):
+                os.kill(pid, signal.SIGKILL)
+                while self.running(name):
+                    time.sleep(0.02)
+        (self.run / f"{name}.pid").unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """Every program that was started and not stopped."""
+        return sorted(path.stem for path in self.run.glob("*.pid"))
+
+    def tail(self, name: str, lines: int = 5) -> str:
+        """The last lines of a program's log."""
+        path = self.log / f"{name}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+    def wait_until(self, ready: Callable[[], bool], what: str, timeout: float, program: str | None = None) -> None:
+        """Poll until ready; a program that died meanwhile ends the wait with its last words."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if program and not self.running(program):
+                raise Problem(f"{program} ended while waiting for {what}; it said last:\n{self.tail(program)}")
+            if time.monotonic() > deadline:
+                said = f"; {program} said last:\n{self.tail(program)}" if program else ""
+                raise Problem(f"{what} did not come within {timeout:.0f} s{said}")
+            time.sleep(0.05)
+
+
+def _start_time(pid: int) -> str | None:
+    """Tell a process from a later one with the same id; None for one that is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else fields[19]
