@@ -85,7 +85,8 @@ def pod_template(
         "command": ["python", "-m", "trtllm_builder"],
         "args": list(plan.args),
         "env": _env(plan, settings, user),
-        "resources": plan.resources.merged(user.resources).to_wire(),
+        # what a user sets for a model on a GPU is no need of a stage that only downloads
+        "resources": plan.resources.merged(user.resources if plan.device else None).to_wire(),
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {

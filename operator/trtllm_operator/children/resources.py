@@ -30,14 +30,16 @@ class Resources:
     def merged(self, user: ResourceRequirements | None) -> Resources:
         """The user's values over these; a request above its limit pulls the limit up, a limit below pulls it down.
 
-        Kubernetes refuses a pod whose request exceeds its limit, and who sets one value should not have to know the
-        planned other one.
+        Kubernetes refuses a pod whose request exceeds its limit, or differs from it for a device, and who sets one
+        value should not have to know the planned other one.
         """
         if user is None:
             return self
         requests = dict(self.requests) | (user.requests or {})
         limits = dict(self.limits) | (user.limits or {})
         for name in requests.keys() & limits.keys():
+            if _is_device(name):
+                requests[name] = limits[name] = (user.limits or {}).get(name) or requests[name]
             if parse_quantity(requests[name]) <= parse_quantity(limits[name]):
                 continue
             if name in (user.limits or {}):
@@ -52,6 +54,10 @@ class Resources:
         return {key: value for key, value in parts.items() if value}
 
 
+def _is_device(name: str) -> bool:
+    return "/" in name
+
+
 _SUFFIXES = {
     "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50,
@@ -60,7 +66,7 @@ _SUFFIXES = {
 
 def parse_quantity(text: str) -> float:
     """A Kubernetes quantity as a number: `1536Mi` -> 1610612736.0, `250m` -> 0.25."""
-    digits = text.rstrip("mkMGTPi")
+    digits = text.rstrip("mkKMGTPi")
     return float(digits) * _SUFFIXES[text[len(digits) :]]
 
 

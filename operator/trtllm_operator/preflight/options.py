@@ -42,6 +42,13 @@ def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
     """What stays in full precision counts as 16 bits, so that few bits on average may be out of reach."""
     quantization = question.spec.quantization
     if quantization.auto is None:
+        if Method.AUTO in question.methods():
+            yield Verdict(
+                "EffectiveBits",
+                Severity.REFUSAL,
+                "fallback Auto needs quantization.auto, which only method Auto may set",
+                "make Auto the method, or name another fallback",
+            )
         return
     wrong = [method for method in quantization.auto.candidates if method not in _BITS]
     if wrong:

@@ -8,7 +8,7 @@ from trtllm_api.contract import ProgressLine
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
 from trtllm_api.quantizedmodel import ArtifactStatus, QuantizedModelStatus, Verdict
 from trtllm_operator.children.identity import ChildStage
-from trtllm_operator.children.joboutcome import JobRunning
+from trtllm_operator.children.joboutcome import JobFailed, JobRunning
 from trtllm_operator.conditions import Fact, conditions, cut, ready, reconciling, stalled, suspended, timestamp
 from trtllm_operator.preflight.verdict import warnings
 from trtllm_operator.quantizedmodel.observed import Observed
@@ -81,7 +81,9 @@ def _message(observed: Observed, state: State) -> str:
     told = candidates_sentence(state.known.quality, observed.spec)
     if state.kind is StateKind.READY:
         return f"{state.message}. {told}" if told else state.message
-    return f"{told}. {state.message}" if told and state.reason != Reason.QUALITY_REFUSED else told or state.message
+    if state.reason == Reason.QUALITY_REFUSED and isinstance(state.outcome, JobFailed):
+        return f"{told}. {state.outcome.remedy}".removesuffix(". ")
+    return f"{told}. {state.message}" if told else state.message
 
 
 def _source_ready(observed: Observed, state: State) -> Fact:
