@@ -15,7 +15,7 @@ _CERTIFICATES = Path("/etc/ssl/certs")
 
 
 def command() -> list[str]:
-    """buildah with the cache's storage."""
+    """Buildah with the cache's storage."""
     storage = cache_directory() / "buildah"
     return ["buildah", "--root", str(storage), "--runroot", str(storage / "run"), "--storage-driver", "overlay"]
 

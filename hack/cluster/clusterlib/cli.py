@@ -38,7 +38,9 @@ def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) ->
     match arguments.command:
         case "up":
             cluster.up()
-            say(f"✓ cluster {settings.name} is up  {time.monotonic() - started:.1f} s  KUBECONFIG={settings.kubeconfig}")
+            say(
+                f"✓ cluster {settings.name} is up  {time.monotonic() - started:.1f} s  KUBECONFIG={settings.kubeconfig}"
+            )
         case "down":
             cluster.down()
             say(f"✓ cluster {settings.name} is gone  {time.monotonic() - started:.1f} s")
@@ -73,7 +75,9 @@ def _provider(settings: Settings) -> Cluster:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/cluster/cluster", description=__doc__)
-    parser.add_argument("--name", default=os.environ.get("CLUSTER_NAME", "trtllm"), help="a cluster of its own per name")
+    parser.add_argument(
+        "--name", default=os.environ.get("CLUSTER_NAME", "trtllm"), help="a cluster of its own per name"
+    )
     parser.add_argument(
         "--index",
         type=int,

@@ -24,6 +24,7 @@ def simulate(control: ControlPlane, node: str) -> None:
     control.kubectl("label", "node", node, "--overwrite", *(f"{key}={value}" for key, value in labels.items()))
     amount = str(settings.gpus_per_node)
     patch = [
-        {"op": "add", "path": f"/status/{part}/nvidia.com~1gpu", "value": amount} for part in ("capacity", "allocatable")
+        {"op": "add", "path": f"/status/{part}/nvidia.com~1gpu", "value": amount}
+        for part in ("capacity", "allocatable")
     ]
     control.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))

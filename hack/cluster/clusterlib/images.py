@@ -62,14 +62,25 @@ def ml_image() -> str:
     image = f"localhost/builder-packages:{key}"
     if not buildah.exists(image):
         container = buildah.buildah("from", base_image())
-        buildah.buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", f"mkdir -p /opt/trtllm && echo {key} > /opt/trtllm/packages")
+        buildah.buildah(
+            "run",
+            "--isolation",
+            "chroot",
+            container,
+            "--",
+            "sh",
+            "-c",
+            f"mkdir -p /opt/trtllm && echo {key} > /opt/trtllm/packages",
+        )
         buildah.buildah("commit", "--rm", container, image)
     return image
 
 
 def build_operator(settings: Settings) -> str:
     """The operator's image, at the reference that its contents give it."""
-    key = key_of(base_image(), *_inputs("Dockerfile", "requirements/operator.txt", "crds/trtllm_api", "operator/trtllm_operator"))
+    key = key_of(
+        base_image(), *_inputs("Dockerfile", "requirements/operator.txt", "crds/trtllm_api", "operator/trtllm_operator")
+    )
     return _build(settings, f"trtllm-operator:{key}", "Dockerfile", {"BASE": base_image()})
 
 
@@ -128,4 +139,3 @@ def _inputs(*names: str) -> list[Path]:
 def _apt_sources() -> list[Path]:
     candidates = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.sources"))]
     return [path for path in candidates if path.exists() and "debian" in path.read_text()]
-

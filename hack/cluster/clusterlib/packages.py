@@ -35,7 +35,9 @@ def ensure_packages() -> None:
     if not missing:
         return
     if os.geteuid() != 0:
-        raise Problem(f"The local cluster needs the Debian packages {', '.join(missing)}: install them, or run as root.")
+        raise Problem(
+            f"The local cluster needs the Debian packages {', '.join(missing)}: install them, or run as root."
+        )
     if not shutil.which("apt-get"):
         raise Problem(
             f"The local cluster needs {', '.join(missing)}, and installs them only on Debian and its kin: "
@@ -61,7 +63,9 @@ def _install(packages: list[str]) -> None:
                 ["apt-get", "update", "-q"],
                 ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages],
             ):
-                if subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode:
+                if subprocess.run(
+                    command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
+                ).returncode:
                     log.seek(0)
                     raise Problem(f"{' '.join(command)} did not succeed; it said last:\n{log.read()[-1500:]}")
     finally:

@@ -34,7 +34,15 @@ class KindCluster:
         if self.settings.name not in existing.split():
             _run(["kind", "create", "cluster", "--name", self.settings.name, "--config", "-"], stdin=configuration)
         _run(
-            ["kind", "export", "kubeconfig", "--name", self.settings.name, "--kubeconfig", str(self.settings.kubeconfig)]
+            [
+                "kind",
+                "export",
+                "kubeconfig",
+                "--name",
+                self.settings.name,
+                "--kubeconfig",
+                str(self.settings.kubeconfig),
+            ]
         )
 
     def down(self) -> None:

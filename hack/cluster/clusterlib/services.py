@@ -52,7 +52,9 @@ def start_dns(control: ControlPlane) -> None:
 }}
 """
     )
-    ports = [{"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))]
+    ports = [
+        {"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
     control.apply(
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -1,0 +1,35 @@
+"""`python -m trtllm_builder run|serve`: what the operator's pods execute; a person can run it in a terminal too."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from trtllm_api.contract import REQUEST_PATH, SOURCE_PATH, STORE_PATH, TERMINATION_PATH
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Dispatch to the stage; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["serve"]:
+        from trtllm_builder.serve import main as serve
+
+        return serve(arguments[1:])
+    parser = argparse.ArgumentParser(prog="trtllm_builder", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve an artifact; see `serve --help`")
+    run = commands.add_parser("run", help="do what a BuildRequest says")
+    run.add_argument("--request", type=Path, default=Path(REQUEST_PATH))
+    run.add_argument("--store", type=Path, default=Path(STORE_PATH))
+    run.add_argument("--source", type=Path, default=Path(SOURCE_PATH))
+    run.add_argument("--termination-log", type=Path, default=Path(os.environ.get("TERMINATION_LOG", TERMINATION_PATH)))
+    parsed = parser.parse_args(arguments)
+    from trtllm_builder.run import run as run_request
+
+    return run_request(parsed.request, parsed.store, parsed.source, parsed.termination_log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

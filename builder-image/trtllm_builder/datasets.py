@@ -1,0 +1,126 @@
+"""Texts for calibration and evaluation, from a mount, the hub, or the builder's own; quantize calls `load_texts`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode, FailureReason
+from trtllm_api.digest import digest_of
+from trtllm_api.quantizedmodel import HubDataset
+from trtllm_builder.failure import BuilderFailure, input_missing, transient
+
+Purpose = Literal["calibration", "evaluation"]
+
+_OWN = Path(__file__).parent / "texts"
+_MAX_TEXTS = 100_000
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """Texts, and the identity that their content gives them."""
+
+    name: str
+    texts: tuple[str, ...]
+    digest: str
+    own: bool = False
+    """The builder's own texts: as many windows are cut from them as are asked for."""
+
+
+def load_texts(request: DatasetRequest | None, purpose: Purpose) -> TextSet:
+    """Non-empty texts; raises DatasetUnusable with the counts when there are none."""
+    if request is None:
+        return _text_set(
+            f"the builder's {purpose} texts",
+            [path.read_text(encoding="utf-8") for path in sorted((_OWN / purpose).glob("*.txt"))],
+            own=True,
+        )
+    name, texts = (
+        (f"{request.hugging_face.repo}:{request.hugging_face.split}", _from_hub(request.hugging_face, purpose))
+        if request.hugging_face is not None
+        else _from_path(Path(request.path or ""), purpose)
+    )
+    kept = [text for text in texts if text.strip()]
+    if not kept:
+        raise unusable(
+            f"The {purpose} dataset {name} is empty: {len(texts)} lines or rows, none of them with text.",
+            "Give it one text per line (.txt), or JSON lines with a `text` field (.jsonl).",
+        )
+    return _text_set(name, kept)
+
+
+def unusable(message: str, remedy: str) -> BuilderFailure:
+    """A dataset that cannot serve its purpose."""
+    return input_missing(FailureReason.DATASET_UNUSABLE, message, remedy)
+
+
+def _text_set(name: str, texts: list[str], *, own: bool = False) -> TextSet:
+    return TextSet(name, tuple(texts), digest_of(texts), own)
+
+
+def _from_path(path: Path, purpose: Purpose) -> tuple[str, list[str]]:
+    if path.is_dir():
+        files = sorted(file for suffix in ("txt", "jsonl", "parquet") for file in path.glob(f"*.{suffix}"))
+    else:
+        files = [path] if path.exists() else []
+    if not files:
+        raise unusable(
+            f"The {purpose} dataset has no .txt, .jsonl or .parquet file at {path.name or path}.",
+            "Correct the key or path of the dataset.",
+        )
+    texts = [text for file in files for text in _read(file)]
+    return files[0].name if len(files) == 1 else f"{len(files)} files", texts
+
+
+def _read(file: Path) -> list[str]:
+    if file.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return [str(value) for value in pyarrow.parquet.read_table(file, columns=["text"])["text"].to_pylist()]
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()[:_MAX_TEXTS]
+        if file.suffix != ".jsonl":
+            return lines
+        return [str(json.loads(line)["text"]) for line in lines if line.strip()]
+    except UnicodeDecodeError as error:
+        raise unusable(f"{file.name} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise unusable(
+            f"{file.name} has a line that is not a JSON object with a `text` field.",
+            'Write one object per line: {"text": "..."}.',
+        ) from error
+
+
+def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(
+            request.repo,
+            request.config,
+            split=request.split,
+            revision=request.revision,
+            token=os.environ.get(DATASET_TOKEN_ENV) or None,
+            streaming=True,
+        )
+        return [str(row[request.column]) for row in rows.take(_MAX_TEXTS)]
+    except KeyError as error:
+        raise unusable(
+            f"The {purpose} dataset {request.repo} has no column {request.column}.", "Name its text column in `column`."
+        ) from error
+    except ConnectionError as error:
+        raise transient(
+            FailureReason.DATASET_UNUSABLE,
+            f"The hub cannot be reached for the {purpose} dataset {request.repo}.",
+            "In a cluster without internet mount a dataset: configMap or persistentVolumeClaim. It is tried again.",
+        ) from error
+    except (ValueError, OSError) as error:
+        raise BuilderFailure(
+            ExitCode.INPUT_MISSING,
+            FailureReason.DATASET_UNUSABLE,
+            f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: {str(error).splitlines()[0][:200]}",
+            "Correct repo, config and split; a private dataset needs tokenSecretRef.",
+        ) from error

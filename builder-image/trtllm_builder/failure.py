@@ -1,0 +1,41 @@
+"""What a user caused or must know, as an exception; run.py turns it into the BuildResult."""
+
+from __future__ import annotations
+
+from trtllm_api.contract import ExitCode, FailureReason, QuantizeResult
+
+
+class BuilderFailure(Exception):
+    """One sentence of cause with its numbers, and one of remedy."""
+
+    def __init__(
+        self,
+        exit_code: ExitCode,
+        reason: FailureReason,
+        message: str,
+        remedy: str,
+        *,
+        quantize: QuantizeResult | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.reason = reason
+        self.message = message
+        self.remedy = remedy
+        self.quantize = quantize
+        """What had been measured until then: evidence is never lost."""
+
+
+def bad_model(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+    """The source itself is at fault: no retry will mend it."""
+    return BuilderFailure(ExitCode.BAD_MODEL, reason, message, remedy)
+
+
+def input_missing(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+    """Something that the spec names is not there."""
+    return BuilderFailure(ExitCode.INPUT_MISSING, reason, message, remedy)
+
+
+def transient(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+    """Worth another try."""
+    return BuilderFailure(ExitCode.TRANSIENT, reason, message, remedy)

@@ -1,0 +1,24 @@
+"""A source on a claim is read in place; only its manifest goes to the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trtllm_api.contract import FailureReason
+from trtllm_api.quantizedmodel import VolumeSource
+from trtllm_builder.failure import input_missing
+
+
+def locate(mount: Path, source: VolumeSource) -> Path:
+    """The model's directory inside the mounted claim; raises SourceNotFound with what is there instead."""
+    directory = mount / source.path
+    if directory.is_dir():
+        return directory
+    existing = next(path for path in (directory.parent, *directory.parents) if path.is_dir())
+    names = sorted(entry.name for entry in existing.iterdir() if not entry.name.startswith("."))[:8]
+    place = "its root" if existing == mount else str(existing.relative_to(mount))
+    raise input_missing(
+        FailureReason.SOURCE_NOT_FOUND,
+        f"The claim {source.claim_name} has no directory {source.path}; {place} holds {', '.join(names) or 'nothing'}.",
+        "Correct spec.source.persistentVolumeClaim.path, or copy the model there.",
+    )

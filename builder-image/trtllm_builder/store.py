@@ -1,0 +1,161 @@
+"""The store: content-addressed directories on the claim, published by rename, verified by every reader."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.digest import digest_of, short
+from trtllm_api.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile, Probe
+from trtllm_builder.failure import BuilderFailure, input_missing
+from trtllm_builder.files import describe, files_below, sha256_of, sync_directory
+
+_DIRECTORIES = {ArtifactKind.SOURCE: "sources", ArtifactKind.QUANTIZED_CHECKPOINT: "artifacts"}
+_ABANDONED_SECONDS = 24 * 3600
+_HEX = 32
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published directory."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def bytes(self) -> int:
+        """Size of its files."""
+        return sum(file.bytes for file in self.manifest.files)
+
+
+class Draft:
+    """A directory that is being filled; `probe` may be set before it is published."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.probe: Probe | None = None
+        self.files: tuple[ManifestFile, ...] | None = None
+        """Set for files that lie elsewhere; otherwise the directory's own are described."""
+
+
+class Store:
+    """Below `root`: sources/, artifacts/, work/. All writers rename within one file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def directory(self, digest: str, kind: ArtifactKind) -> Path:
+        """Where the artifact is, or would be."""
+        return self.root / _DIRECTORIES[kind] / short(digest, _HEX)
+
+    def relative(self, path: Path) -> str:
+        """A path as status names it: relative to the claim."""
+        return str(path.relative_to(self.root))
+
+    def lookup(self, digest: str, kind: ArtifactKind) -> Artifact | None:
+        """The artifact, its manifest read and its files' sizes checked; None when it is not there."""
+        directory = self.directory(digest, kind)
+        return read_artifact(directory) if (directory / MANIFEST).exists() else None
+
+    @contextmanager
+    def publish(self, inputs: dict[str, Any], kind: ArtifactKind) -> Iterator[Draft]:
+        """Fill the draft's directory; on success it appears under its digest at once, or the first writer's stays."""
+        digest = digest_of(inputs)
+        target = self.directory(digest, kind)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._clear_abandoned(target.parent)
+        draft = Draft(target.parent / f".{target.name}.{socket.gethostname()}.{os.getpid()}")
+        shutil.rmtree(draft.directory, ignore_errors=True)
+        draft.directory.mkdir()
+        try:
+            yield draft
+            files = draft.files or describe(draft.directory, list(files_below(draft.directory)))
+            manifest = Manifest(kind=kind, digest=digest, inputs=inputs, files=files, probe=draft.probe)
+            write_json(draft.directory / MANIFEST, manifest.to_wire())
+            try:
+                draft.directory.rename(target)
+            except OSError:
+                if not (target / MANIFEST).exists():
+                    raise
+            sync_directory(target.parent)
+        finally:
+            shutil.rmtree(draft.directory, ignore_errors=True)
+
+    def work(self, request_digest: str) -> Path:
+        """Scratch directory of a request: what is there outlives a killed pod, until `finish`."""
+        directory = self.root / "work" / short(request_digest, _HEX)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def finish(self, request_digest: str) -> None:
+        """Remove the scratch directory."""
+        shutil.rmtree(self.root / "work" / short(request_digest, _HEX), ignore_errors=True)
+
+    def require_space(self, needed: int, what: str) -> None:
+        """Refuse to begin what the volume cannot hold; the error names both numbers."""
+        free = shutil.disk_usage(self.root).free
+        if free < needed:
+            raise BuilderFailure(
+                ExitCode.INPUT_MISSING,
+                FailureReason.STORAGE_TOO_SMALL,
+                f"{what} needs {_mib(needed)}, but the store's volume has {_mib(free)} free.",
+                "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
+            )
+
+    @staticmethod
+    def _clear_abandoned(parent: Path) -> None:
+        for path in parent.glob(".*"):
+            if path.is_dir() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bool = False) -> Artifact:
+    """Read an artifact and check it: sizes always, digests when `thorough`.
+
+    `files_at` is where the files are when they are not beside the manifest (a source read in place).
+    Raises BuilderFailure ArtifactCorrupt that names the first file which differs.
+    """
+    try:
+        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise input_missing(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"{directory} has no {MANIFEST}: it is not an artifact, or it was never published whole.",
+            "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
+        ) from error
+    for file in manifest.files:
+        path = (files_at or directory) / file.path
+        size = path.stat().st_size if path.exists() else None
+        if size == file.bytes and not (thorough and sha256_of(path) != file.sha256):
+            continue
+        found = "is missing" if size is None else f"has {size} bytes" if size != file.bytes else "has other content"
+        raise BuilderFailure(
+            ExitCode.BAD_MODEL,
+            FailureReason.ARTIFACT_CORRUPT,
+            f"{file.path} of the artifact {short(manifest.digest)} {found}; its manifest says {file.bytes} bytes.",
+            "The volume was changed behind the operator's back: remove the directory and set the annotation trtllm.dev/retry.",
+        )
+    return Artifact(directory, manifest)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write durably, under a temporary name until it is whole."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
