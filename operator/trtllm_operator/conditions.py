@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from trtllm_api.meta import Condition, ConditionList, ConditionStatus
 
@@ -79,3 +80,9 @@ def stalled(reason: str, message: str) -> tuple[Fact, ...]:
 def suspended(reason: str, message: str) -> tuple[Fact, ...]:
     """Nothing is done, and nothing is wrong."""
     return (Fact(READY, ConditionStatus.FALSE, reason, message),)
+
+
+def blocked(wire: list[dict[str, Any]], reason: str, message: str) -> list[dict[str, Any]]:
+    """Conditions, as JSON, of a resource whose children the API server does not take: Ready says why it waits."""
+    told = {READY, RECONCILING}
+    return [{**c, "reason": reason, "message": cut(message)} if c["type"] in told else c for c in wire]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from clusterlib.problem import Problem
@@ -20,9 +21,9 @@ def command() -> list[str]:
     return ["buildah", "--root", str(storage), "--runroot", str(storage / "run"), "--storage-driver", "overlay"]
 
 
-def buildah(*arguments: str) -> str:
-    """Run buildah; what it prints is returned."""
-    result = subprocess.run([*command(), *arguments], capture_output=True, check=False)
+def buildah(*arguments: str, prefix: Sequence[str] = ()) -> str:
+    """Run buildah, by `prefix` in another network namespace; what it prints is returned."""
+    result = subprocess.run([*prefix, *command(), *arguments], capture_output=True, check=False)
     if result.returncode:
         raise Problem(f"buildah {arguments[0]} did not succeed; it said last:\n{result.stderr.decode()[-2000:]}")
     return result.stdout.decode().strip()

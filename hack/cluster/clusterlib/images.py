@@ -9,7 +9,7 @@ from clusterlib import buildah
 from clusterlib.binary import pause_program
 from clusterlib.cache import cached, key_of
 from clusterlib.environments import ml_site_packages
-from clusterlib.processes import Processes
+from clusterlib.processes import Processes, inside
 from clusterlib.settings import Settings
 from clusterlib.show import step
 
@@ -128,7 +128,8 @@ def _build(settings: Settings, name: str, dockerfile: str, arguments: dict[str, 
         with step(f"image {name}"):
             buildah.build(REPOSITORY, REPOSITORY / dockerfile, local, arguments)
     reference = f"localhost:{settings.registry_port}/{name}"
-    buildah.buildah("push", "--quiet", "--tls-verify=false", local, f"docker://{reference}")
+    push = ["push", "--quiet", "--tls-verify=false", local, f"docker://{reference}"]
+    buildah.buildah(*push, prefix=inside(settings))
     return reference
 
 

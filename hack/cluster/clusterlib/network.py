@@ -1,55 +1,66 @@
-"""The cluster's one bridge: addresses of pods, nodes and services' door; no overlay, no namespaces."""
+"""The cluster's network: a namespace of its own with one bridge for pods, nodes and services; no overlay.
+
+A pair of interfaces leads from the host into it, so that the host reaches the API server, pods and Services. All that
+kube-proxy and the CNI plugins do to the kernel is inside, and is gone with the namespace.
+"""
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
+from clusterlib.processes import inside
 from clusterlib.settings import Settings
 
-_FORWARDING = {
-    Path("/proc/sys/net/ipv4/ip_forward"): "1",
-    Path("/proc/sys/net/bridge/bridge-nf-call-iptables"): "1",
-}
-
-
-def _ip(*arguments: str, check: bool = True) -> str:
-    return subprocess.run(["ip", *arguments], check=check, capture_output=True, text=True).stdout
+_BRIDGE = "k8s"
+_FORWARDING = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"
 
 
 class Network:
-    """Makes and removes the bridge; what the kernel's settings were before is put back."""
+    """Makes and removes the network namespace."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.before = settings.state / "sysctl.json"
+        self.path = Path("/run/netns") / str(settings.network_namespace)
 
     def up(self) -> None:
-        """Create the bridge with every address of the cluster, and let the kernel forward."""
-        settings = self.settings
-        if not Path(f"/sys/class/net/{settings.bridge}").exists():
-            _ip("link", "add", settings.bridge, "type", "bridge")
-            _ip("addr", "add", f"{settings.pod_gateway}/16", "dev", settings.bridge)
-            _ip("addr", "add", f"{settings.api_address}/32", "dev", settings.bridge)
-            _ip("link", "set", settings.bridge, "up")
-        held = _ip("-o", "addr", "show", "dev", settings.bridge)
+        """Create the namespace with every address of the cluster; does nothing for what is there."""
+        settings, namespace = self.settings, str(self.settings.network_namespace)
+        if not self.path.exists():
+            _run("ip", "netns", "add", namespace)
+            if Path(f"/sys/class/net/{settings.uplink}").exists():
+                _run("ip", "link", "delete", settings.uplink)
+            uplink = ("ip", "link", "add", settings.uplink, "type", "veth", "peer", "name", "host", "netns", namespace)
+            _run(*uplink)
+            _run("ip", "addr", "add", f"{settings.host_address}/30", "dev", settings.uplink)
+            _run("ip", "link", "set", settings.uplink, "up")
+            for network in (settings.node_cidr, settings.pod_cidr, settings.service_cidr):
+                _run("ip", "route", "replace", network, "via", settings.uplink_address)
+            self._ip("link", "set", "lo", "up")
+            self._ip("addr", "add", f"{settings.uplink_address}/30", "dev", "host")
+            self._ip("link", "set", "host", "up")
+            self._ip("route", "add", "default", "via", settings.host_address)
+            self._ip("link", "add", _BRIDGE, "type", "bridge")
+            self._ip("addr", "add", f"{settings.pod_gateway}/16", "dev", _BRIDGE)
+            self._ip("addr", "add", f"{settings.api_address}/32", "dev", _BRIDGE)
+            self._ip("link", "set", _BRIDGE, "up")
+            _run(*inside(settings), "sh", "-c", _FORWARDING)
+        held = self._ip("-o", "addr", "show", "dev", _BRIDGE)
         for number in settings.node_numbers:
             address = settings.node_address(number)
             if f" {address}/32 " not in held:
-                _ip("addr", "add", f"{address}/32", "dev", settings.bridge)
-        if not self.before.exists():
-            self.before.write_text(json.dumps({str(path): path.read_text().strip() for path in _FORWARDING}))
-        for path, value in _FORWARDING.items():
-            path.write_text(value)
+                self._ip("addr", "add", f"{address}/32", "dev", _BRIDGE)
 
     def down(self) -> None:
-        """Remove the bridge and its pods' interfaces, kube-proxy's and the CNI's rules, and restore the kernel."""
-        if Path(f"/sys/class/net/{self.settings.bridge}").exists():
-            for link in json.loads(_ip("-j", "link", "show", "master", self.settings.bridge) or "[]"):
-                _ip("link", "delete", link["ifname"], check=False)
-            _ip("link", "delete", self.settings.bridge)
-        if self.before.exists():
-            for name, value in json.loads(self.before.read_text()).items():
-                Path(name).write_text(value)
-            self.before.unlink()
+        """Remove the namespace, and with it interfaces, routes and rules."""
+        if Path(f"/sys/class/net/{self.settings.uplink}").exists():
+            _run("ip", "link", "delete", self.settings.uplink)
+        if self.path.exists():
+            _run("ip", "netns", "delete", str(self.settings.network_namespace))
+
+    def _ip(self, *arguments: str) -> str:
+        return _run(*inside(self.settings), "ip", *arguments)
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -58,7 +58,7 @@ class Node:
                     "plugins": [
                         {
                             "type": "bridge",
-                            "bridge": self.settings.bridge,
+                            "bridge": "k8s",
                             "isGateway": False,
                             "ipMasq": False,
                             "hairpinMode": True,
@@ -98,6 +98,7 @@ state = "{root}/state"
   path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
+  netns_mounts_under_state_dir = true
   restrict_oom_score_adj = true
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
@@ -114,7 +115,9 @@ state = "{root}/state"
         self.processes.wait_until(self._containerd_answers, "containerd", 30, f"containerd-{self.name}")
 
     def _containerd_answers(self) -> bool:
-        return self.socket.exists() and bool(self.ctr("version", check=False))
+        """The socket of a containerd that was killed stays: only an answer counts."""
+        command = ["ctr", "-a", str(self.socket), "version"]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def start_kubelet(self) -> None:
         """Start the kubelet; it registers the node."""
@@ -215,10 +218,6 @@ state = "{root}/state"
         for mount in reversed(mounts):
             if Path(mount).is_relative_to(self.root):
                 subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-        for name in {Path(mount) for mount in mounts if mount.startswith(("/run/netns/cni-", "/var/run/netns/cni-"))}:
-            subprocess.run(["umount", "-l", str(name)], check=False, capture_output=True)
-            with contextlib.suppress(OSError):
-                name.unlink()
 
     def _remove_cgroups(self) -> None:
         for hierarchy in self._hierarchies():

@@ -13,12 +13,22 @@ from clusterlib.problem import Problem
 from clusterlib.settings import Settings
 
 
+def inside(settings: Settings) -> list[str]:
+    """What to put before a command so that it runs in the cluster's network namespace.
+
+    Not `ip netns exec`: that would give the command mounts of its own, which kubelet and containerd must share.
+    """
+    name = settings.network_namespace
+    return ["nsenter", f"--net=/run/netns/{name}"] if name else []
+
+
 class Processes:
     """Process ids in <state>/run, logs in <state>/log."""
 
     def __init__(self, settings: Settings) -> None:
         self.run = settings.state / "run"
         self.log = settings.state / "log"
+        self._prefix = inside(settings)
         for directory in (self.run, self.log):
             directory.mkdir(parents=True, exist_ok=True)
 
@@ -36,7 +46,7 @@ class Processes:
             return
         with (self.log / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [str(part) for part in command],
+                [*self._prefix, *(str(part) for part in command)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

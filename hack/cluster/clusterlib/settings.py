@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES = "1.36.3"
@@ -25,7 +25,6 @@ class Settings:
     gpu_product: str = "NVIDIA-H100-80GB-HBM3"
     gpu_memory_mib: int = 81559
     gpu_compute: str = "9.0"
-    registry_port: int = field(default_factory=lambda: int(os.environ.get("CLUSTER_REGISTRY_PORT", "5000")))
 
     @property
     def state(self) -> Path:
@@ -44,9 +43,29 @@ class Settings:
         return self.nodes == 0
 
     @property
-    def bridge(self) -> str:
-        """The interface that all of the cluster's addresses are on."""
+    def network_namespace(self) -> str | None:
+        """All of the cluster's programs run in it: their ports, rules and interfaces are theirs, and go with it."""
+        return None if self.control_plane_only else f"trtllm-{self.name}"
+
+    @property
+    def uplink(self) -> str:
+        """The host's end of the pair of interfaces that leads into the cluster's network namespace."""
         return f"k8s{self.index}"
+
+    @property
+    def host_address(self) -> str:
+        """The host as the cluster's pods see it, on `uplink`."""
+        return f"10.{77 + self.index}.254.1"
+
+    @property
+    def uplink_address(self) -> str:
+        """The cluster's end of the pair."""
+        return f"10.{77 + self.index}.254.2"
+
+    @property
+    def node_cidr(self) -> str:
+        """The addresses of the API server and of the nodes."""
+        return f"10.{77 + self.index}.0.0/24"
 
     @property
     def api_address(self) -> str:
@@ -61,7 +80,7 @@ class Settings:
     @property
     def etcd_port(self) -> int:
         """Client port of etcd on loopback; its peer port is the next."""
-        return 23790 + 10 * self.index + (1000 if self.control_plane_only else 0)
+        return 23790 + 10 * self.index
 
     @property
     def pod_cidr(self) -> str:
@@ -95,6 +114,11 @@ class Settings:
     def node_address(self, number: int) -> str:
         """Address of the 1-based node's kubelet."""
         return f"10.{77 + self.index}.0.{10 + number}"
+
+    @property
+    def registry_port(self) -> int:
+        """The image registry's, on the network namespace's loopback."""
+        return 5000
 
     @property
     def node_numbers(self) -> range:

@@ -26,7 +26,7 @@ def siblings(
     """At most one sibling for each way of mattering: its artifact, its source, its work on either."""
     rivals = sorted((other for other in others if name_of(other) != name_of(resource)), key=creation_order)
     me = creation_order(resource)
-    same_source = [other for other in rivals if _source_part(other) == _source_part(resource)]
+    same_source = [other for other in rivals if source_part(other) == source_part(resource)]
     leading = [other for other in same_source if creation_order(other) < me and _works(other)]
     found = (
         _first(
@@ -42,7 +42,7 @@ def siblings(
             name=name,
             leads=creation_order(other) < me,
             working=_works(other),
-            same_source=_source_part(other) == _source_part(resource),
+            same_source=source_part(other) == source_part(resource),
             same_request=other in same_source and _same_request(other, resource, digest, config_maps),
             status=parse_status(QuantizedModelStatus, other.get("status")),
         )
@@ -54,7 +54,8 @@ def _first(others: Iterable[Object], matters: Callable[[Object], bool]) -> Objec
     return next((other for other in others if matters(other)), None)
 
 
-def _source_part(resource: Object) -> tuple[object, object, object]:
+def source_part(resource: Object) -> tuple[object, object, object]:
+    """What two resources with the same source have alike, raw."""
     spec = resource.get("spec") or {}
     return (
         spec.get("source"),

@@ -1,0 +1,79 @@
+"""QuantizedModel's part of the seam; main.py hands it to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_operator.children.objects import Object, dig, is_deleting, is_true, name_of
+from trtllm_operator.controller import World
+from trtllm_operator.kube.resources import JOBS, PODS, QUANTIZED_MODELS
+from trtllm_operator.quantizedmodel.observe import observe
+from trtllm_operator.quantizedmodel.observed import Observed
+from trtllm_operator.quantizedmodel.plan import plan
+from trtllm_operator.quantizedmodel.siblings import source_part
+from trtllm_operator.quantizedmodel.state import State, determine_state
+from trtllm_operator.quantizedmodel.status import compute_status
+from trtllm_operator.steps import Plan
+from trtllm_operator.store import Key, Store, key_of
+
+_DATASETS = (("calibration", "dataset", "configMap"), ("quality", "evaluation", "dataset", "configMap"))
+
+
+class QuantizedModelController:
+    """Pure but for `observe`, which reads the users' ConfigMaps."""
+
+    resource = QUANTIZED_MODELS
+
+    async def observe(self, resource: Object, world: World, now: datetime) -> Observed:
+        """Jobs, pods, claim, data sets and siblings of the resource."""
+        key = key_of(resource)
+        pods = world.store.children(key, PODS.kind)
+        named = {str(dig(resource, "spec", *path, "name") or "") for path in _DATASETS} - {""}
+        claim = str(dig(resource, "spec", "storage", "claimName") or "")
+        return observe(
+            resource,
+            jobs=world.store.children(key, JOBS.kind),
+            pods=pods,
+            store_exists=await world.claim_exists(key.namespace, claim),
+            config_maps={name: await world.config_map(key.namespace, name) for name in sorted(named)},
+            others=world.store.in_namespace(QUANTIZED_MODELS.kind, key.namespace),
+            progress=world.progress_of(pods),
+            settings=world.builder,
+            now=now,
+        )
+
+    def determine_state(self, observed: Observed) -> State:
+        """What the snapshot means."""
+        return determine_state(observed)
+
+    def plan(self, observed: Observed, state: State) -> Plan:
+        """The steps to take."""
+        return plan(observed, state)
+
+    def compute_status(self, observed: Observed, state: State, now: datetime) -> QuantizedModelStatus:
+        """What users see."""
+        return compute_status(observed, state, now)
+
+    def dependents(self, before: Object | None, after: Object | None, store: Store) -> Iterable[Key]:
+        """Siblings with the same source, once something that they could use or wait for has changed."""
+        changed = after or before
+        if changed is None or changed.get("kind") != QUANTIZED_MODELS.kind or _use(before) == _use(after):
+            return
+        part = source_part(changed)
+        for other in store.in_namespace(QUANTIZED_MODELS.kind, key_of(changed).namespace):
+            if name_of(other) != name_of(changed) and source_part(other) == part:
+                yield key_of(other)
+
+
+def _use(resource: Object | None) -> object:
+    if resource is None:
+        return None
+    return (
+        dig(resource, "status", "source"),
+        dig(resource, "status", "artifact"),
+        is_true(resource, "Stalled"),
+        dig(resource, "spec"),
+        is_deleting(resource),
+    )

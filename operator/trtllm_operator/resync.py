@@ -1,0 +1,65 @@
+"""List everything anew, at the start and now and then: what the watches missed is repaired here.
+
+After a "410 Gone" kopf lists again, but tells nobody of objects that vanished meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+
+from trtllm_operator.children.identity import MANAGER
+from trtllm_operator.children.objects import Object
+from trtllm_operator.engine import Engine
+from trtllm_operator.kube.client import KubeClient, KubeError
+from trtllm_operator.kube.resources import OWN, WATCHED_CHILDREN, Resource
+from trtllm_operator.metrics import RESYNC_REPAIRS, RESYNC_TIME
+from trtllm_operator.settings import Settings
+from trtllm_operator.store import Key, key_of
+
+log = logging.getLogger(__name__)
+CHILDREN_SELECTOR = f"app.kubernetes.io/managed-by={MANAGER}"
+
+
+class Resync:
+    """Lists with the watches' own scope and selectors."""
+
+    def __init__(self, settings: Settings, client: KubeClient, engine: Engine) -> None:
+        self._settings = settings
+        self._client = client
+        self._engine = engine
+
+    async def prime(self) -> None:
+        """Fill the store before the first pass; children first, so that no resource seems to lack them."""
+        for resource in (*WATCHED_CHILDREN, *OWN):
+            await self._list(resource)
+        RESYNC_TIME.set(time.time())
+
+    async def run(self) -> None:
+        """Again and again; a LIST that fails is left to the next time."""
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+            try:
+                for resource in (*WATCHED_CHILDREN, *OWN):
+                    repaired = await self._list(resource)
+                    if repaired:
+                        RESYNC_REPAIRS.labels(resource.kind).inc(repaired)
+                self._engine.enqueue_all()
+                RESYNC_TIME.set(time.time())
+            except KubeError as error:
+                log.warning("resync: %s", error)
+
+    async def _list(self, resource: Resource) -> int:
+        store = self._engine.world.store
+        since, found, repaired = store.newest_version(), set[Key](), 0
+        selector = None if resource in OWN else CHILDREN_SELECTOR
+        for namespace in self._settings.namespaces or (None,):
+            async for obj in self._client.list(resource, namespace, selector):
+                found.add(key_of(obj))
+                repaired += self._engine.heard(obj)
+        vanished: list[Object] = store.vanished(resource, found, since)
+        for lost in vanished:
+            self._engine.gone(lost)
+        return repaired + len(vanished)

@@ -1,0 +1,51 @@
+"""kopf's part: it watches, and every event feeds the store and the queue; no handler of it writes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import kopf
+
+from trtllm_operator.engine import Engine
+from trtllm_operator.kube.connect import in_cluster
+from trtllm_operator.kube.resources import OWN, WATCHED_CHILDREN, Resource
+from trtllm_operator.resync import CHILDREN_SELECTOR
+from trtllm_operator.settings import Settings
+
+
+def watch_registry(engine: Engine) -> kopf.OperatorRegistry:
+    """Handlers of both kinds and of the children."""
+    registry = kopf.OperatorRegistry()
+    login = kopf.login_with_service_account if in_cluster() else kopf.login_with_kubeconfig
+    kopf.on.login(registry=registry)(login)
+    for resource in (*OWN, *WATCHED_CHILDREN):
+        kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(_feed(engine, resource))
+    return registry
+
+
+def watch_settings(settings: Settings) -> kopf.OperatorSettings:
+    """What makes kopf a watcher and nothing more; each line has its reason in docs/architecture.md."""
+    result = kopf.OperatorSettings()
+    result.peering.standalone = True
+    result.posting.enabled = False
+    result.scanning.disabled = True
+    result.persistence.finalizer = "trtllm.dev/unused"
+    result.watching.server_timeout = 300
+    result.networking.request_timeout = settings.request_timeout
+    result.networking.connect_timeout = 10
+    for resource in WATCHED_CHILDREN:
+        result.watching.label_selectors[resource.group, resource.version, resource.plural] = CHILDREN_SELECTOR
+    return result
+
+
+def _feed(engine: Engine, resource: Resource) -> Callable[..., Coroutine[Any, Any, None]]:
+    async def feed(event: dict[str, Any], **_: Any) -> None:
+        obj = {"apiVersion": resource.api_version, "kind": resource.kind, **event["object"]}
+        if event["type"] == "DELETED":
+            engine.gone(obj)
+        else:
+            engine.heard(obj)
+
+    feed.__name__ = f"feed_{resource.plural}"
+    return feed
