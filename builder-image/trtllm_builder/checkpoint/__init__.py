@@ -1,0 +1,38 @@
+"""Load an artifact as it ships: the quality gate measures what this returns, and the server serves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtllm_api.contract import FailureReason
+from trtllm_api.manifest import Manifest
+from trtllm_builder.checkpoint.model import load_model, load_tokenizer
+from trtllm_builder.failure import bad_model
+from trtllm_builder.store import read_artifact
+
+__all__ = ["Loaded", "load_for_inference", "load_model", "load_tokenizer"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to answer."""
+
+    model: Any
+    """transformers PreTrainedModel in eval mode."""
+    tokenizer: Any
+    """transformers PreTrainedTokenizerBase."""
+    manifest: Manifest
+
+
+def load_for_inference(directory: Path, device: str) -> Loaded:
+    """Verify the artifact's files by size, then load it; raises BuilderFailure for one that must not be served."""
+    artifact = read_artifact(directory)
+    if not (directory / "config.json").exists():
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"{directory.name} has a manifest but no config.json.",
+            "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
+        )
+    return Loaded(load_model(directory, device), load_tokenizer(directory), artifact.manifest)

@@ -1,0 +1,86 @@
+"""Which format each quantized layer of a unified Hugging Face checkpoint has; quantizer.py builds modules from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_builder.failure import BuilderFailure, bad_model
+
+SUPPORTED = frozenset(
+    {
+        "FP8",
+        "FP8_PER_CHANNEL_PER_TOKEN",
+        "W8A16",
+        "W8A8_SQ_PER_CHANNEL",
+        "W4A16_AWQ",
+        "W4A8_AWQ",
+        "NVFP4",
+    }
+)
+"""quant_algo values that this loader computes with; everything else is refused."""
+
+SCALES = ("weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "k_scale", "v_scale")
+"""Tensors that ModelOpt puts beside a layer's weight."""
+
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "FP8": frozenset({"weight_scale", "input_scale"}),
+    "FP8_PER_CHANNEL_PER_TOKEN": frozenset({"weight_scale"}),
+    "W8A16": frozenset({"weight_scale"}),
+    "W8A8_SQ_PER_CHANNEL": frozenset({"weight_scale", "input_scale"}),
+    "W4A16_AWQ": frozenset({"weight_scale"}),
+    "W4A8_AWQ": frozenset({"weight_scale", "weight_scale_2", "input_scale"}),
+    "NVFP4": frozenset({"weight_scale", "weight_scale_2", "input_scale"}),
+}
+
+
+@dataclass(frozen=True)
+class LayerFormat:
+    """One quantized layer."""
+
+    algorithm: str
+    scales: frozenset[str]
+    """Those of SCALES that the checkpoint holds for it."""
+
+
+def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str, LayerFormat]:
+    """Format by module name. Raises NotSupported for a format that is not computed, ArtifactCorrupt for lost scales.
+
+    `config` is config.json's quantization_config; `tensors` are the names in the safetensors files.
+    """
+    found: dict[str, set[str]] = {}
+    for name in tensors:
+        module, _, last = name.rpartition(".")
+        if last in SCALES:
+            found.setdefault(module, set()).add(last)
+    layers: Mapping[str, Mapping[str, Any]] = config.get("quantized_layers") or {}
+    general = str(config.get("quant_algo"))
+    formats: dict[str, LayerFormat] = {}
+    for module, scales in found.items():
+        algorithm = str(layers[module]["quant_algo"]) if module in layers else general
+        if algorithm not in SUPPORTED:
+            raise BuilderFailure(
+                ExitCode.NOT_SUPPORTED,
+                FailureReason.QUANTIZATION_NOT_SUPPORTED,
+                f"The checkpoint's quantization {algorithm} (layer {module}) is not one that this server computes.",
+                f"Quantize the original model with a QuantizedModel; supported are {', '.join(sorted(SUPPORTED))}.",
+            )
+        lost = sorted(_NEEDED[algorithm] - scales)
+        if lost:
+            raise bad_model(
+                FailureReason.ARTIFACT_CORRUPT,
+                f"Layer {module} is {algorithm}, but the checkpoint holds no {', '.join(lost)} for it.",
+                "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+            )
+        formats[module] = LayerFormat(algorithm, frozenset(scales))
+    unscaled = sorted(set(layers) - set(formats))
+    if unscaled or (not formats and general not in {"None", "NO_QUANT"}):
+        what = unscaled[0] if unscaled else "any layer"
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The checkpoint says that it is quantized ({general}), but holds no scales for {what}.",
+            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+        )
+    return formats

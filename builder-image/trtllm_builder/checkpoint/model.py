@@ -1,0 +1,87 @@
+"""from_pretrained with every loss refused: what is missing, left over or of another shape ends the load."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_builder.checkpoint import quantizer
+from trtllm_builder.checkpoint.linear import QuantizedLinear
+from trtllm_builder.failure import BuilderFailure, bad_model
+
+logging.getLogger("transformers").setLevel(logging.ERROR)
+_ROTARY = "rotary_emb.inv_freq"
+
+
+def load_model(
+    directory: Path, device: str, *, trust_remote_code: bool = False, dtype: torch.dtype | None = None
+) -> Any:
+    """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16."""
+    precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=precision,
+            device_map=device,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+            local_files_only=True,
+            # a KV cache scale is applied in the attention function
+            attn_implementation="sdpa",
+        )
+    except (ValueError, KeyError) as error:
+        if "model type" in str(error) or "Unrecognized" in str(error):
+            raise _unknown_architecture(directory, error) from error
+        raise
+    _refuse_losses(info)
+    for module in model.modules():
+        if isinstance(module, QuantizedLinear):
+            module.unpack(precision)
+    return model.eval()
+
+
+def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer beside the model."""
+    return AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code, local_files_only=True)
+
+
+def is_quantized_by_modelopt(model: Any) -> bool:
+    """Whether the loader has put quantized layers in."""
+    config = getattr(model.config, "quantization_config", None)
+    return isinstance(config, quantizer.ModelOptConfig)
+
+
+def _refuse_losses(info: dict[str, Any]) -> None:
+    lost = {
+        "not in the files": sorted(info.get("missing_keys") or ()),
+        "in the files but in no layer": sorted(
+            name for name in info.get("unexpected_keys") or () if not name.endswith(_ROTARY)
+        ),
+        "of another shape than the layer's": sorted(str(key) for key in info.get("mismatched_keys") or ()),
+    }
+    told = [f"{len(names)} tensors are {how}, the first is {names[0]}" for how, names in lost.items() if names]
+    if told:
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The checkpoint does not fit its architecture: {'; '.join(told)}.",
+            "Export it again with a version of transformers that knows the model.",
+        )
+
+
+def _unknown_architecture(directory: Path, error: Exception) -> BuilderFailure:
+    import json
+
+    import transformers
+
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    return BuilderFailure(
+        ExitCode.NOT_SUPPORTED,
+        FailureReason.ARCHITECTURE_NOT_SUPPORTED,
+        f"The builder's transformers {transformers.__version__} does not know the model type {config.get('model_type')}.",
+        "Use a builder image with a newer transformers, or set spec.trustRemoteCode if the model brings its own code.",
+    )

@@ -1,0 +1,116 @@
+"""ModelOpt checkpoints for transformers, through its own extension points; importing this module registers them.
+
+Without it transformers warns "unknown quantization type" and drops the scales: the model answers, but wrongly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.quantizers.auto import register_quantization_config, register_quantizer
+from transformers.quantizers.base import HfQuantizer
+from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from trtllm_api.contract import FailureReason
+from trtllm_builder.checkpoint.formats import SCALES, layer_formats
+from trtllm_builder.checkpoint.linear import QuantizedLinear
+from trtllm_builder.checkpoint.numerics import round_fp8
+from trtllm_builder.failure import bad_model
+from trtllm_builder.safetensors_header import TensorHeader, read_header
+
+METHOD = "modelopt"
+KV_ATTENTION = "modelopt_fp8_kv"
+_TYPES = {
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
+    "F32": torch.float32,
+}
+
+
+@register_quantization_config(METHOD)
+class ModelOptConfig(QuantizationConfigMixin):
+    """config.json's quantization_config as ModelOpt wrote it."""
+
+    def __init__(self, **values: Any) -> None:
+        self.quant_method = METHOD
+        self.values = {**values, "quant_method": METHOD}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it was."""
+        return dict(self.values)
+
+
+@register_quantizer(METHOD)
+class ModelOptQuantizer(HfQuantizer):
+    """Puts a QuantizedLinear wherever the checkpoint holds scales."""
+
+    requires_calibration = True
+
+    def _process_model_before_weight_loading(
+        self, model: nn.Module, checkpoint_files: list[str] | None = None, **_: Any
+    ) -> nn.Module:
+        headers: dict[str, TensorHeader] = {}
+        for file in checkpoint_files or ():
+            headers.update(read_header(Path(file)))
+        formats = layer_formats(self.quantization_config.values, headers)
+        for name, layer in formats.items():
+            linear = _linear(model, name)
+            tensors = {
+                part: _empty(headers[f"{name}.{part}"])
+                for part in ("weight", *SCALES)
+                if part == "weight" or part in layer.scales
+            }
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, QuantizedLinear(layer, tensors, linear.bias))
+        if any(header.endswith(".k_scale") for header in headers):
+            model.set_attn_implementation(KV_ATTENTION)
+        return model
+
+    def is_serializable(self) -> bool:
+        """An artifact is not written twice."""
+        return False
+
+    @property
+    def is_trainable(self) -> bool:
+        """An artifact is not trained."""
+        return False
+
+
+def _linear(model: nn.Module, name: str) -> nn.Linear:
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        module = None
+    if isinstance(module, nn.Linear):
+        return module
+    raise bad_model(
+        FailureReason.ARTIFACT_CORRUPT,
+        f"The checkpoint holds scales for {name}, which is not a linear layer of {type(model).__name__}.",
+        "Leave such modules out with spec.quantization.excludeModules.",
+    )
+
+
+def _empty(header: TensorHeader) -> torch.Tensor:
+    return torch.empty(header.shape, dtype=_TYPES[header.dtype], device="meta")
+
+
+def _fp8_kv_attention(
+    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *arguments: Any, **options: Any
+) -> Any:
+    """SDPA on keys and values as an FP8 cache holds them."""
+    k_scale = getattr(getattr(module, "k_proj", None), "k_scale", None)
+    v_scale = getattr(getattr(module, "v_proj", None), "v_scale", None)
+    if k_scale is not None and v_scale is not None:
+        key, value = round_fp8(key, k_scale.float()), round_fp8(value, v_scale.float())
+    return sdpa_attention_forward(module, query, key, value, *arguments, **options)
+
+
+AttentionInterface.register(KV_ATTENTION, _fp8_kv_attention)
