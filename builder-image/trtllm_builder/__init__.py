@@ -1,1 +1,1 @@
-"""What runs inside Jobs and serving pods. It has no Kubernetes credentials: it reads a BuildRequest, writes a BuildResult."""
+"""What runs inside Jobs and serving pods: reads a BuildRequest, writes a BuildResult, knows nothing of Kubernetes."""

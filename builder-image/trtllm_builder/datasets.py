@@ -121,6 +121,7 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
             FailureReason.DATASET_UNUSABLE,
-            f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: {str(error).splitlines()[0][:200]}",
+            f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: "
+            f"{str(error).splitlines()[0][:200]}",
             "Correct repo, config and split; a private dataset needs tokenSecretRef.",
         ) from error

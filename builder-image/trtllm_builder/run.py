@@ -92,7 +92,9 @@ def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -
         # torch is imported for this stage only: seconds, and hundreds of megabytes
         from trtllm_builder.quantize import run_quantize
 
-        quantized = run_quantize(request.quantize, store, progress, request.request_digest)
+        quantized = run_quantize(
+            request.quantize, store, progress, request.request_digest, f"{request.namespace}/{request.name}"
+        )
         return BuildResult(stage=request.stage, exit_code=ExitCode.OK, quantize=quantized)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,

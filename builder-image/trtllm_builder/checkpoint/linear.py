@@ -1,4 +1,4 @@
-"""A linear layer that computes with ModelOpt's packed weight and scales as TensorRT-LLM would; quantizer.py puts it in."""
+"""A linear layer that computes with ModelOpt's packed weight and scales as engines do; quantizer.py puts it in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class QuantizedLinear(nn.Module):
                 return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [..., in] -> [..., out]."""
+        """X [..., in] -> [..., out]."""
         if self.pre_quant_scale is not None:
             x = (x * self.pre_quant_scale.to(x.dtype)).to(x.dtype)
         weight = self.dequantized().to(x.dtype) if self.unpacked is None else self.unpacked

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trtllm_api.contract import ExitCode, FailureReason
@@ -36,7 +38,7 @@ def load_model(
         )
     except (ValueError, KeyError) as error:
         if "model type" in str(error) or "Unrecognized" in str(error):
-            raise _unknown_architecture(directory, error) from error
+            raise _unknown_architecture(directory) from error
         raise
     _refuse_losses(info)
     for module in model.modules():
@@ -73,15 +75,11 @@ def _refuse_losses(info: dict[str, Any]) -> None:
         )
 
 
-def _unknown_architecture(directory: Path, error: Exception) -> BuilderFailure:
-    import json
-
-    import transformers
-
+def _unknown_architecture(directory: Path) -> BuilderFailure:
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
         FailureReason.ARCHITECTURE_NOT_SUPPORTED,
-        f"The builder's transformers {transformers.__version__} does not know the model type {config.get('model_type')}.",
+        f"transformers {transformers.__version__} of the builder does not know model type {config.get('model_type')}.",
         "Use a builder image with a newer transformers, or set spec.trustRemoteCode if the model brings its own code.",
     )

@@ -21,7 +21,7 @@ def unpack_int4_rows(packed: Tensor) -> Tensor:
 
 
 def scale_groups(weight: Tensor, scale: Tensor) -> Tensor:
-    """weight [out, in] times scale [out, in/group]."""
+    """Weight [out, in] times scale [out, in/group]."""
     out, columns = weight.shape
     grouped = weight.reshape(out, scale.shape[1], columns // scale.shape[1]) * scale.unsqueeze(-1)
     return grouped.reshape(out, columns)

@@ -1,0 +1,189 @@
+"""One candidate: quantize, export, and measure the files that would ship; ladder.py calls it for each."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trtllm_api.contract import QuantizeRequest
+from trtllm_api.quantizedmodel import Canary, CandidatePlan, Method
+from trtllm_builder.checkpoint import load_model, load_tokenizer
+from trtllm_builder.degenerate import newly_degenerate, why_degenerate
+from trtllm_builder.files import files_below
+from trtllm_builder.gate import CanaryOutcome, ModelMeasures
+from trtllm_builder.progress import Progress
+from trtllm_builder.quantize import modelopt_adapter
+from trtllm_builder.quantize.answers import answer, free_answer, probe_of
+from trtllm_builder.quantize.evaluation import Reference, measure, measure_source
+from trtllm_builder.quantize.evidence import Measured
+from trtllm_builder.quantize.package import complete
+from trtllm_builder.quantize.windows import Windows
+
+_WHOLE = ".whole"
+
+
+@dataclass
+class Bench:
+    """The source and the data that all candidates are made from and measured with."""
+
+    request: QuantizeRequest
+    source: Path
+    device: str
+    tokenizer: Any
+    evaluation: Windows
+    calibration: Callable[[], Windows]
+    progress: Progress
+    reference: Reference | None = None
+    source_model: Any = field(default=None, repr=False)
+    """Loaded and untouched; the first candidate takes it, later ones load the source again."""
+
+    def take_source(self) -> Any:
+        """The source model, to be quantized in place."""
+        model, self.source_model = self.source_model, None
+        if model is None:
+            with self.progress.step("LoadingSource"):
+                model = load_model(self.source, self.device, trust_remote_code=self.request.trust_remote_code)
+        return model
+
+
+def measure_reference(bench: Bench) -> Measured:
+    """The source model's own perplexity, answers and predictions."""
+    started = time.monotonic()
+    model = bench.take_source()
+    loaded = time.monotonic()
+    with bench.progress.step("MeasuringSource", bench.evaluation.rows.numel(), "tokens") as step:
+        bench.reference = measure_source(model, bench.evaluation, step)
+    free = free_answer(model, bench.tokenizer)
+    canaries = _canaries(model, bench.tokenizer, bench.request.gate.canaries)
+    bench.source_model = model
+    return Measured(
+        measures=ModelMeasures(
+            perplexity=bench.reference.perplexity,
+            kl_divergence=None,
+            top_token_agreement=None,
+            tokens=bench.evaluation.rows.numel(),
+            canaries=canaries,
+            degenerate=why_degenerate(free.text, free.ids),
+        ),
+        bytes=_weight_bytes(bench.source),
+        seconds={"load": loaded - started, "measure": time.monotonic() - loaded},
+        free_text=free.text,
+        free_ids=free.ids,
+    )
+
+
+def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]:
+    """Write the candidate's checkpoint; seconds by stage. Done already when an earlier pod wrote it whole."""
+    if (directory / _WHOLE).exists():
+        return {}
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    seconds: dict[str, float] = {}
+    label = f"{plan.method}" + (f", group size {plan.group_size}" if plan.group_size else "")
+    if plan.method is Method.NONE:
+        _link(bench.source, directory)
+    else:
+        model = bench.take_source()
+        calibrating = modelopt_adapter.needs_calibration(plan)
+        batches = bench.calibration().batches(bench.request.calibration.batch_size, bench.device) if calibrating else []
+        started = time.monotonic()
+        with bench.progress.step("Quantizing", len(batches), "batches") as step:
+            step.advance(0, label)
+            step.write()
+            model = modelopt_adapter.quantize(model, plan, batches, step)
+        seconds["quantize"] = time.monotonic() - started
+        started = time.monotonic()
+        with bench.progress.step("Exporting"):
+            modelopt_adapter.export(model, plan, directory, _export_type(model))
+            complete(bench.source, directory)
+        seconds["export"] = time.monotonic() - started
+        del model
+        _free()
+    (directory / _WHOLE).touch()
+    return seconds
+
+
+def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, float]) -> Measured:
+    """Load the files that would ship, and measure what they answer."""
+    if bench.reference is None:
+        raise ValueError("the source is measured first")
+    bench.source_model = None
+    _free()
+    started = time.monotonic()
+    with bench.progress.step("LoadingArtifact"):
+        model = load_model(directory, bench.device, trust_remote_code=bench.request.trust_remote_code)
+        tokenizer = load_tokenizer(directory, trust_remote_code=bench.request.trust_remote_code)
+    loaded = time.monotonic()
+    with bench.progress.step("Evaluating", bench.evaluation.rows.numel(), "tokens") as step:
+        scores = measure(model, bench.evaluation, bench.reference, step)
+    evaluated = time.monotonic()
+    with bench.progress.step("AskingCanaries"):
+        free = free_answer(model, tokenizer)
+        canaries = _canaries(model, tokenizer, bench.request.gate.canaries)
+    result = Measured(
+        measures=ModelMeasures(
+            perplexity=scores.perplexity,
+            kl_divergence=scores.kl_divergence,
+            top_token_agreement=scores.top_token_agreement,
+            tokens=bench.evaluation.rows.numel(),
+            canaries=canaries,
+            degenerate=newly_degenerate(source.free_text, source.free_ids, free.text, free.ids),
+        ),
+        bytes=_weight_bytes(directory),
+        seconds={
+            **seconds,
+            "load": loaded - started,
+            "evaluate": evaluated - loaded,
+            "answer": time.monotonic() - evaluated,
+        },
+        free_text=free.text,
+        free_ids=free.ids,
+        probe=probe_of(free),
+    )
+    del model
+    _free()
+    return result
+
+
+def _canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple[CanaryOutcome, ...]:
+    outcomes = []
+    for canary in canaries:
+        text = answer(model, tokenizer, canary.prompt, canary.max_tokens).text
+        passed = canary.contains.casefold() in text.casefold()
+        outcomes.append(CanaryOutcome(canary.prompt, canary.contains, text, passed))
+    return tuple(outcomes)
+
+
+def _export_type(model: Any) -> torch.dtype:
+    """What is not quantized ships in the source's own precision, whatever it was computed in."""
+    declared = getattr(model.config, "dtype", None)
+    stored = model.config.to_dict().get("dtype") if declared is None else declared
+    return stored if isinstance(stored, torch.dtype) else torch.bfloat16
+
+
+def _link(source: Path, directory: Path) -> None:
+    """The source's own files: hard links on one file system, copies otherwise."""
+    for path in files_below(source):
+        target = directory / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(path)
+        except OSError:
+            shutil.copyfile(path, target)
+
+
+def _weight_bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.glob("*.safetensors"))
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,164 @@
+"""Everything that touches ModelOpt: its configurations' schema, its entry points, its messages. ladder.py calls it.
+
+The schema (a list of entries since 0.47), the export module's place and the pins on transformers all moved lately:
+nothing of them may leak out of here. Importing modelopt takes seconds, so each function imports it itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.quantizedmodel import GROUPED_METHODS, WEIGHT_ONLY_METHODS, CandidatePlan, KVCache, Method
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.progress import Step
+
+_CONFIGS = {
+    Method.FP8: "FP8_DEFAULT_CFG",
+    Method.FP8_PER_CHANNEL_PER_TOKEN: "FP8_PER_CHANNEL_PER_TOKEN_CFG",
+    Method.NVFP4: "NVFP4_DEFAULT_CFG",
+    Method.INT8_SMOOTH_QUANT: "INT8_SMOOTHQUANT_CFG",
+    Method.INT8_WEIGHT_ONLY: "INT8_WEIGHT_ONLY_CFG",
+    Method.INT4_WEIGHT_ONLY: "INT4_BLOCKWISE_WEIGHT_ONLY_CFG",
+    Method.INT4_AWQ: "INT4_AWQ_CFG",
+    Method.W4A8_AWQ: "W4A8_AWQ_BETA_CFG",
+}
+_SCORE_BATCHES = 16
+
+logging.getLogger("modelopt").setLevel(logging.ERROR)
+
+
+def needs_calibration(plan: CandidatePlan) -> bool:
+    """Weight-only scales come from the weights alone; a quantized cache needs to see keys and values."""
+    return plan.method not in WEIGHT_ONLY_METHODS or plan.kv_cache is not None
+
+
+def quantize(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step) -> Any:
+    """Quantize in place, or by search for Auto; the model with simulated quantization.
+
+    `batches` are input_ids [batch, length] on the model's device; empty when `needs_calibration` says no.
+    Raises BuilderFailure QuantizationNotSupported with what ModelOpt said.
+    """
+    import modelopt.torch.quantization as mtq
+
+    def forward_loop(under_calibration: Any) -> None:
+        with torch.no_grad():
+            for batch in batches:
+                under_calibration(batch)
+                step.advance(1)
+
+    try:
+        with _quiet():
+            if plan.method is Method.AUTO:
+                return _search(model, plan, batches, step)
+            return mtq.quantize(model, _configuration(plan), forward_loop if batches else None)
+    except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        raise _not_supported(plan, error) from error
+
+
+def export(model: Any, plan: CandidatePlan, directory: Path, dtype: torch.dtype) -> None:
+    """Write the unified Hugging Face checkpoint: packed weights, scales, config.json, hf_quant_config.json."""
+    from modelopt.torch.export import export_hf_checkpoint
+
+    try:
+        with _quiet(), torch.inference_mode(False):
+            export_hf_checkpoint(model, dtype=dtype, export_dir=directory)
+    except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise _not_supported(plan, error) from error
+
+
+def versions() -> dict[str, str]:
+    """Of every library whose change may change the bytes."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("nvidia-modelopt", "torch", "transformers")}
+
+
+def _configuration(plan: CandidatePlan) -> dict[str, Any]:
+    import modelopt.torch.quantization as mtq
+
+    configuration: dict[str, Any] = copy.deepcopy(getattr(mtq, _CONFIGS[plan.method]))
+    entries: list[dict[str, Any]] = list(configuration["quant_cfg"])
+    if plan.group_size is not None and plan.method in GROUPED_METHODS:
+        _set_group_size(entries, plan.group_size)
+    if plan.smooth_quant_alpha is not None:
+        configuration["algorithm"] = {"method": "smoothquant", "alpha": float(plan.smooth_quant_alpha)}
+    if plan.kv_cache is KVCache.FP8:
+        entries += copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
+    entries += [{"quantizer_name": _quantizers_of(pattern), "enable": False} for pattern in plan.exclude_modules]
+    return {**configuration, "quant_cfg": entries}
+
+
+def _set_group_size(entries: list[dict[str, Any]], size: int) -> None:
+    for entry in entries:
+        parts = entry.get("cfg")
+        for part in parts if isinstance(parts, list) else [parts]:
+            if isinstance(part, dict) and part.get("num_bits") == 4 and "block_sizes" in part:
+                part["block_sizes"][-1] = size
+
+
+def _quantizers_of(pattern: str) -> str:
+    """A module pattern of the API, `*` for anything, as ModelOpt names the quantizers below the module."""
+    return f"{pattern}*" if pattern.startswith("*") else f"*{pattern}*"
+
+
+def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step) -> Any:
+    import modelopt.torch.quantization as mtq
+
+    if plan.auto is None:
+        raise ValueError("Auto without auto")
+    formats = [
+        _configuration(plan.model_copy(update={"method": method, "auto": None, "kv_cache": None}))
+        for method in plan.auto.candidates
+    ]
+
+    def forward(searched: Any, batch: dict[str, torch.Tensor]) -> Any:
+        step.advance(1)
+        return searched(**batch)
+
+    found, _ = mtq.auto_quantize(
+        model,
+        constraints={"effective_bits": float(plan.auto.effective_bits)},
+        quantization_formats=formats,
+        data_loader=[{"input_ids": batch, "labels": batch} for batch in batches],
+        forward_step=forward,
+        loss_func=lambda output, _: output.loss,
+        num_calib_steps=len(batches),
+        num_score_steps=min(len(batches), _SCORE_BATCHES),
+        disabled_layers=["*lm_head*", *(_quantizers_of(pattern) for pattern in plan.exclude_modules)],
+    )
+    return found
+
+
+def _not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
+    said = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
+    least = re.search(r"minimum achievable effective bits is ([0-9.]+)", said)
+    if least:
+        message = (
+            f"effectiveBits {plan.auto.effective_bits if plan.auto else ''} is out of reach: {least[1]} is the least."
+        )
+        remedy = f"Set spec.quantization.auto.effectiveBits to {least[1]} or more, or add a candidate with fewer bits."
+    else:
+        message = f"ModelOpt cannot make {plan.method} of this model: {said}"
+        remedy = "Choose another method or group size, or exclude the modules that it names with excludeModules."
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ModelOpt talks to people on stdout, where the operator reads progress."""
+    with warnings.catch_warnings(), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,102 @@
+"""Write a request's report, as JSON and as a page, to reports/<request> on the claim; ladder.py calls it at the end.
+
+It lies outside of artifacts: a refusal has a report, too, and it is no part of what a digest stands for.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from trtllm_api.contract import QuantizeRequest
+from trtllm_api.digest import short
+from trtllm_api.quantizedmodel import CandidatePlan
+from trtllm_builder.quantize import modelopt_adapter
+from trtllm_builder.quantize.evidence import Measured, Tried
+from trtllm_builder.report import FreeAnswer, Report, ReportCandidate, report_html, report_json
+from trtllm_builder.store import Store, write_json
+
+HEX = 32
+
+
+def report_directory(store: Store, request_digest: str) -> Path:
+    """Where a request's report is."""
+    return store.root / "reports" / short(request_digest, HEX)
+
+
+def write_report(
+    store: Store,
+    request_digest: str,
+    title: str,
+    request: QuantizeRequest,
+    source: Measured,
+    tried: Sequence[Tried],
+    evaluation: str,
+) -> str:
+    """The page's path relative to the claim."""
+    directory = report_directory(store, request_digest)
+    directory.mkdir(parents=True, exist_ok=True)
+    report = _report(title, request, source, tried, evaluation)
+    write_json(directory / "report.json", report_json(report))
+    page = directory / "report.html"
+    unfinished = directory / ".report.html.unfinished"
+    unfinished.write_text(report_html(report), encoding="utf-8")
+    unfinished.rename(page)
+    return store.relative(page)
+
+
+def _report(title: str, request: QuantizeRequest, source: Measured, tried: Sequence[Tried], evaluation: str) -> Report:
+    gate, calibration = request.gate, request.calibration
+    calibrated = any(modelopt_adapter.needs_calibration(attempt.plan) for attempt in tried)
+    return Report(
+        model=title,
+        source_digest=request.source_digest,
+        source_revision=None,
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        tools=modelopt_adapter.versions(),
+        machine=_machine(),
+        calibration=f"{calibration.samples} x {calibration.sequence_length} tokens" if calibrated else "not needed",
+        evaluation=f"{source.measures.tokens} tokens of {evaluation}, {min(gate.sequence_length, gate.tokens)} at a time",
+        gate=gate,
+        reference=source.measures,
+        reference_size=source.bytes,
+        candidates=tuple(_candidate(attempt, source) for attempt in tried),
+        chosen=next((index for index, attempt in enumerate(tried) if attempt.usable), None),
+    )
+
+
+def _candidate(attempt: Tried, source: Measured) -> ReportCandidate:
+    measured, plan = attempt.measured, attempt.plan
+    question = measured.probe.prompt if measured and measured.probe else ""
+    return ReportCandidate(
+        label=str(plan.method),
+        group_size=plan.group_size,
+        options=_options(plan),
+        measures=measured.measures if measured else None,
+        size=measured.bytes if measured else None,
+        seconds=measured.seconds if measured else {},
+        verdict=attempt.decision.verdict,
+        reason=attempt.decision.reason,
+        message=attempt.decision.message,
+        answers=(FreeAnswer(question, source.free_text, measured.free_text),) if measured else (),
+    )
+
+
+def _options(plan: CandidatePlan) -> str:
+    told = [
+        f"kvCache {plan.kv_cache}" if plan.kv_cache else "",
+        f"smoothQuantAlpha {plan.smooth_quant_alpha}" if plan.smooth_quant_alpha else "",
+        f"{plan.auto.effective_bits} bits on average" if plan.auto else "",
+        f"{', '.join(plan.exclude_modules)} excluded" if plan.exclude_modules else "",
+    ]
+    return ", ".join(part for part in told if part)
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"

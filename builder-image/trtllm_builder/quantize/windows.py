@@ -1,0 +1,53 @@
+"""Texts as rows of token ids: what calibration sees and what evaluation measures; ladder.py cuts both once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trtllm_builder.datasets import Purpose, TextSet, unusable
+
+
+@dataclass(frozen=True)
+class Windows:
+    """`rows` is int64 [count, length]."""
+
+    name: str
+    digest: str
+    rows: torch.Tensor
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """For artifact digests and reports: the same numbers, the same rows."""
+        return {"texts": self.digest, "windows": list(self.rows.shape)}
+
+    def batches(self, size: int, device: str) -> list[torch.Tensor]:
+        """Rows on the device, `size` at a time."""
+        return [part.to(device) for part in self.rows.split(size)]
+
+
+def cut(texts: TextSet, tokenizer: Any, *, count: int, length: int, purpose: Purpose) -> Windows:
+    """`count` rows of `length` tokens from the texts in their order.
+
+    The builder's own texts may overlap to give as many as asked for; a user's dataset must hold them, so that numbers
+    mean what they say: DatasetUnusable otherwise, with both counts.
+    """
+    ids: list[int] = []
+    separator = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    for text in texts.texts:
+        ids += [*tokenizer(text, add_special_tokens=False)["input_ids"], *separator]
+        if not texts.own and len(ids) >= count * length:
+            break
+    if len(ids) < length or (not texts.own and len(ids) < count * length):
+        field = "calibration.samples" if purpose == "calibration" else "quality.evaluation.tokens"
+        raise unusable(
+            f"The {purpose} dataset {texts.name} holds {len(ids)} tokens; {count} x {length} = {count * length} are "
+            "asked for.",
+            f"Lower spec.{field} or sequenceLength, or add text.",
+        )
+    spread = (len(ids) - length) / max(1, count - 1)
+    starts = [round(index * min(float(length), spread)) for index in range(count)]
+    rows = torch.tensor([ids[start : start + length] for start in starts], dtype=torch.int64)
+    return Windows(texts.name, texts.digest, rows)

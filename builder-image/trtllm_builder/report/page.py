@@ -1,0 +1,411 @@
+"""The quality report as one HTML page, for people. Written by the quantize stage into the artifact.
+
+The page needs nothing but itself: style sheet and charts are inline, there is no script, and a policy forbids every
+request. Whatever came from a user, a model or a tool is escaped where it enters the markup.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from trtllm_api.quantizedmodel import Verdict
+from trtllm_builder.gate import CanaryOutcome, ModelMeasures, change, percent, significant
+from trtllm_builder.report.charts import Bar, Chart, Limit, Tone, draw
+from trtllm_builder.report.model import Report, ReportCandidate, human_bytes, human_seconds
+from trtllm_builder.report.style import STYLE
+
+_TONES = {
+    Verdict.PASSED: Tone.GOOD,
+    Verdict.WARNED: Tone.WARN,
+    Verdict.REFUSED: Tone.BAD,
+    Verdict.FAILED: Tone.BAD,
+}
+_NONE = "–"
+_NOT_MEASURED = "not measured"
+
+
+def report_html(report: Report) -> str:
+    """The whole page; the same report gives the same text."""
+    sections = [
+        _headline(report),
+        _figures(report),
+        _candidates(report),
+        _charts(report),
+        _canaries(report),
+        _answers(report),
+        _timings(report),
+        _details(report),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>Quality report: {escape(report.model)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        "<main>\n" + "\n".join(section for section in sections if section) + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _headline(report: Report) -> str:
+    """What was chosen and why: the first thing on the page."""
+    winner = report.winner
+    if winner is not None:
+        title = f"{winner.name} is published"
+        verdict, why = winner.verdict, winner.message
+    elif not report.candidates:
+        title, verdict, why = "Nothing was tried", Verdict.REFUSED, "There was no candidate."
+    else:
+        failed = all(candidate.verdict is Verdict.FAILED for candidate in report.candidates)
+        verdict = Verdict.FAILED if failed else Verdict.REFUSED
+        title = "Nothing is published"
+        count = len(report.candidates)
+        tried = "the only candidate" if count == 1 else f"all {count} candidates"
+        last = report.candidates[-1]
+        why = f"{'No measurement succeeded' if failed else 'The quality gate turned down'}"
+        why = f"{why}: {tried}." if failed else f"{why} {tried}."
+        if count == 1:
+            why += f" {last.name}: {last.message}"
+    before = [
+        f"<li><strong>{escape(candidate.name)}</strong> {_badge(candidate.verdict)} {escape(candidate.message)}</li>"
+        for index, candidate in enumerate(report.candidates)
+        if index != report.chosen and not (winner is None and len(report.candidates) == 1)
+    ]
+    others = f'<h2 class="small">{"Also tried" if winner else "Tried"}</h2><ul class="tried">{"".join(before)}</ul>'
+    return (
+        f'<header class="hero {_TONES[verdict].value}">'
+        f'<p class="eyebrow">Quality report <span>{escape(report.date)}</span></p>'
+        f'<p class="model">{escape(report.model)}</p>'
+        f"<h1>{escape(title)} {_badge(verdict)}</h1>"
+        f'<p class="why">{escape(_sentence(why))}</p>'
+        f"{others if before else ''}</header>"
+    )
+
+
+def _figures(report: Report) -> str:
+    """The winner's numbers, large."""
+    winner = report.winner
+    if winner is None or winner.measures is None:
+        return ""
+    measures = winner.measures
+    figures = [
+        (
+            change(report.reference, measures),
+            "perplexity",
+            f"{_fixed(report.reference.perplexity)} to {_fixed(measures.perplexity)}",
+        )
+    ]
+    if measures.kl_divergence is not None:
+        figures.append((_divergence(measures), "KL divergence", "mean over the evaluated tokens, in nats"))
+    if measures.top_token_agreement is not None:
+        figures.append((_agreement(measures), "top-token agreement", "positions with the same most likely token"))
+    if winner.size is not None:
+        smaller = ""
+        if report.reference_size > 0:
+            smaller = f"{100 * winner.size / report.reference_size:.0f} % of {human_bytes(report.reference_size)}"
+        figures.append((human_bytes(winner.size), "on disk", smaller))
+    cards = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
+        for value, name, more in figures
+    )
+    return f'<dl class="figures">{cards}</dl>'
+
+
+def _candidates(report: Report) -> str:
+    rows = [
+        [
+            ("th", "Source model"),
+            ("td", _NONE),
+            ("num", escape(_fixed(report.reference.perplexity))),
+            ("num", _NONE),
+            ("num", _NONE),
+            ("num", _NONE),
+            ("num", escape(_canary_count(report.reference))),
+            ("num", escape(human_bytes(report.reference_size))),
+        ]
+    ]
+    for index, candidate in enumerate(report.candidates):
+        measures = candidate.measures
+        chosen = ' <span class="tag">published</span>' if index == report.chosen else ""
+        options = f"<small>{escape(candidate.options)}</small>" if candidate.options else ""
+        rows.append(
+            [
+                ("th", f"{escape(candidate.name)}{chosen}{options}"),
+                ("td", f"{_badge(candidate.verdict)}<small>{escape(candidate.reason)}</small>"),
+                ("num", _NONE if measures is None else escape(_fixed(measures.perplexity))),
+                ("num", _NONE if measures is None else escape(change(report.reference, measures))),
+                ("num", _NONE if measures is None else escape(_divergence(measures))),
+                ("num", _NONE if measures is None else escape(_agreement(measures))),
+                ("num", _NONE if measures is None else escape(_canary_count(measures))),
+                ("num", _NONE if candidate.size is None else escape(human_bytes(candidate.size))),
+            ]
+        )
+    heads = ("Model", "Verdict", "Perplexity", "Change", "KL divergence", "Agreement", "Canaries", "Size")
+    return _section("Candidates", _table("The source and every candidate, in the order tried", heads, rows, numeric=2))
+
+
+def _charts(report: Report) -> str:
+    measured = [candidate for candidate in report.candidates if candidate.measures is not None]
+    charts = []
+    if measured:
+        charts.append(_perplexity_chart(report))
+        charts.append(_divergence_chart(report))
+        charts.append(_agreement_chart(report))
+    if any(candidate.size is not None for candidate in report.candidates):
+        charts.append(_size_chart(report))
+    drawn = "".join(
+        f"<figure><figcaption><h3>{escape(chart.title)}</h3><p>{escape(chart.description)}</p></figcaption>"
+        f"{draw(chart)}</figure>"
+        for chart in charts
+        if chart is not None
+    )
+    return _section("Against the limits", f'<div class="charts">{drawn}</div>') if drawn else ""
+
+
+def _perplexity_chart(report: Report) -> Chart:
+    limit = percent(report.gate.max_perplexity_increase)
+    bars = []
+    for candidate in report.candidates:
+        increase = report.increase(candidate)
+        text = _NOT_MEASURED if candidate.measures is None else change(report.reference, candidate.measures)
+        within = increase is not None and increase <= limit
+        bars.append(Bar(candidate.name, None if increase is None else float(increase), text, _tone(candidate, within)))
+    return Chart(
+        "perplexity",
+        "Perplexity increase",
+        "How much worse each candidate predicts the evaluation texts than the source. Shorter is better.",
+        tuple(bars),
+        Limit(float(limit), f"at most {report.gate.max_perplexity_increase}"),
+    )
+
+
+def _divergence_chart(report: Report) -> Chart | None:
+    asked = report.gate.max_kl_divergence
+    values = [None if item.measures is None else item.measures.kl_divergence for item in report.candidates]
+    if all(value is None for value in values):
+        return None
+    bars = []
+    for candidate, value in zip(report.candidates, values, strict=True):
+        text = _NOT_MEASURED if candidate.measures is None else _divergence(candidate.measures)
+        within = value is not None and (asked is None or value <= float(asked))
+        bars.append(Bar(candidate.name, _finite(value), text, _tone(candidate, within)))
+    return Chart(
+        "divergence",
+        "KL divergence",
+        "How far each candidate's next-token distribution is from the source's, in nats. Shorter is better.",
+        tuple(bars),
+        None if asked is None else Limit(float(asked), f"at most {asked}"),
+    )
+
+
+def _agreement_chart(report: Report) -> Chart | None:
+    values = [None if item.measures is None else item.measures.top_token_agreement for item in report.candidates]
+    if all(value is None for value in values):
+        return None
+    least = float(percent(report.gate.min_top_token_agreement))
+    bars = []
+    for candidate, value in zip(report.candidates, values, strict=True):
+        text = _NOT_MEASURED if candidate.measures is None else _agreement(candidate.measures)
+        share = _finite(None if value is None else 100 * value)
+        bars.append(Bar(candidate.name, share, text, _tone(candidate, share is not None and share >= least)))
+    return Chart(
+        "agreement",
+        "Top-token agreement",
+        "Share of positions where candidate and source prefer the same next token. Longer is better.",
+        tuple(bars),
+        Limit(least, f"at least {report.gate.min_top_token_agreement}"),
+        full_scale=100.0,
+    )
+
+
+def _size_chart(report: Report) -> Chart:
+    bars = [Bar("Source model", float(report.reference_size), human_bytes(report.reference_size), Tone.PLAIN)]
+    bars += [
+        Bar(
+            candidate.name,
+            None if candidate.size is None else float(candidate.size),
+            _NOT_MEASURED if candidate.size is None else human_bytes(candidate.size),
+            Tone.PLAIN,
+        )
+        for candidate in report.candidates
+    ]
+    return Chart("size", "Size", "The files of the source and of each candidate. Shorter is better.", tuple(bars))
+
+
+def _canaries(report: Report) -> str:
+    asked = report.reference.canaries or next(
+        (item.measures.canaries for item in report.candidates if item.measures is not None and item.measures.canaries),
+        (),
+    )
+    blocks = []
+    for index, canary in enumerate(asked):
+        rows = []
+        if index < len(report.reference.canaries):
+            rows.append(_canary_row("Source model", report.reference.canaries[index]))
+        rows += [
+            _canary_row(candidate.name, candidate.measures.canaries[index])
+            for candidate in report.candidates
+            if candidate.measures is not None and index < len(candidate.measures.canaries)
+        ]
+        blocks.append(
+            f'<article><h3>Canary {index + 1}</h3><p class="prompt">{escape(canary.prompt)}</p>'
+            f"<p>The answer must contain <q>{escape(canary.expected)}</q>.</p>"
+            + _table(f"Answers to canary {index + 1}", ("Model", "Verdict", "Answer"), rows)
+            + "</article>"
+        )
+    return _section("Canaries", "".join(blocks)) if blocks else ""
+
+
+def _canary_row(name: str, canary: CanaryOutcome) -> list[tuple[str, str]]:
+    return [
+        ("th", escape(name)),
+        ("td", _badge(Verdict.PASSED) if canary.passed else _badge(Verdict.REFUSED, "Wrong")),
+        ("td", _answer(canary.answer)),
+    ]
+
+
+def _answers(report: Report) -> str:
+    """Free answers of the source and all candidates, prompt by prompt."""
+    prompts: dict[str, list[tuple[str, str]]] = {}
+    for candidate in report.candidates:
+        for answer in candidate.answers:
+            shown = prompts.setdefault(answer.prompt, [("Source model", answer.source)])
+            shown.append((candidate.name, answer.candidate))
+    blocks = [
+        f'<article><p class="prompt">{escape(prompt)}</p>'
+        + _table(
+            f"Answers to prompt {number}",
+            ("Model", "Answer"),
+            [[("th", escape(name)), ("td", _answer(text))] for name, text in shown],
+        )
+        + "</article>"
+        for number, (prompt, shown) in enumerate(prompts.items(), start=1)
+    ]
+    return _section("Free answers", "".join(blocks)) if blocks else ""
+
+
+def _timings(report: Report) -> str:
+    stages = list(dict.fromkeys(stage for candidate in report.candidates for stage in candidate.seconds))
+    if not stages:
+        return ""
+    rows = [
+        [
+            ("th", escape(candidate.name)),
+            *(
+                ("num", human_seconds(candidate.seconds[stage]) if stage in candidate.seconds else _NONE)
+                for stage in stages
+            ),
+            ("num", human_seconds(sum(candidate.seconds.values()))),
+        ]
+        for candidate in report.candidates
+    ]
+    heads = ("Model", *(escape(stage) for stage in stages), "Total")
+    return _section("Durations", _table("How long each stage took", heads, rows, numeric=1))
+
+
+def _details(report: Report) -> str:
+    """Everything needed to repeat the measurement."""
+    gate = report.gate
+    facts = [
+        ("Source digest", f"<code>{escape(report.source_digest)}</code>"),
+        ("Source revision", f"<code>{escape(report.source_revision or _NONE)}</code>"),
+        ("Calibration", escape(report.calibration)),
+        ("Evaluation", escape(report.evaluation)),
+        (
+            "Evaluated tokens",
+            f"{report.reference.tokens:,}".replace(",", " ") + f" (asked: {gate.tokens:,})".replace(",", " "),
+        ),
+        ("Perplexity increase", f"at most {escape(gate.max_perplexity_increase)}"),
+        ("KL divergence", f"at most {escape(gate.max_kl_divergence)}" if gate.max_kl_divergence else "no limit"),
+        ("Top-token agreement", f"at least {escape(gate.min_top_token_agreement)}"),
+        ("When the gate refuses", escape(gate.on_failure.value)),
+        ("Machine", escape(report.machine)),
+        *((escape(tool), f"<code>{escape(version)}</code>") for tool, version in sorted(report.tools.items())),
+    ]
+    rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    why = f'<h3>Why these candidates</h3><ul class="notes">{notes}</ul>' if notes else ""
+    return _section("Details", f'<dl class="facts">{rows}</dl>{why}')
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def _table(
+    caption: str, heads: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], numeric: int | None = None
+) -> str:
+    """A table from cells of markup: "th" for a row's header, "num" for a number, "td" for anything else.
+
+    Columns from `numeric` on hold numbers. The table scrolls by itself on narrow screens, and the keyboard reaches it.
+    """
+    head = "".join(
+        f'<th scope="col"{" class=num" if numeric is not None and index >= numeric else ""}>{text}</th>'
+        for index, text in enumerate(heads)
+    )
+    body = "".join("<tr>" + "".join(_cell(kind, markup) for kind, markup in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption, quote=True)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(kind: str, markup: str) -> str:
+    if kind == "th":
+        return f'<th scope="row">{markup}</th>'
+    return f'<td class="num">{markup}</td>' if kind == "num" else f"<td>{markup}</td>"
+
+
+def _badge(verdict: Verdict, text: str | None = None) -> str:
+    """A verdict in its colour and in words: colour alone says nothing to many readers."""
+    return f'<span class="badge {_TONES[verdict].value}">{escape(text or verdict.value)}</span>'
+
+
+def _tone(candidate: ReportCandidate, within: bool) -> Tone:
+    """A bar's colour tells about this limit, not about the whole candidate; beyond it a warning stays a warning."""
+    if within:
+        return Tone.GOOD
+    return Tone.WARN if candidate.verdict is Verdict.WARNED else Tone.BAD
+
+
+def _answer(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>" if text.strip() else "<em>(empty)</em>"
+
+
+def _sentence(text: str) -> str:
+    """A message as a sentence: capital first, full stop last."""
+    stripped = text.strip()
+    if not stripped:
+        return ""
+    return stripped[0].upper() + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
+
+
+def _fixed(value: float) -> str:
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "infinite"
+    return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.2e}"
+
+
+def _divergence(measures: ModelMeasures) -> str:
+    value = measures.kl_divergence
+    if value is None:
+        return _NONE
+    return significant(value) if math.isfinite(value) else _fixed(value)
+
+
+def _agreement(measures: ModelMeasures) -> str:
+    value = measures.top_token_agreement
+    if value is None:
+        return _NONE
+    return f"{100 * value:.1f}%" if math.isfinite(value) else _fixed(value)
+
+
+def _canary_count(measures: ModelMeasures) -> str:
+    if not measures.canaries:
+        return _NONE
+    return f"{sum(canary.passed for canary in measures.canaries)}/{len(measures.canaries)}"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
