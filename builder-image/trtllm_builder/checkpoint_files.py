@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,9 @@ _INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 _OTHER_WEIGHTS = ("*.bin", "*.pth", "*.pt", "*.gguf", "*.h5", "*.msgpack")
 
-WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "*.tiktoken", "LICENSE*", "NOTICE*")
-"""What is downloaded of a repository: no second copy of the weights in another format."""
-
-UNWANTED = ("original/*", "onnx/*", "openvino/*", "*/*.safetensors")
-"""Directories with the same weights in other layouts."""
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "*.tiktoken", "LICENSE*", "NOTICE*")
+_UNWANTED = ("consolidated*", "manifest.json")
+"""The same weights in another layout, and a name that the store needs for itself."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Checkpoint:
 def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
     """Check every file that a model needs; raises SourceIncomplete, SourceCorrupt or CustomCodeNotTrusted."""
     config = _json(directory, "config.json", required=True)
-    if not config.get("architectures") or not config.get("model_type"):
+    if not isinstance(config.get("architectures"), list) or not config["architectures"] or not config.get("model_type"):
         raise bad_model(
             FailureReason.SOURCE_INCOMPLETE,
             "config.json names no architecture: `architectures` or `model_type` is missing.",
@@ -48,6 +47,12 @@ def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
     for shard in shards:
         tensors.update(read_header(shard))
     _check_index(directory, tensors)
+    if not tensors:
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT,
+            f"{shards[0].name} holds no tensors.",
+            "Save the model again with save_pretrained, and fetch it whole.",
+        )
     if not any((directory / name).exists() for name in _TOKENIZERS):
         raise bad_model(
             FailureReason.SOURCE_INCOMPLETE,
@@ -67,10 +72,19 @@ def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
     return Checkpoint(directory, config, tokenizer_config, tensors, sum(shard.stat().st_size for shard in shards))
 
 
+def is_wanted(name: str) -> bool:
+    """Whether a model needs this file: at the top level, and no second copy of the weights in another layout."""
+    return (
+        "/" not in name
+        and not name.startswith(".")
+        and any(fnmatch(name, pattern) for pattern in _WANTED)
+        and not any(fnmatch(name, pattern) for pattern in _UNWANTED)
+    )
+
+
 def model_files(directory: Path) -> list[Path]:
-    """The files that make the model's identity: what WANTED matches, at the top level."""
-    found = {path for pattern in WANTED for path in directory.glob(pattern) if path.is_file()}
-    return sorted(found - {directory / "manifest.json"})
+    """The files that make the model's identity."""
+    return sorted(path for path in directory.iterdir() if is_wanted(path.name) and path.is_file())
 
 
 def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
@@ -97,15 +111,14 @@ def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
 
 
 def _shards(directory: Path) -> list[Path]:
-    shards = sorted(directory.glob("*.safetensors"))
+    shards = sorted(path for path in model_files(directory) if path.suffix == ".safetensors")
     if (directory / _INDEX).exists():
-        index = _json(directory, _INDEX, required=True)
-        named = sorted(set(index.get("weight_map", {}).values()))
-        missing = [name for name in named if not (directory / name).exists()]
+        named = sorted(set(_weight_map(directory).values()))
+        missing = [name for name in named if "/" in name or not (directory / name).is_file()]
         if missing:
             raise bad_model(
                 FailureReason.SOURCE_INCOMPLETE,
-                f"{len(missing)} of {len(named)} shards are missing, the first is {missing[0]}.",
+                f"{len(missing)} of {len(named)} shards are missing beside {_INDEX}, the first is {missing[0]}.",
                 "Fetch the missing files; then set the annotation trtllm.dev/retry.",
             )
         shards = [directory / name for name in named]
@@ -120,11 +133,21 @@ def _shards(directory: Path) -> list[Path]:
     )
 
 
+def _weight_map(directory: Path) -> dict[str, str]:
+    named = _json(directory, _INDEX, required=True).get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT,
+            f"{_INDEX} has no `weight_map` of tensors to files.",
+            "Fetch the file again, whole.",
+        )
+    return named
+
+
 def _check_index(directory: Path, tensors: dict[str, TensorHeader]) -> None:
     if not (directory / _INDEX).exists():
         return
-    named = _json(directory, _INDEX, required=True).get("weight_map", {})
-    lost = sorted(set(named) - set(tensors))
+    lost = sorted(set(_weight_map(directory)) - set(tensors))
     if lost:
         raise bad_model(
             FailureReason.SOURCE_CORRUPT,

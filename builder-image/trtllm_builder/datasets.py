@@ -11,7 +11,7 @@ from typing import Literal
 from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode, FailureReason
 from trtllm_api.digest import digest_of
 from trtllm_api.quantizedmodel import HubDataset
-from trtllm_builder.failure import BuilderFailure, input_missing, transient
+from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
 
 Purpose = Literal["calibration", "evaluation"]
 
@@ -77,14 +77,13 @@ def _from_path(path: Path, purpose: Purpose) -> tuple[str, list[str]]:
 
 def _read(file: Path) -> list[str]:
     if file.suffix == ".parquet":
-        import pyarrow.parquet
-
-        return [str(value) for value in pyarrow.parquet.read_table(file, columns=["text"])["text"].to_pylist()]
+        return _read_parquet(file)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()[:_MAX_TEXTS]
+        # not splitlines: a JSON string may hold U+2028 and its like
+        lines = file.read_text(encoding="utf-8").split("\n")[:_MAX_TEXTS]
         if file.suffix != ".jsonl":
             return lines
-        return [str(json.loads(line)["text"]) for line in lines if line.strip()]
+        return [_text(json.loads(line)["text"]) for line in lines if line.strip()]
     except UnicodeDecodeError as error:
         raise unusable(f"{file.name} is not UTF-8 text.", "Save it as UTF-8.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -92,6 +91,27 @@ def _read(file: Path) -> list[str]:
             f"{file.name} has a line that is not a JSON object with a `text` field.",
             'Write one object per line: {"text": "..."}.',
         ) from error
+
+
+def _read_parquet(file: Path) -> list[str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        opened = pyarrow.parquet.ParquetFile(file)
+        if "text" not in opened.schema_arrow.names:
+            raise unusable(
+                f"{file.name} has no column `text`; it has {', '.join(opened.schema_arrow.names[:8])}.",
+                "Name the column with the texts `text`.",
+            )
+        return [_text(value) for value in opened.read(columns=["text"])["text"].to_pylist()[:_MAX_TEXTS]]
+    except pyarrow.ArrowInvalid as error:
+        raise unusable(f"{file.name} is not a Parquet file.", "Write it again, whole.") from error
+
+
+def _text(value: object) -> str:
+    """A row's text; a row without one is an empty text, which is left out."""
+    return "" if value is None else str(value)
 
 
 def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
@@ -106,17 +126,13 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
             token=os.environ.get(DATASET_TOKEN_ENV) or None,
             streaming=True,
         )
-        return [str(row[request.column]) for row in rows.take(_MAX_TEXTS)]
+        return [_text(row[request.column]) for row in rows.take(_MAX_TEXTS)]
     except KeyError as error:
         raise unusable(
             f"The {purpose} dataset {request.repo} has no column {request.column}.", "Name its text column in `column`."
         ) from error
     except ConnectionError as error:
-        raise transient(
-            FailureReason.DATASET_UNUSABLE,
-            f"The hub cannot be reached for the {purpose} dataset {request.repo}.",
-            "In a cluster without internet mount a dataset: configMap or persistentVolumeClaim. It is tried again.",
-        ) from error
+        raise _unreachable(request, purpose) from error
     except (ValueError, OSError) as error:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
@@ -125,3 +141,15 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
             f"{str(error).splitlines()[0][:200]}",
             "Correct repo, config and split; a private dataset needs tokenSecretRef.",
         ) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "requests", "aiohttp"}:
+            raise
+        raise _unreachable(request, purpose) from error
+
+
+def _unreachable(request: HubDataset, purpose: Purpose) -> BuilderFailure:
+    return transient(
+        FailureReason.DATASET_UNUSABLE,
+        f"The hub cannot be reached for the {purpose} dataset {request.repo}.",
+        "In a cluster without internet mount a dataset: configMap or persistentVolumeClaim. It is tried again.",
+    )

@@ -39,3 +39,8 @@ def input_missing(reason: FailureReason, message: str, remedy: str) -> BuilderFa
 def transient(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
     """Worth another try."""
     return BuilderFailure(ExitCode.TRANSIENT, reason, message, remedy)
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """What an error says, for a message that must stay short."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:limit]

@@ -72,7 +72,7 @@ def decide(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest
     """Compare a candidate with its source under the gate's limits.
 
     The message names every check that failed, so that one run tells everything; the reason is that of the first in
-    the order of how much it says about the model: not a number, degenerate text, divergences, canaries.
+    the order of how much it says about the model: not a number, degenerate output, distances to the source, canaries.
     """
     not_numbers = _not_numbers(reference, candidate, gate)
     failures = list(not_numbers)
@@ -96,15 +96,13 @@ def to_measures(measures: ModelMeasures) -> Measures | None:
     if not math.isfinite(measures.perplexity):
         return None
     divergence = measures.kl_divergence
-    agreement = measures.top_token_agreement
+    share = agreement_percent(measures)
     asked = len(measures.canaries)
     passed = sum(canary.passed for canary in measures.canaries)
     return Measures(
         perplexity=f"{min(_decimal(measures.perplexity), _MAX_DECIMAL):.2f}",
         kl_divergence=significant(divergence) if divergence is not None and math.isfinite(divergence) else None,
-        top_token_agreement=(
-            f"{_decimal(agreement) * HUNDRED:.1f}%" if agreement is not None and math.isfinite(agreement) else None
-        ),
+        top_token_agreement=None if share is None else f"{share:.1f}%",
         canaries=f"{passed}/{asked}" if asked else None,
     )
 
@@ -127,6 +125,14 @@ def perplexity_increase(reference: ModelMeasures, candidate: ModelMeasures) -> D
         return None
     before, after = _decimal(reference.perplexity), _decimal(candidate.perplexity)
     return _EXACT.multiply(_EXACT.divide(_EXACT.subtract(after, before), before), HUNDRED)
+
+
+def agreement_percent(measures: ModelMeasures) -> Decimal | None:
+    """The top-token agreement in percent; None when it was not measured or is not a number."""
+    value = measures.top_token_agreement
+    if value is None or not math.isfinite(value):
+        return None
+    return _EXACT.multiply(_decimal(value), HUNDRED)
 
 
 def percent(text: str) -> Decimal:
@@ -206,11 +212,10 @@ def _divergence(candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
 
 
 def _agreement(candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
-    value = candidate.top_token_agreement
-    if value is None or not math.isfinite(value):
-        return []
+    share = agreement_percent(candidate)
     limit = percent(gate.min_top_token_agreement)
-    share = _EXACT.multiply(_decimal(value), HUNDRED)
+    if share is None:
+        return []
     if share >= limit:
         return []
     return [
@@ -250,8 +255,8 @@ def _passed_message(reference: ModelMeasures, candidate: ModelMeasures, gate: Ga
         else:
             most = Decimal(gate.max_kl_divergence)
             parts.append(f"KL divergence {_against(divergence, most, 3)} (at most {_plain(most)})")
-    if candidate.top_token_agreement is not None:
-        share = _EXACT.multiply(_decimal(candidate.top_token_agreement), HUNDRED)
+    share = agreement_percent(candidate)
+    if share is not None:
         least = percent(gate.min_top_token_agreement)
         parts.append(f"top-token agreement {_against(share, least, 1)} % (at least {_plain(least)} %)")
     if candidate.canaries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -13,14 +14,18 @@ from trtllm_builder.checkpoint_files import Checkpoint
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn"}
 _NOT_LINEAR = re.compile(r"(embed|wte|wpe|norm|ln_|layernorm|rotary|conv)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+_SHORT = 256
+"""What the API's ShortText holds."""
 _MAX_LINEARS = 24
-"""Distinct shapes kept: a BuildResult must fit 4096 bytes."""
+_MAX_LINEARS_BYTES = 2400
+"""Distinct shapes kept, the heaviest first: a BuildResult must fit 4096 bytes."""
 
 
 def model_facts(checkpoint: Checkpoint) -> ModelFacts:
     """What the checkpoint says about itself."""
     config = checkpoint.config
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    nested = config.get("text_config")
+    text: dict[str, Any] = nested if isinstance(nested, dict) else config
     heads = _number(text, "num_attention_heads", "n_head", "num_heads")
     hidden = _number(text, "hidden_size", "n_embd", "d_model")
     tensors = checkpoint.tensors
@@ -28,15 +33,16 @@ def model_facts(checkpoint: Checkpoint) -> ModelFacts:
     for tensor in tensors.values():
         dtypes[tensor.dtype] += tensor.bytes
     main = dtypes.most_common(1)[0][0]
-    quantization = config.get("quantization_config") or {}
+    quantization = config.get("quantization_config")
+    method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     embeddings = any("embed_tokens" in name or name.endswith("wte.weight") for name in tensors)
     head = any(name.endswith("lm_head.weight") for name in tensors)
     return ModelFacts(
-        architecture=str(config["architectures"][0]),
-        model_type=str(config["model_type"]),
+        architecture=str(config["architectures"][0])[:_SHORT],
+        model_type=str(config["model_type"])[:_SHORT],
         parameters=sum(math.prod(tensor.shape) for tensor in tensors.values()),
         bytes=checkpoint.weight_bytes,
-        dtype=_DTYPES.get(main, main),
+        dtype=_DTYPES.get(main, main)[:_SHORT],
         layers=_number(text, "num_hidden_layers", "n_layer", "num_layers"),
         hidden_size=hidden,
         intermediate_size=_number(text, "intermediate_size", "n_inner", "ffn_dim"),
@@ -50,7 +56,7 @@ def model_facts(checkpoint: Checkpoint) -> ModelFacts:
         chat_template=bool(checkpoint.tokenizer_config.get("chat_template"))
         or (checkpoint.directory / "chat_template.jinja").exists(),
         custom_code=bool(config.get("auto_map") or checkpoint.tokenizer_config.get("auto_map")),
-        quantization=str(quantization["quant_method"]) if quantization.get("quant_method") else None,
+        quantization=str(method)[:_SHORT] if method else None,
         linears=_linears(checkpoint),
     )
 
@@ -58,19 +64,32 @@ def model_facts(checkpoint: Checkpoint) -> ModelFacts:
 def _linears(checkpoint: Checkpoint) -> tuple[LinearShape, ...]:
     counts: Counter[tuple[str, int, int]] = Counter()
     for name, tensor in checkpoint.tensors.items():
-        if name.endswith(".weight") and len(tensor.shape) == 2 and not _NOT_LINEAR.search(name):
-            pattern = _NUMBER.sub("*", name.removesuffix(".weight"))
+        if (
+            name.endswith(".weight")
+            and len(tensor.shape) == 2
+            and min(tensor.shape) > 0
+            and not _NOT_LINEAR.search(name)
+        ):
+            pattern = _NUMBER.sub("*", name.removesuffix(".weight"))[:_SHORT]
             counts[(pattern, tensor.shape[0], tensor.shape[1])] += 1
     shapes = [
         LinearShape(name=name, out_features=out, in_features=inner, count=count)
-        for (name, out, inner), count in sorted(counts.items())
+        for (name, out, inner), count in counts.items()
     ]
-    return tuple(shapes[:_MAX_LINEARS])
+    shapes.sort(key=lambda shape: shape.out_features * shape.in_features * shape.count, reverse=True)
+    kept: list[LinearShape] = []
+    room = _MAX_LINEARS_BYTES
+    for shape in shapes[:_MAX_LINEARS]:
+        room -= len(json.dumps(shape.to_wire()))
+        if room < 0:
+            break
+        kept.append(shape)
+    return tuple(sorted(kept, key=lambda shape: (shape.name, shape.out_features, shape.in_features)))
 
 
 def _number(config: dict[str, Any], *names: str) -> int:
     for name in names:
         value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
     return 0

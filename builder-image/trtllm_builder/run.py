@@ -10,10 +10,15 @@ from types import FrameType
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
-from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.fetch import run_fetch
+from trtllm_builder.files import is_disk_full
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
+
+
+_MAX_TEXT = 4096
+"""What the API's Message holds."""
 
 
 class _Stopped(BaseException):
@@ -23,38 +28,59 @@ class _Stopped(BaseException):
 def run(request_path: Path, store: Path, source: Path, termination: Path) -> int:
     """Read the request, do it, write the result; returns the exit code."""
     progress = Progress()
-    signal.signal(signal.SIGTERM, _stop)
-    stage = Stage.FETCH
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        try:
+            result = _attempt(request_path, store, source, progress)
+        except _Stopped:
+            result = _failed(
+                Stage.FETCH,
+                ExitCode.TRANSIENT,
+                FailureReason.INTERNAL_ERROR,
+                "The pod was told to stop.",
+                "It is tried again.",
+            )
+        # the kubelet may send a second SIGTERM: it must not cost the result
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return _report(result, progress, termination)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) -> BuildResult:
+    """Every end but SIGTERM before the request was read, as a result."""
     try:
         request = BuildRequest.model_validate_json(request_path.read_bytes())
-        stage = request.stage
-        result = _do(request, Store(store), progress, source)
-    except BuilderFailure as failure:
-        result = BuildResult(
-            stage=stage,
-            exit_code=failure.exit_code,
-            reason=failure.reason,
-            message=failure.message,
-            remedy=failure.remedy,
-            quantize=failure.quantize,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        result = _failed(
-            stage,
+    except (ValidationError, OSError) as error:
+        return _failed(
+            Stage.FETCH,
             ExitCode.BAD_REQUEST,
             FailureReason.BAD_REQUEST,
-            f"The request's {where}: {first['msg']}.",
+            f"The request cannot be read: {_what_is_wrong(error)}.",
             "Operator and builder image are of different versions: set both from one release.",
         )
+    try:
+        return _do(request, Store(store), progress, source)
+    except BuilderFailure as failure:
+        return BuildResult(
+            stage=request.stage,
+            exit_code=failure.exit_code,
+            reason=failure.reason,
+            message=failure.message[:_MAX_TEXT],
+            remedy=failure.remedy[:_MAX_TEXT],
+            quantize=failure.quantize,
+        )
     except _Stopped:
-        result = _failed(
-            stage, ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR, "The pod was told to stop.", "It is tried again."
+        return _failed(
+            request.stage,
+            ExitCode.TRANSIENT,
+            FailureReason.INTERNAL_ERROR,
+            "The pod was told to stop.",
+            "It is tried again.",
         )
     except MemoryError:
-        result = _failed(
-            stage,
+        return _failed(
+            request.stage,
             ExitCode.TRANSIENT,
             FailureReason.OUT_OF_MEMORY,
             "The container ran out of memory.",
@@ -62,25 +88,47 @@ def run(request_path: Path, store: Path, source: Path, termination: Path) -> int
         )
     except Exception as error:
         traceback.print_exc()
-        if "out of memory" in str(error).lower():
-            result = _failed(
-                stage,
-                ExitCode.TRANSIENT,
-                FailureReason.OUT_OF_MEMORY,
-                f"The GPU ran out of memory: {_first_line(error)}",
-                "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
-            )
-        else:
-            result = _failed(
-                stage,
-                ExitCode.TRANSIENT,
-                FailureReason.INTERNAL_ERROR,
-                f"{type(error).__name__}: {_first_line(error)}",
-                "The pod's log has the traceback. It is tried again.",
-            )
+        return _fault(request.stage, error)
+
+
+def _fault(stage: Stage, error: Exception) -> BuildResult:
+    """An error that no one foresaw."""
+    if is_disk_full(error):
+        return _failed(
+            stage,
+            ExitCode.INPUT_MISSING,
+            FailureReason.STORAGE_TOO_SMALL,
+            f"The store's volume is full: {first_line(error, 300)}",
+            "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
+        )
+    if "out of memory" in str(error).lower():
+        return _failed(
+            stage,
+            ExitCode.TRANSIENT,
+            FailureReason.OUT_OF_MEMORY,
+            f"The GPU ran out of memory: {first_line(error, 300)}",
+            "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
+        )
+    return _failed(
+        stage,
+        ExitCode.TRANSIENT,
+        FailureReason.INTERNAL_ERROR,
+        f"{type(error).__name__}: {first_line(error, 300)}",
+        "The pod's log has the traceback. It is tried again.",
+    )
+
+
+def _report(result: BuildResult, progress: Progress, termination: Path) -> int:
+    """Write the result and say it. One that is too long loses what was measured, but never how it ended."""
+    try:
+        encoded = result.to_termination_message()
+    except ValueError as error:
+        failed = result.exit_code != ExitCode.OK
+        result = result.model_copy(update={"quantize": None}) if failed else _fault(result.stage, error)
+        encoded = result.to_termination_message()
+    termination.write_bytes(encoded)
     if result.message:
         progress.say(f"{result.message} {result.remedy}")
-    termination.write_bytes(result.to_termination_message())
     return result.exit_code
 
 
@@ -108,10 +156,13 @@ def _failed(stage: Stage, code: ExitCode, reason: FailureReason, message: str, r
     return BuildResult(stage=stage, exit_code=code, reason=reason, message=message, remedy=remedy)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else "no message"
+def _what_is_wrong(error: ValidationError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"{type(error).__name__}, {first_line(error)}"
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
+def _stop(_signum: int, _frame: FrameType | None) -> None:
     raise _Stopped

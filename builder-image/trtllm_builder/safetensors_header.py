@@ -1,8 +1,9 @@
-"""Read and check the header of a safetensors file without its tensors; fetch verifies with it, facts are read from it."""
+"""Read and check the header of a safetensors file without its tensors: fetch verifies with it and reads facts from it."""
 
 from __future__ import annotations
 
 import json
+import operator
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,15 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
             header = json.loads(file.read(length))
             tensors = {
                 name: TensorHeader(
-                    entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0]
+                    str(entry["dtype"]),
+                    tuple(map(operator.index, entry["shape"])),
+                    entry["data_offsets"][1] - entry["data_offsets"][0],
                 )
                 for name, entry in header.items()
                 if name != "__metadata__"
             }
             end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise bad_model(
                 FailureReason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
             ) from error

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from trtllm_api.contract import ExitCode, FailureReason
 from trtllm_api.digest import digest_of, short
 from trtllm_api.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile, Probe
@@ -22,6 +24,9 @@ from trtllm_builder.files import describe, files_below, sha256_of, sync_director
 _DIRECTORIES = {ArtifactKind.SOURCE: "sources", ArtifactKind.QUANTIZED_CHECKPOINT: "artifacts"}
 _ABANDONED_SECONDS = 24 * 3600
 _HEX = 32
+_CHANGED = (
+    "The volume was changed behind the operator's back: remove the directory and set the annotation trtllm.dev/retry."
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Draft:
         self.directory = directory
         self.probe: Probe | None = None
         self.files: tuple[ManifestFile, ...] | None = None
-        """Set for files that lie elsewhere; otherwise the directory's own are described."""
+        """Set by a writer that has described its files already; otherwise the directory's own are read again."""
 
 
 class Store:
@@ -57,6 +62,11 @@ class Store:
         """Where the artifact is, or would be."""
         return self.root / _DIRECTORIES[kind] / short(digest, _HEX)
 
+    def manifest_directory(self, digest: str, kind: ArtifactKind) -> Path:
+        """Where the manifest of files that lie elsewhere is, or would be."""
+        directory = self.directory(digest, kind)
+        return directory.with_name(f"{directory.name}-in-place")
+
     def relative(self, path: Path) -> str:
         """A path as status names it: relative to the claim."""
         return str(path.relative_to(self.root))
@@ -67,10 +77,16 @@ class Store:
         return read_artifact(directory) if (directory / MANIFEST).exists() else None
 
     @contextmanager
-    def publish(self, inputs: dict[str, Any], kind: ArtifactKind) -> Iterator[Draft]:
-        """Fill the draft's directory; on success it appears under its digest at once, or the first writer's stays."""
+    def publish(
+        self, inputs: dict[str, Any], kind: ArtifactKind, files: tuple[ManifestFile, ...] | None = None
+    ) -> Iterator[Draft]:
+        """Fill the draft's directory; on success it appears under its digest at once, or the first writer's stays.
+
+        Only the manifest of `files` that lie elsewhere is published, beside the artifact of the same digest: whoever
+        brings the files themselves later must find the artifact's own place free.
+        """
         digest = digest_of(inputs)
-        target = self.directory(digest, kind)
+        target = self.directory(digest, kind) if files is None else self.manifest_directory(digest, kind)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned(target.parent)
         draft = Draft(target.parent / f".{target.name}.{socket.gethostname()}.{os.getpid()}")
@@ -78,8 +94,8 @@ class Store:
         draft.directory.mkdir()
         try:
             yield draft
-            files = draft.files or describe(draft.directory, list(files_below(draft.directory)))
-            manifest = Manifest(kind=kind, digest=digest, inputs=inputs, files=files, probe=draft.probe)
+            described = files or draft.files or describe(draft.directory, list(files_below(draft.directory)))
+            manifest = Manifest(kind=kind, digest=digest, inputs=inputs, files=described, probe=draft.probe)
             write_json(draft.directory / MANIFEST, manifest.to_wire())
             try:
                 draft.directory.rename(target)
@@ -132,6 +148,13 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
             f"{directory} has no {MANIFEST}: it is not an artifact, or it was never published whole.",
             "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
         ) from error
+    except ValidationError as error:
+        raise BuilderFailure(
+            ExitCode.BAD_MODEL,
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The {MANIFEST} of {directory} is not one: {error.errors()[0]['msg']}.",
+            _CHANGED,
+        ) from error
     for file in manifest.files:
         path = (files_at or directory) / file.path
         size = path.stat().st_size if path.exists() else None
@@ -142,7 +165,7 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
             ExitCode.BAD_MODEL,
             FailureReason.ARTIFACT_CORRUPT,
             f"{file.path} of the artifact {short(manifest.digest)} {found}; its manifest says {file.bytes} bytes.",
-            "The volume was changed behind the operator's back: remove the directory and set the annotation trtllm.dev/retry.",
+            _CHANGED,
         )
     return Artifact(directory, manifest)
 

@@ -28,16 +28,18 @@ _API = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>
 _RESOLVE = re.compile(r"^/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)$")
 _RANGE = re.compile(r"^bytes=(?P<first>\d+)-(?P<last>\d*)$")
 _LICENCE = "Access to model {} is restricted and you are not in the authorized list. Visit its page to ask for access."
-_LOG_IN = "Access to model {} is restricted. You must have access to it and be authenticated to access it. Please log in."
+_LOG_IN = "Access to model {} is restricted. You must have access to it and be authenticated. Please log in."
 
 
-@dataclass(frozen=True)
 class Refusal(Exception):
     """An answer that is an error, as the hub words it."""
 
-    status: HTTPStatus
-    code: str
-    message: str
+    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+_NO_PAGE = Refusal(HTTPStatus.NOT_FOUND, "", "Sorry, we can't find the page you are looking for.")
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,11 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "hub_standin"
     server: HubServer
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         """Answer with a body."""
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_HEAD(self) -> None:
         """Answer without a body."""
         self._answer(with_body=False)
 
@@ -181,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
             elif resolve is not None:
                 self._file(*(unquote(part) for part in resolve.group("repo", "revision", "file")), with_body=with_body)
             else:
-                raise Refusal(HTTPStatus.NOT_FOUND, "", "Sorry, we can't find the page you are looking for.")
+                self._refuse(_NO_PAGE, with_body=with_body)
         except Refusal as refusal:
             self._refuse(refusal, with_body=with_body)
 

@@ -17,6 +17,7 @@ from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.failure import BuilderFailure, bad_model
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
+transformers.utils.logging.disable_progress_bar()
 _ROTARY = "rotary_emb.inv_freq"
 
 

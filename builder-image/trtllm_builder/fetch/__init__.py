@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trtllm_api.contract import SOURCE_PATH, FetchRequest, FetchResult
+from trtllm_api.contract import SOURCE_PATH, ExitCode, FailureReason, FetchRequest, FetchResult
 from trtllm_api.digest import digest_of
-from trtllm_api.manifest import ArtifactKind, ManifestFile
+from trtllm_api.manifest import MANIFEST, ArtifactKind, ManifestFile
 from trtllm_builder.checkpoint_files import inspect, model_files
+from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.fetch.hub import fetch_from_hub
 from trtllm_builder.fetch.uri import fetch_from_uri
 from trtllm_builder.fetch.volume import locate
@@ -22,33 +23,40 @@ def run_fetch(
 ) -> FetchResult:
     """Bring the source into the store, or find it in place; the result names its digest."""
     revision: str | None = None
-    in_place = request.source.persistent_volume_claim is not None
-    if request.source.persistent_volume_claim is not None:
-        directory = locate(source, request.source.persistent_volume_claim)
+    claim = request.source.persistent_volume_claim
+    if claim is not None:
+        directory = locate(source, claim)
     elif request.source.hugging_face is not None:
         directory, revision = fetch_from_hub(request.source.hugging_face, store, progress, request_digest)
-    else:
-        assert request.source.uri is not None
+    elif request.source.uri is not None:
         directory = fetch_from_uri(request.source.uri, store, progress, request_digest)
+    else:
+        raise BuilderFailure(
+            ExitCode.BAD_REQUEST,
+            FailureReason.BAD_REQUEST,
+            "The request names no source.",
+            "Set one of spec.source.huggingFace, persistentVolumeClaim and uri.",
+        )
     checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code)
     facts = model_facts(checkpoint)
     files = _describe(directory, progress)
     inputs = {"files": {file.path: file.sha256 for file in files}}
     digest = digest_of(inputs)
-    with store.publish(inputs, ArtifactKind.SOURCE) as draft:
-        draft.files = files
-        if not in_place:
+    if claim is not None:
+        with store.publish(inputs, ArtifactKind.SOURCE, files):
+            published = store.manifest_directory(digest, ArtifactKind.SOURCE)
+    else:
+        with store.publish(inputs, ArtifactKind.SOURCE) as draft:
+            draft.files = files
             for path in model_files(directory):
                 path.rename(draft.directory / path.name)
-    if not in_place:
+            published = store.directory(digest, ArtifactKind.SOURCE)
         store.finish(request_digest)
-    artifact_directory = store.directory(digest, ArtifactKind.SOURCE)
-    claim_path = request.source.persistent_volume_claim.path if request.source.persistent_volume_claim else ""
     return FetchResult(
         digest=digest,
         revision=revision,
-        path=claim_path if in_place else store.relative(artifact_directory),
-        manifest_path=store.relative(artifact_directory / "manifest.json"),
+        path=store.relative(published) if claim is None else claim.path,
+        manifest_path=store.relative(published / MANIFEST),
         bytes=sum(file.bytes for file in files),
         facts=facts,
     )

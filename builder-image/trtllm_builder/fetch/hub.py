@@ -3,101 +3,163 @@
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatch
+import shutil
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import tqdm
 
 from trtllm_api.contract import HF_TOKEN_ENV, ExitCode, FailureReason
 from trtllm_api.quantizedmodel import HuggingFaceSource
-from trtllm_builder.checkpoint_files import UNWANTED, WANTED
-from trtllm_builder.failure import BuilderFailure, input_missing, transient
-from trtllm_builder.progress import Progress
+from trtllm_builder.checkpoint_files import is_wanted
+from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
+from trtllm_builder.files import is_disk_full
+from trtllm_builder.progress import Progress, Step
 from trtllm_builder.store import Store
 
 _ROOM_PERCENT = 105
 """The download and a little room for file systems that round up."""
+_CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
+"""Libraries whose errors mean that the hub could not be talked to."""
 
 
 def fetch_from_hub(
     source: HuggingFaceSource, store: Store, progress: Progress, request_digest: str
 ) -> tuple[Path, str]:
-    """Directory with the downloaded files, and the commit that they are of. A killed download is taken up again."""
+    """Directory with the downloaded files, and the commit that they are of.
+
+    Files that a killed download finished are not fetched again; a cut connection is taken up where it broke.
+    """
     token = os.environ.get(HF_TOKEN_ENV) or None
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     try:
-        info = HfApi().model_info(source.repo, revision=source.revision, files_metadata=True, token=token)
-        commit = str(info.sha)
-        wanted = [
-            (sibling.rfilename, sibling.size or 0)
-            for sibling in info.siblings or ()
-            if any(fnmatch(sibling.rfilename, pattern) for pattern in WANTED)
-            and not any(fnmatch(sibling.rfilename, pattern) for pattern in UNWANTED)
-        ]
-        total = sum(size for _, size in wanted)
-        directory = store.work(request_digest) / "download"
-        present = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-        store.require_space(max(0, total * _ROOM_PERCENT // 100 - present), f"{source.repo} at {commit[:12]}")
-        with progress.step("Downloading", total, "bytes") as step:
-            for name, size in wanted:
-                step.advance(0, name)
-                hf_hub_download(source.repo, name, revision=commit, local_dir=directory, token=token)
-                step.advance(size)
+        return _fetch(source, store, progress, store.work(request_digest), endpoint, token or False)
     except BuilderFailure:
         raise
-    except GatedRepoError as error:
-        raise _denied(source, bool(token)) from error
-    except RevisionNotFoundError as error:
-        raise input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
-            f"{source.repo} has no revision {source.revision} on {endpoint}.",
-            "Correct spec.source.huggingFace.revision: a branch, a tag or a commit.",
-        ) from error
-    except RepositoryNotFoundError as error:
-        hint = "" if token else ", or it is private and there is no token"
-        raise input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
-            f"There is no repository {source.repo} on {endpoint}{hint}.",
-            "Correct spec.source.huggingFace.repo; for a private one name a token in tokenSecretRef.",
-        ) from error
-    except EntryNotFoundError as error:
-        raise transient(
-            FailureReason.SOURCE_NOT_FOUND,
-            f"A file of {source.repo} vanished while it was fetched.",
-            "It is tried again.",
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        if status in {401, 403}:
-            raise _denied(source, bool(token)) from error
-        raise transient(
-            FailureReason.SOURCE_UNREACHABLE, f"{endpoint} answered {status} for {source.repo}.", "It is tried again."
-        ) from error
-    except OSError as error:
-        raise transient(
-            FailureReason.SOURCE_UNREACHABLE,
-            f"{endpoint} cannot be reached for {source.repo}: {type(error).__name__}.",
-            "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
-        ) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}:
+        failure = _failure(error, source, endpoint, with_token=token is not None)
+        if failure is None:
             raise
-        raise transient(
-            FailureReason.SOURCE_UNREACHABLE,
-            f"{endpoint} cannot be reached for {source.repo}: {type(error).__name__}.",
-            "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
-        ) from error
+        raise failure from error
+
+
+def _fetch(
+    source: HuggingFaceSource, store: Store, progress: Progress, work: Path, endpoint: str, token: str | bool
+) -> tuple[Path, str]:
+    api = HfApi(endpoint=endpoint)
+    info = api.model_info(source.repo, revision=source.revision, files_metadata=True, token=token)
+    commit = str(info.sha)
+    wanted = [(sibling.rfilename, sibling.size or 0) for sibling in info.siblings or () if is_wanted(sibling.rfilename)]
+    total = sum(size for _, size in wanted)
+    directory = work / f"download-{commit}"
+    _tidy(work, directory)
+    present = sum((directory / name).stat().st_size for name, _ in wanted if (directory / name).is_file())
+    store.require_space(max(0, total * _ROOM_PERCENT // 100 - present), f"{source.repo} at {commit[:12]}")
+    with progress.step("Downloading", total, "bytes") as step:
+        done = 0
+        for name, size in wanted:
+            step.reach(done, name)
+            hf_hub_download(
+                source.repo,
+                name,
+                revision=commit,
+                local_dir=directory,
+                endpoint=endpoint,
+                token=token,
+                tqdm_class=_bar(step),
+            )
+            done += size
+        step.reach(done)
     return directory, commit
 
 
-def _denied(source: HuggingFaceSource, with_token: bool) -> BuilderFailure:
+def _tidy(work: Path, directory: Path) -> None:
+    """Keep finished files of this commit; of other commits and of killed downloads keep nothing."""
+    for other in work.glob("download*"):
+        if other != directory:
+            shutil.rmtree(other, ignore_errors=True)
+    for unfinished in directory.glob(".cache/huggingface/download/*.incomplete"):
+        unfinished.unlink(missing_ok=True)
+    directory.mkdir(exist_ok=True)
+
+
+def _bar(step: Step) -> type[tqdm]:
+    """What huggingface_hub takes for a progress bar: it prints nothing and advances the step."""
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            step.advance(n or 0)
+
+    return Bar
+
+
+def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with_token: bool) -> BuilderFailure | None:
+    """What an error of huggingface_hub means to the user; None for a fault of another kind."""
+    if isinstance(error, GatedRepoError):
+        return _denied(source, with_token=with_token)
+    if isinstance(error, RevisionNotFoundError):
+        return input_missing(
+            FailureReason.SOURCE_NOT_FOUND,
+            f"{source.repo} has no revision {source.revision} on {endpoint}.",
+            "Correct spec.source.huggingFace.revision: a branch, a tag or a commit.",
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        hint = ", or the account of the token may not see it" if with_token else ", or it is private: there is no token"
+        return input_missing(
+            FailureReason.SOURCE_NOT_FOUND,
+            f"There is no repository {source.repo} on {endpoint}{hint}.",
+            "Correct spec.source.huggingFace.repo; for a private one name a token in tokenSecretRef.",
+        )
+    if isinstance(error, HFValidationError):
+        return input_missing(
+            FailureReason.SOURCE_NOT_FOUND,
+            f"{source.repo} cannot be the name of a repository: {first_line(error)}",
+            "Correct spec.source.huggingFace.repo.",
+        )
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return transient(
+            FailureReason.SOURCE_NOT_FOUND,
+            f"A file of {source.repo} vanished while it was fetched.",
+            "It is tried again.",
+        )
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+        if status in {401, 403}:
+            return _refused(source, endpoint, status) if with_token else _denied(source, with_token=False)
+        return transient(
+            FailureReason.SOURCE_UNREACHABLE, f"{endpoint} answered {status} for {source.repo}.", "It is tried again."
+        )
+    if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
+        return transient(
+            FailureReason.SOURCE_UNREACHABLE,
+            f"{endpoint} cannot be reached for {source.repo}: {type(error).__name__}.",
+            "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
+        )
+    return None
+
+
+def _refused(source: HuggingFaceSource, endpoint: str, status: int) -> BuilderFailure:
+    return input_missing(
+        FailureReason.SOURCE_ACCESS_DENIED,
+        f"{endpoint} does not accept the token in tokenSecretRef for {source.repo}: it answered {status}.",
+        "Put a token into that Secret that is valid and may read the repository.",
+    )
+
+
+def _denied(source: HuggingFaceSource, *, with_token: bool) -> BuilderFailure:
     if with_token:
         message = f"{source.repo} is gated, and the account of the token in tokenSecretRef has not been granted access."
         remedy = "Accept the model's licence with that account on the hub, or use a token of an account that has."

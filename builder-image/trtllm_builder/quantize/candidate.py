@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]
         seconds["quantize"] = time.monotonic() - started
         started = time.monotonic()
         with bench.progress.step("Exporting"):
-            modelopt_adapter.export(model, plan, directory, _export_type(model))
+            modelopt_adapter.export(model, plan, directory, _stored_type(bench.source))
             complete(bench.source, directory)
         seconds["export"] = time.monotonic() - started
         del model
@@ -161,11 +162,11 @@ def _canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple
     return tuple(outcomes)
 
 
-def _export_type(model: Any) -> torch.dtype:
+def _stored_type(source: Path) -> torch.dtype:
     """What is not quantized ships in the source's own precision, whatever it was computed in."""
-    declared = getattr(model.config, "dtype", None)
-    stored = model.config.to_dict().get("dtype") if declared is None else declared
-    return stored if isinstance(stored, torch.dtype) else torch.bfloat16
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    name = config.get("dtype") or config.get("torch_dtype")
+    return {"float16": torch.float16, "float32": torch.float32}.get(name, torch.bfloat16)
 
 
 def _link(source: Path, directory: Path) -> None:

@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,6 @@ def _not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """ModelOpt talks to people on stdout, where the operator reads progress."""
-    with warnings.catch_warnings(), redirect_stderr(StringIO()):
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         yield

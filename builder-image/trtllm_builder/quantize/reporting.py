@@ -51,6 +51,7 @@ def write_report(
 
 def _report(title: str, request: QuantizeRequest, source: Measured, tried: Sequence[Tried], evaluation: str) -> Report:
     gate, calibration = request.gate, request.calibration
+    length = min(gate.sequence_length, gate.tokens)
     calibrated = any(modelopt_adapter.needs_calibration(attempt.plan) for attempt in tried)
     return Report(
         model=title,
@@ -60,7 +61,7 @@ def _report(title: str, request: QuantizeRequest, source: Measured, tried: Seque
         tools=modelopt_adapter.versions(),
         machine=_machine(),
         calibration=f"{calibration.samples} x {calibration.sequence_length} tokens" if calibrated else "not needed",
-        evaluation=f"{source.measures.tokens} tokens of {evaluation}, {min(gate.sequence_length, gate.tokens)} at a time",
+        evaluation=f"{source.measures.tokens} tokens of {evaluation}, {length} at a time",
         gate=gate,
         reference=source.measures,
         reference_size=source.bytes,

@@ -69,9 +69,9 @@ def draw(chart: Chart) -> str:
     height = _TOP + _ROW * len(chart.bars) + _BOTTOM
     scale = _scale(chart)
     key = escape(chart.key, quote=True)
+    labels = f"{key}-title {key}-description"
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-labelledby="{key}-title {key}-description">',
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{labels}">',
         f'<title id="{key}-title">{escape(chart.title)}</title>',
         f'<desc id="{key}-description">{escape(_describe(chart))}</desc>',
     ]

@@ -48,6 +48,11 @@ class ReportCandidate:
         """Method and group size, to tell candidates apart."""
         return self.label if self.group_size is None else f"{self.label}, groups of {self.group_size}"
 
+    @property
+    def short_name(self) -> str:
+        """As name, for a chart's narrow margin."""
+        return self.label if self.group_size is None else f"{self.label} ({self.group_size})"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -101,7 +106,7 @@ def human_bytes(size: int) -> str:
 
 def human_seconds(seconds: float) -> str:
     """A duration with the precision that people care about: 4.2 s, 3 min 5 s, 2 h 10 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from trtllm_api.quantizedmodel import Verdict
-from trtllm_builder.gate import CanaryOutcome, ModelMeasures, change, percent, significant
+from trtllm_builder.gate import CanaryOutcome, ModelMeasures, agreement_percent, change, percent, significant
 from trtllm_builder.report.charts import Bar, Chart, Limit, Tone, draw
 from trtllm_builder.report.model import Report, ReportCandidate, human_bytes, human_seconds
 from trtllm_builder.report.style import STYLE
@@ -52,21 +52,9 @@ def _headline(report: Report) -> str:
     """What was chosen and why: the first thing on the page."""
     winner = report.winner
     if winner is not None:
-        title = f"{winner.name} is published"
-        verdict, why = winner.verdict, winner.message
-    elif not report.candidates:
-        title, verdict, why = "Nothing was tried", Verdict.REFUSED, "There was no candidate."
+        title, verdict, why = f"{winner.name} is published", winner.verdict, winner.message
     else:
-        failed = all(candidate.verdict is Verdict.FAILED for candidate in report.candidates)
-        verdict = Verdict.FAILED if failed else Verdict.REFUSED
-        title = "Nothing is published"
-        count = len(report.candidates)
-        tried = "the only candidate" if count == 1 else f"all {count} candidates"
-        last = report.candidates[-1]
-        why = f"{'No measurement succeeded' if failed else 'The quality gate turned down'}"
-        why = f"{why}: {tried}." if failed else f"{why} {tried}."
-        if count == 1:
-            why += f" {last.name}: {last.message}"
+        title, verdict, why = "Nothing is published", *_why_nothing(report)
     before = [
         f"<li><strong>{escape(candidate.name)}</strong> {_badge(candidate.verdict)} {escape(candidate.message)}</li>"
         for index, candidate in enumerate(report.candidates)
@@ -81,6 +69,20 @@ def _headline(report: Report) -> str:
         f'<p class="why">{escape(_sentence(why))}</p>'
         f"{others if before else ''}</header>"
     )
+
+
+def _why_nothing(report: Report) -> tuple[Verdict, str]:
+    """The verdict over all candidates when none is published, and a sentence for it."""
+    if not report.candidates:
+        return Verdict.FAILED, "There was no candidate to try."
+    failed = all(candidate.verdict is Verdict.FAILED for candidate in report.candidates)
+    if len(report.candidates) == 1:
+        only = report.candidates[0]
+        return only.verdict, f"{only.name} was the only candidate: {only.message}"
+    count = len(report.candidates)
+    if failed:
+        return Verdict.FAILED, f"None of the {count} candidates could be measured"
+    return Verdict.REFUSED, f"None of the {count} candidates passed the quality gate"
 
 
 def _figures(report: Report) -> str:
@@ -147,7 +149,7 @@ def _candidates(report: Report) -> str:
 
 def _charts(report: Report) -> str:
     measured = [candidate for candidate in report.candidates if candidate.measures is not None]
-    charts = []
+    charts: list[Chart | None] = []
     if measured:
         charts.append(_perplexity_chart(report))
         charts.append(_divergence_chart(report))
@@ -170,7 +172,7 @@ def _perplexity_chart(report: Report) -> Chart:
         increase = report.increase(candidate)
         text = _NOT_MEASURED if candidate.measures is None else change(report.reference, candidate.measures)
         within = increase is not None and increase <= limit
-        bars.append(Bar(candidate.name, None if increase is None else float(increase), text, _tone(candidate, within)))
+        bars.append(Bar(candidate.short_name, None if increase is None else float(increase), text, _tone(candidate, within)))
     return Chart(
         "perplexity",
         "Perplexity increase",
@@ -189,7 +191,7 @@ def _divergence_chart(report: Report) -> Chart | None:
     for candidate, value in zip(report.candidates, values, strict=True):
         text = _NOT_MEASURED if candidate.measures is None else _divergence(candidate.measures)
         within = value is not None and (asked is None or value <= float(asked))
-        bars.append(Bar(candidate.name, _finite(value), text, _tone(candidate, within)))
+        bars.append(Bar(candidate.short_name, _finite(value), text, _tone(candidate, within)))
     return Chart(
         "divergence",
         "KL divergence",
@@ -203,18 +205,19 @@ def _agreement_chart(report: Report) -> Chart | None:
     values = [None if item.measures is None else item.measures.top_token_agreement for item in report.candidates]
     if all(value is None for value in values):
         return None
-    least = float(percent(report.gate.min_top_token_agreement))
+    least = percent(report.gate.min_top_token_agreement)
     bars = []
-    for candidate, value in zip(report.candidates, values, strict=True):
+    for candidate in report.candidates:
         text = _NOT_MEASURED if candidate.measures is None else _agreement(candidate.measures)
-        share = _finite(None if value is None else 100 * value)
-        bars.append(Bar(candidate.name, share, text, _tone(candidate, share is not None and share >= least)))
+        share = None if candidate.measures is None else agreement_percent(candidate.measures)
+        tone = _tone(candidate, share is not None and share >= least)
+        bars.append(Bar(candidate.short_name, None if share is None else float(share), text, tone))
     return Chart(
         "agreement",
         "Top-token agreement",
         "Share of positions where candidate and source prefer the same next token. Longer is better.",
         tuple(bars),
-        Limit(least, f"at least {report.gate.min_top_token_agreement}"),
+        Limit(float(least), f"at least {report.gate.min_top_token_agreement}"),
         full_scale=100.0,
     )
 
@@ -223,7 +226,7 @@ def _size_chart(report: Report) -> Chart:
     bars = [Bar("Source model", float(report.reference_size), human_bytes(report.reference_size), Tone.PLAIN)]
     bars += [
         Bar(
-            candidate.name,
+            candidate.short_name,
             None if candidate.size is None else float(candidate.size),
             _NOT_MEASURED if candidate.size is None else human_bytes(candidate.size),
             Tone.PLAIN,
@@ -398,7 +401,8 @@ def _agreement(measures: ModelMeasures) -> str:
     value = measures.top_token_agreement
     if value is None:
         return _NONE
-    return f"{100 * value:.1f}%" if math.isfinite(value) else _fixed(value)
+    share = agreement_percent(measures)
+    return _fixed(value) if share is None else f"{share:.1f}%"
 
 
 def _canary_count(measures: ModelMeasures) -> str:

@@ -29,7 +29,8 @@ padding:32px 36px}
 .hero.good{border-left-color:var(--good)}.hero.warn{border-left-color:var(--warn)}
 .hero.bad{border-left-color:var(--bad)}
 .hero h1 .badge{font-size:.95rem;vertical-align:middle;letter-spacing:0}
-.eyebrow{margin:0;color:var(--soft);font-size:.875rem;display:flex;flex-wrap:wrap;justify-content:space-between;gap:4px 24px}
+.eyebrow{margin:0;color:var(--soft);font-size:.875rem;display:flex;flex-wrap:wrap;
+justify-content:space-between;gap:4px 24px}
 .model{margin:20px 0 0;color:var(--soft);font-weight:600;overflow-wrap:anywhere}
 .why{margin:0;font-size:1.0625rem;max-width:76ch;overflow-wrap:anywhere}
 .tried,.notes{margin:0;padding-left:20px}.tried li,.notes li{margin:8px 0;overflow-wrap:anywhere}
@@ -76,6 +77,7 @@ pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;max-width:80ch}
 border-top:1px solid var(--line)}
 .facts div:first-child{border-top:0}
 .facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}
-@media (max-width:600px){main{padding:20px 14px 64px}.hero{padding:24px 20px}.facts div{grid-template-columns:1fr;gap:2px}}
+@media (max-width:600px){main{padding:20px 14px 64px}.hero{padding:24px 20px}
+.facts div{grid-template-columns:1fr;gap:2px}}
 @media print{body{background:#fff}.hero,figure,article{break-inside:avoid}}
 """

@@ -7,8 +7,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import Lock
 
 from clusterlib.settings import cache_directory
+
+_LOCKS: dict[Path, Lock] = {}
+"""Threads of this process that want the same thing wait for the first."""
 
 
 def key_of(*inputs: bytes | str | Path) -> str:
@@ -37,12 +41,13 @@ def _contents(item: bytes | str | Path) -> Iterable[bytes]:
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """<cache>/<kind>-<key>, built into a temporary name and renamed when it is absent."""
     target = cache_directory() / f"{kind}-{key}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f"{target.name}.{os.getpid()}.unfinished")
-        build(unfinished)
-        try:
-            unfinished.rename(target)
-        except OSError:  # another process was first
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with _LOCKS.setdefault(target, Lock()):
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f"{target.name}.{os.getpid()}.unfinished")
+            build(unfinished)
+            try:
+                unfinished.rename(target)
+            except OSError:  # another process was first
+                shutil.rmtree(unfinished, ignore_errors=True)
     return target

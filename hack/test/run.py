@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Runs the checks and tests in stages with a time for each; `make check`, `make test`, `make bench` and `make lock` call it.
+
+Exit status 0 only when every stage passed; the last line is the sum over pytest's own summaries.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "hack" / "cluster"))
+
+from clusterlib.environments import builder_tools, lock_requirements, tools_environment  # noqa: E402
+from clusterlib.prepare import prepare  # noqa: E402
+from clusterlib.problem import Problem  # noqa: E402
+from clusterlib.show import say  # noqa: E402
+
+TOOLS = REPOSITORY / ".venv" / "bin"
+BUILDER = REPOSITORY / ".venv-builder" / "bin"
+_COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command, or a function; `counts` for pytest's."""
+
+    name: str
+    command: Sequence[str | Path] | Callable[[], object]
+    counts: bool = False
+
+
+CHECK = (
+    Stage("format", [TOOLS / "ruff", "format", "--check", "--quiet", "."]),
+    Stage("lint", [TOOLS / "ruff", "check", "--quiet", "."]),
+    Stage("types of the API and the operator", [TOOLS / "mypy", "-p", "trtllm_api", "-p", "trtllm_operator"]),
+    Stage("types of hack", [TOOLS / "mypy", "hack/cluster/clusterlib", "hack/test/run.py", "hack/demo/demo.py"]),
+    Stage("types of the builder", [BUILDER / "mypy", "-p", "trtllm_builder"]),
+    Stage("imports", [TOOLS / "lint-imports", "--no-cache"]),
+    Stage("unit tests of the operator", [TOOLS / "pytest", "-q", "tests/unit/operator"], counts=True),
+)
+TEST = (
+    *CHECK,
+    Stage("generated files", ["make", "--no-print-directory", "verify"]),
+    Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),
+    Stage("tests on a real API server", [TOOLS / "pytest", "-q", "tests/api"], counts=True),
+    Stage("tests on a real cluster", [TOOLS / "pytest", "-q", "tests/cluster"], counts=True),
+)
+
+
+def main() -> int:
+    """Run what the argument names; the whole test without one."""
+    what = sys.argv[1] if len(sys.argv) > 1 else "test"
+    started = time.monotonic()
+    try:
+        match what:
+            case "environments":
+                tools_environment()
+                return 0
+            case "lock":
+                lock_requirements()
+                return 0
+            case "bench":
+                prepare(local=True)
+                return _run([Stage("benchmarks", [TOOLS / "python", "benchmarks/run.py"])], started)
+            case "check":
+                tools_environment()
+                builder_tools()
+                return _run(CHECK, started)
+            case "test":
+                prepare(local=True)
+                return _run(TEST, started)
+    except Problem as problem:
+        say(str(problem))
+        return 1
+    say(f"{what} is none of test, check, bench, lock, environments")
+    return 2
+
+
+def _run(stages: Sequence[Stage], started: float) -> int:
+    totals: dict[str, int] = {}
+    broken: list[str] = []
+    for stage in stages:
+        begun = time.monotonic()
+        say(f"── {stage.name}")
+        status, output = _execute(stage)
+        if stage.counts:
+            for number, word in _COUNT.findall(output.strip().splitlines()[-1] if output.strip() else ""):
+                kind = "failed" if word.startswith("error") else word
+                totals[kind] = totals.get(kind, 0) + int(number)
+        elif status:
+            totals["failed"] = totals.get("failed", 0) + 1
+        else:
+            totals["passed"] = totals.get("passed", 0) + 1
+        if status:
+            broken.append(stage.name)
+        say(f"{'✗' if status else '✓'} {stage.name}  {time.monotonic() - begun:.1f} s")
+    if broken:
+        say(f"did not pass: {', '.join(broken)}")
+        totals.setdefault("failed", len(broken))
+    summary = ", ".join(f"{totals[kind]} {kind}" for kind in ("passed", "failed", "skipped") if kind in totals)
+    print(f"{summary} in {time.monotonic() - started:.0f} s", flush=True)
+    return 1 if broken else 0
+
+
+def _execute(stage: Stage) -> tuple[int, str]:
+    if callable(stage.command):
+        stage.command()
+        return 0, ""
+    process = subprocess.Popen(
+        [str(part) for part in stage.command],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "MYPYPATH": "crds:operator:builder-image:hack/cluster", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    lines: list[str] = []
+    for line in process.stdout or ():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
