@@ -94,18 +94,18 @@ def _read(file: Path) -> list[str]:
 
 
 def _read_parquet(file: Path) -> list[str]:
-    import pyarrow
-    import pyarrow.parquet
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        opened = pyarrow.parquet.ParquetFile(file)
+        opened = pq.ParquetFile(file)
         if "text" not in opened.schema_arrow.names:
             raise unusable(
                 f"{file.name} has no column `text`; it has {', '.join(opened.schema_arrow.names[:8])}.",
                 "Name the column with the texts `text`.",
             )
         return [_text(value) for value in opened.read(columns=["text"])["text"].to_pylist()[:_MAX_TEXTS]]
-    except pyarrow.ArrowInvalid as error:
+    except pa.ArrowInvalid as error:
         raise unusable(f"{file.name} is not a Parquet file.", "Write it again, whole.") from error
 
 
@@ -137,8 +137,7 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
             FailureReason.DATASET_UNUSABLE,
-            f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: "
-            f"{str(error).splitlines()[0][:200]}",
+            f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: {first_line(error)}",
             "Correct repo, config and split; a private dataset needs tokenSecretRef.",
         ) from error
     except Exception as error:

@@ -16,7 +16,6 @@ from trtllm_builder.files import is_disk_full
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
 
-
 _MAX_TEXT = 4096
 """What the API's Message holds."""
 

@@ -1,4 +1,4 @@
-"""Read and check the header of a safetensors file without its tensors: fetch verifies with it and reads facts from it."""
+"""Read and check the header of a safetensors file without its tensors: fetch verifies with it and reads facts."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Store:
             raise BuilderFailure(
                 ExitCode.INPUT_MISSING,
                 FailureReason.STORAGE_TOO_SMALL,
-                f"{what} needs {_mib(needed)}, but the store's volume has {_mib(free)} free.",
+                f"{what} needs {_readable(needed)}, but the store's volume has {_readable(free)} free.",
                 "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
             )
 
@@ -180,5 +180,8 @@ def write_json(path: Path, value: Any) -> None:
     unfinished.rename(path)
 
 
-def _mib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+def _readable(size: int) -> str:
+    for unit, power in (("GiB", 30), ("MiB", 20)):
+        if size >= 2**power:
+            return f"{size / 2**power:.1f} {unit}"
+    return f"{size / 2**10:.0f} KiB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -93,11 +93,9 @@ class Toleration(ApiModel):
     """A Kubernetes toleration."""
 
     key: ShortText | None = None
-    operator: Annotated[str, StringConstraints(max_length=16, pattern=r"^(Exists|Equal)$")] | None = None
+    operator: Literal["Exists", "Equal"] | None = None
     value: ShortText | None = None
-    effect: (
-        Annotated[str, StringConstraints(max_length=32, pattern=r"^(NoSchedule|PreferNoSchedule|NoExecute)$")] | None
-    ) = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     toleration_seconds: Annotated[int, Field(ge=0)] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -224,6 +224,11 @@ class Quality(ApiModel):
                     "!has(self.fallbacks) || size(self.fallbacks) == 0 || self.onFailure == 'Fallback'",
                     "fallbacks are tried with onFailure Fallback only",
                 ),
+                cel(
+                    "!has(self.minTopTokenAgreement) || !self.minTopTokenAgreement.matches('^[0-9.]*[0-9]%$') || "
+                    "double(self.minTopTokenAgreement.replace('%', '')) <= 100.0",
+                    "minTopTokenAgreement must be no more than 100%",
+                ),
             ]
         }
     )
@@ -246,9 +251,7 @@ class Storage(ApiModel):
     claim_name: ObjectName = "trtllm-store"
     size: Quantity = "100Gi"
     storage_class_name: ObjectName | None = None
-    access_mode: Annotated[str, StringConstraints(max_length=32, pattern=r"^(ReadWriteMany|ReadWriteOnce)$")] = (
-        "ReadWriteMany"
-    )
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
 
 
 class QuantizedModelSpec(ApiModel):

@@ -118,9 +118,8 @@ def _show(client: Client) -> None:
     model = client.get("quantizedmodel", NAME, "-n", NAMESPACE)
     quality, source = model["status"]["quality"], model["status"]["quality"]["reference"]
     rows = [("candidate", "perplexity", "KL", "same top token", "canaries", "MiB", "verdict")]
-    rows.append(
-        ("source", source["perplexity"], "", "", source.get("canaries", ""), _mib(model["status"]["source"]), "")
-    )
+    size = _mib(model["status"]["source"])
+    rows.append(("source", source["perplexity"], "", "", source.get("canaries", ""), size, ""))
     for candidate in quality["candidates"]:
         measures = candidate.get("measures") or {}
         group = f" g{candidate['groupSize']}" if candidate.get("groupSize") else ""

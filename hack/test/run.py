@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the checks and tests in stages with a time for each; `make check`, `make test`, `make bench` and `make lock` call it.
+"""Runs checks and tests in stages with a time for each; `make check`, `test`, `bench` and `lock` call it.
 
 Exit status 0 only when every stage passed; the last line is the sum over pytest's own summaries.
 """

@@ -49,7 +49,8 @@ async def _run(settings: Settings, client: KubeClient) -> int:
         QUANTIZED_MODELS.kind: QuantizedModelController(),
         ENGINE_BUILDS.kind: EngineBuildController(),
     }
-    events = EventRecorder(client, settings.lease.identity if settings.lease else socket.gethostname())
+    identity = settings.lease.identity if settings.lease else socket.gethostname()
+    events = EventRecorder(client, identity)
     engine = Engine(settings, client, world, controllers, events)
     resync = Resync(settings, client, engine)
     leadership = Leadership(client, settings.lease) if settings.lease else None
@@ -76,6 +77,8 @@ async def _run(settings: Settings, client: KubeClient) -> int:
                 registry=watch_registry(engine),
                 settings=watch_settings(settings),
                 standalone=True,
+                # kopf would look the user up by name, and a container's user has none
+                identity=identity,  # type: ignore[arg-type]
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
                 ready_flag=watching,

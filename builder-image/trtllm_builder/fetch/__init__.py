@@ -1,4 +1,4 @@
-"""Fetch a source: pin it, bring it, verify every file, compute ModelFacts, publish its manifest; run.py calls `run_fetch`."""
+"""Fetch a source: pin it, bring it, verify every file, read ModelFacts, publish its manifest; run.py calls it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils.tqdm import tqdm
 
 from trtllm_api.contract import HF_TOKEN_ENV, ExitCode, FailureReason
 from trtllm_api.quantizedmodel import HuggingFaceSource
@@ -96,9 +96,9 @@ def _tidy(work: Path, directory: Path) -> None:
 def _bar(step: Step) -> type[tqdm]:
     """What huggingface_hub takes for a progress bar: it prints nothing and advances the step."""
 
-    class Bar(tqdm):
+    class Bar(tqdm):  # type: ignore[misc, unused-ignore]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call, unused-ignore]
 
         def update(self, n: float | None = 1) -> None:
             step.advance(n or 0)

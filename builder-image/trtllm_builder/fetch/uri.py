@@ -62,7 +62,7 @@ def _fetch(uri: str, store: Store, progress: Progress, directory: Path) -> None:
 
 
 def _size(system: Any, entry: dict[str, Any]) -> int | None:
-    """Size in bytes; None where the server does not say. A list over HTTP has no sizes: each file is asked for its own."""
+    """Size in bytes; None where the server does not say. Over HTTP a list has none: each file is asked for its own."""
     size = entry.get("size")
     if size is None:
         size = system.info(entry["name"]).get("size")

@@ -18,7 +18,7 @@ from trtllm_api.quantizedmodel import CandidatePlan
 from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.evidence import Measured, Tried
 from trtllm_builder.report import FreeAnswer, Report, ReportCandidate, report_html, report_json
-from trtllm_builder.store import Store, write_json
+from trtllm_builder.store import Store
 
 HEX = 32
 
@@ -41,12 +41,15 @@ def write_report(
     directory = report_directory(store, request_digest)
     directory.mkdir(parents=True, exist_ok=True)
     report = _report(title, request, source, tried, evaluation)
-    write_json(directory / "report.json", report_json(report))
-    page = directory / "report.html"
-    unfinished = directory / ".report.html.unfinished"
-    unfinished.write_text(report_html(report), encoding="utf-8")
-    unfinished.rename(page)
-    return store.relative(page)
+    _write(directory / "report.json", report_json(report))
+    _write(directory / "report.html", report_html(report))
+    return store.relative(directory / "report.html")
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
 
 
 def _report(title: str, request: QuantizeRequest, source: Measured, tried: Sequence[Tried], evaluation: str) -> Report:

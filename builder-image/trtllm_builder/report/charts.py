@@ -13,7 +13,8 @@ from html import escape
 
 WIDTH = 560
 _LABEL_WIDTH = 190
-_VALUE_WIDTH = 92
+_VALUE_WIDTH = 112
+"""Numbers stand in a column of their own: beside their bars the limit's line would cross them."""
 _PLOT = WIDTH - _LABEL_WIDTH - _VALUE_WIDTH
 _ROW = 34
 _BAR = 18
@@ -104,7 +105,6 @@ def _row(bar: Bar, top: int, scale: float) -> str:
     middle = top + _ROW / 2
     label = bar.label if len(bar.label) <= _MAX_LABEL else bar.label[: _MAX_LABEL - 1] + "…"
     parts = [f'<text class="label" x="{_LABEL_WIDTH - 10}" y="{middle:g}">{escape(label)}</text>']
-    length = 0.0
     if bar.value is not None and not math.isnan(bar.value):
         share = bar.value / scale
         length = _PLOT * min(max(share, 0.0), 1.0)
@@ -120,17 +120,14 @@ def _row(bar: Bar, top: int, scale: float) -> str:
                 f'<path class="notch" d="M{notch} {y + _BAR + 2:g} l5 {-_BAR - 4} M{notch + 5} {y + _BAR + 2:g} '
                 f'l5 {-_BAR - 4}"/>'
             )
-    parts.append(
-        f'<text class="value {bar.tone.value}" x="{_LABEL_WIDTH + max(length, 2.0) + 8:.1f}" y="{middle:g}">'
-        f"{escape(bar.text)}</text>"
-    )
+    parts.append(f'<text class="value" x="{WIDTH - 2}" y="{middle:g}">{escape(bar.text)}</text>')
     return "".join(parts)
 
 
 def _limit(limit: Limit, height: int, scale: float) -> str:
     x = _LABEL_WIDTH + _PLOT * min(max(limit.value / scale, 0.0), 1.0)
     # Near the right edge the text would leave the drawing: it is anchored at its end there.
-    anchor = "end" if x > WIDTH - 150 else "middle"
+    anchor = "end" if x > WIDTH - 125 else "middle"
     return (
         f'<line class="limit" x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{height - _BOTTOM}"/>'
         f'<text class="limit-text" x="{x:.1f}" y="12" text-anchor="{anchor}">{escape(limit.text)}</text>'

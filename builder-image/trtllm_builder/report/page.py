@@ -172,7 +172,9 @@ def _perplexity_chart(report: Report) -> Chart:
         increase = report.increase(candidate)
         text = _NOT_MEASURED if candidate.measures is None else change(report.reference, candidate.measures)
         within = increase is not None and increase <= limit
-        bars.append(Bar(candidate.short_name, None if increase is None else float(increase), text, _tone(candidate, within)))
+        bars.append(
+            Bar(candidate.short_name, None if increase is None else float(increase), text, _tone(candidate, within))
+        )
     return Chart(
         "perplexity",
         "Perplexity increase",

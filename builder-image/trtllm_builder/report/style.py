@@ -61,7 +61,7 @@ figcaption p{margin:0 0 16px;color:var(--soft);font-size:.875rem}
 .chart{display:block;width:100%;height:auto;font-size:13px;font-variant-numeric:tabular-nums}
 .chart text{fill:var(--ink);dominant-baseline:central}
 .chart .label{text-anchor:end}
-.chart .value{font-weight:600}
+.chart .value{font-weight:600;text-anchor:end}
 .chart .bar.good{fill:var(--good)}.chart .bar.warn{fill:var(--warn)}.chart .bar.bad{fill:var(--bad)}
 .chart .bar.plain{fill:var(--plain)}
 .chart .axis{stroke:var(--soft);stroke-width:1}

@@ -26,7 +26,16 @@ def install_operator(client: Client, images: dict[str, str], *values: str) -> No
     # Helm installs CustomResourceDefinitions once and never changes them again
     client.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(Path(chart) / "crds"))
     client.helm(
-        "upgrade", "--install", RELEASE, chart, "--namespace", NAMESPACE, "--create-namespace", *options, "--wait"
+        "upgrade",
+        "--install",
+        RELEASE,
+        chart,
+        "--namespace",
+        NAMESPACE,
+        "--create-namespace",
+        *options,
+        "--wait",
+        "--timeout=90s",
     )
 
 

@@ -143,7 +143,8 @@ class Hub:
 
     def downloads(self) -> list[str]:
         """Files that were asked for with their bodies, by name, in order."""
-        return [path.rpartition("/")[2] for method, path, _ in self.server.log if method == "GET" and "/resolve/" in path]
+        bodies = (path for method, path, _ in self.server.log if method == "GET" and "/resolve/" in path)
+        return [path.rpartition("/")[2] for path in bodies]
 
 
 def load_standin() -> ModuleType:

@@ -8,6 +8,7 @@ import shutil
 import socket
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from huggingface_hub import file_download
@@ -16,8 +17,8 @@ from trtllm_api.contract import ExitCode, FailureReason, FetchRequest, FetchResu
 from trtllm_api.manifest import ArtifactKind
 from trtllm_api.quantizedmodel import HuggingFaceSource, Source
 from trtllm_builder.failure import BuilderFailure
-from trtllm_builder.fetch import run_fetch
 from trtllm_builder.fetch import hub as hub_module
+from trtllm_builder.fetch import run_fetch
 from trtllm_builder.store import Store
 
 from .conftest import LLAMA, Hub, Log, failure_of, write_safetensors
@@ -29,6 +30,12 @@ _DIGEST = "sha256:" + "ab" * 32
 def _fetch(store: Store, log: Log, repo: str = "acme/small", revision: str = "main") -> FetchResult:
     source = Source(hugging_face=HuggingFaceSource(repo=repo, revision=revision))
     return run_fetch(FetchRequest(source=source), store, log.progress, _DIGEST)
+
+
+def _nowhere() -> str:
+    """An address that no one listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def test_a_branch_is_pinned_to_its_commit_and_the_files_are_published(hub: Hub, store: Store, log: Log) -> None:
@@ -157,14 +164,16 @@ def test_a_cut_connection_is_taken_up_where_it_broke(
     hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(file_download.constants, "DOWNLOAD_CHUNK_SIZE", 16 * 1024)
     repository = hub.repository("acme/small", fail_after_bytes=50_000, times=2)
     result = _fetch(store, log)
     fetched = (store.root / result.path / "model.safetensors").read_bytes()
     assert fetched == (repository / "model.safetensors").read_bytes()
     ranges = [value for method, path, value in hub.server.log if method == "GET" and path.endswith(".safetensors")]
-    assert len(ranges) == 3
-    assert ranges[0] == ""
-    assert all(value.startswith("bytes=") for value in ranges[1:])
+    chunks = 3 * 16 * 1024
+    assert ranges == ["", f"bytes={chunks}-", f"bytes={2 * chunks}-"]
+    downloading = [line for line in log.lines() if line.stage == "Downloading"]
+    assert downloading[-1].done == downloading[-1].total == result.bytes
 
 
 def test_what_a_broken_attempt_finished_is_not_downloaded_again(
@@ -199,12 +208,11 @@ def test_files_of_another_commit_do_not_mix_with_this_ones(hub: Hub, store: Stor
 def test_an_endpoint_that_no_one_listens_at_is_tried_again(
     store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    endpoint = _nowhere()
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
-    assert f"http://127.0.0.1:{port}" in failure.message
+    assert endpoint in failure.message
     assert "HF_ENDPOINT" in failure.remedy
 
 
@@ -212,12 +220,11 @@ def test_a_hub_that_goes_away_between_two_files_is_unreachable_and_no_file_vanis
     hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.repository("acme/small")
-    download = hub_module.hf_hub_download
+    download: Any = hub_module.hf_hub_download
+    nowhere = _nowhere()
 
     def away(*args: object, **kwargs: object) -> object:
-        hub.server.shutdown()
-        hub.server.server_close()
-        return download(*args, **kwargs)  # type: ignore[arg-type,call-overload]
+        return download(*args, **{**kwargs, "endpoint": nowhere})
 
     monkeypatch.setattr(hub_module, "hf_hub_download", away)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
@@ -232,7 +239,7 @@ def test_a_volume_that_is_too_small_is_found_out_before_the_download_with_both_s
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30, used=2**30, free=1024))
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL)
-    assert "acme/small at 1f1f1f1f1f1f needs 0." in failure.message
+    assert failure.message == "acme/small at 1f1f1f1f1f1f needs 204 KiB, but the store's volume has 1 KiB free."
     assert hub.downloads() == []
 
 

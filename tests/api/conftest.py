@@ -1,0 +1,38 @@
+"""A real API server for the whole session; tests import the rest from the modules beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from control_plane import ROOT, ApiServer, Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A fresh control plane that knows both resources."""
+    control_plane = Cluster()
+    control_plane.run("down")
+    try:
+        control_plane.run("up")
+        files = [f"--filename={path}" for path in sorted((ROOT / "crds").glob("*.yaml"))]
+        control_plane.kubectl("apply", "--server-side", *files)
+        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *files)
+        yield control_plane
+    finally:
+        control_plane.run("down")
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A fast client."""
+    kubeconfig = json.loads(cluster.kubectl("config", "view", "--raw", "--output=json"))
+    server = ApiServer(kubeconfig, tmp_path_factory.mktemp("kubeconfig"))
+    yield server
+    server.close()

@@ -1,0 +1,90 @@
+"""progress.py: every line parses for the operator, and a person at a terminal sees a bar."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+
+import pytest
+
+from trtllm_builder.progress import Progress
+
+from .conftest import Log
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time; tests move it."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_step_begins_and_ends_with_a_line_that_parses(log: Log, clock: list[float]) -> None:
+    with log.progress.step("Downloading", 200, "bytes") as step:
+        clock[0] += 5
+        step.reach(50, "model.safetensors")
+    first, middle, last = log.lines()
+    assert (first.done, first.total, first.eta_seconds) == (0, 200, None)
+    assert (middle.done, middle.eta_seconds, middle.detail) == (50, 15, "model.safetensors")
+    assert (last.stage, last.done, last.total, last.unit, last.eta_seconds) == ("Downloading", 200, 200, "bytes", 0)
+
+
+def test_at_most_one_line_a_second_is_written(log: Log, clock: list[float]) -> None:
+    with log.progress.step("Quantizing", 1000) as step:
+        for _ in range(1000):
+            clock[0] += 0.01
+            step.advance()
+    assert 11 <= len(log.lines()) <= 13
+    assert log.lines()[-1].done == 1000
+
+
+def test_more_than_the_total_is_the_total(log: Log) -> None:
+    with log.progress.step("Verifying", 10) as step:
+        step.advance(25)
+        step.write()
+    assert max(line.done for line in log.lines()) == 10
+
+
+def test_a_step_of_unknown_length_counts_without_an_end(log: Log) -> None:
+    with log.progress.step("MeasuringSource") as step:
+        step.advance(3)
+    assert (log.lines()[-1].done, log.lines()[-1].total, log.lines()[-1].eta_seconds) == (3, 0, None)
+
+
+def test_a_step_that_fails_is_not_reported_as_done(log: Log) -> None:
+    with pytest.raises(RuntimeError, match="broke"), log.progress.step("Exporting", 10):
+        raise RuntimeError("broke")
+    assert [line.done for line in log.lines()] == [0]
+
+
+def test_a_long_detail_is_cut_to_what_the_line_may_hold(log: Log) -> None:
+    with log.progress.step("Downloading", 1) as step:
+        step.reach(0, "x" * 1000)
+        step.write()
+    assert len(log.lines()[-1].detail) == 200
+
+
+def test_messages_are_json_too_so_that_the_whole_log_parses(log: Log) -> None:
+    log.progress.say('A "quoted" cause\nand a remedy')
+    assert json.loads(log.stream.getvalue()) == {"message": 'A "quoted" cause\nand a remedy'}
+    assert log.lines() == []
+
+
+def test_a_person_at_a_terminal_sees_a_bar() -> None:
+    terminal = _Terminal()
+    progress = Progress(terminal)
+    with progress.step("Quantizing", 10) as step:
+        step.reach(5, "layer 5")
+        step.write()
+    progress.say("Done.")
+    assert "█" * 15 + "·" * 15 in terminal.getvalue()
+    assert "layer 5" in terminal.getvalue()
+    assert terminal.getvalue().endswith("Done.\n")
+    assert "{" not in terminal.getvalue()

@@ -1,0 +1,159 @@
+"""store.py: artifacts appear whole or not at all, and readers find what was changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.digest import digest_of
+from trtllm_api.manifest import ArtifactKind, Probe
+from trtllm_builder.store import Store, read_artifact
+
+from .conftest import failure_of
+
+_KIND = ArtifactKind.QUANTIZED_CHECKPOINT
+_INPUTS = {"method": "FP8", "seed": 1}
+_DIGEST = digest_of(_INPUTS)
+
+
+def _publish(store: Store, content: str = "weights") -> Path:
+    with store.publish(_INPUTS, _KIND) as draft:
+        (draft.directory / "model.safetensors").write_text(content)
+        (draft.directory / "nested").mkdir()
+        (draft.directory / "nested" / "extra.json").write_text("{}")
+    return store.directory(_DIGEST, _KIND)
+
+
+def test_an_artifact_is_not_there_until_it_is_whole(store: Store) -> None:
+    with store.publish(_INPUTS, _KIND) as draft:
+        (draft.directory / "model.safetensors").write_text("weights")
+        assert store.lookup(_DIGEST, _KIND) is None
+        assert not store.directory(_DIGEST, _KIND).exists()
+    artifact = store.lookup(_DIGEST, _KIND)
+    assert artifact is not None
+    assert artifact.bytes == len("weights")
+    assert artifact.manifest.inputs == _INPUTS
+    assert artifact.manifest.digest == _DIGEST
+
+
+def test_a_manifest_names_files_in_directories_too_and_carries_the_probe(store: Store) -> None:
+    probe = Probe(prompt="Hi", prompt_token_ids=(1,), answer_token_ids=(2, 3), answer="yes")
+    with store.publish(_INPUTS, _KIND) as draft:
+        (draft.directory / "nested").mkdir()
+        (draft.directory / "nested" / "extra.json").write_text("{}")
+        draft.probe = probe
+    artifact = store.lookup(_DIGEST, _KIND)
+    assert artifact is not None
+    assert [file.path for file in artifact.manifest.files] == ["nested/extra.json"]
+    assert artifact.manifest.probe == probe
+
+
+def test_a_writer_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="killed"), store.publish(_INPUTS, _KIND) as draft:
+        (draft.directory / "model.safetensors").write_text("half")
+        raise RuntimeError("killed")
+    assert list((store.root / "artifacts").iterdir()) == []
+
+
+def test_of_two_writers_the_first_stays_and_the_second_leaves_nothing(store: Store) -> None:
+    with store.publish(_INPUTS, _KIND) as slow:
+        (slow.directory / "model.safetensors").write_text("second")
+        winner = store.directory(_DIGEST, _KIND)
+        other = slow.directory.with_name(".of-another-pod")
+        slow.directory.rename(other)
+        _publish(store, "first")
+        other.rename(slow.directory)
+    assert (winner / "model.safetensors").read_text() == "first"
+    assert [path.name for path in winner.parent.iterdir()] == [winner.name]
+    read_artifact(winner, thorough=True)
+
+
+def test_a_directory_without_a_manifest_in_the_way_is_not_taken_for_an_artifact(store: Store) -> None:
+    target = store.directory(_DIGEST, _KIND)
+    target.mkdir(parents=True)
+    (target / "something").write_text("x")
+    with pytest.raises(OSError, match="not empty"):
+        _publish(store)
+    assert store.lookup(_DIGEST, _KIND) is None
+    assert (target / "something").exists()
+
+
+def test_abandoned_drafts_go_after_a_day_and_younger_ones_stay(store: Store) -> None:
+    parent = store.root / "artifacts"
+    old, young = parent / ".dead.pod-a.1", parent / ".alive.pod-b.1"
+    for directory in (old, young):
+        directory.mkdir(parents=True)
+        (directory / "model.safetensors").write_text("half")
+    past = time.time() - 25 * 3600
+    os.utime(old, (past, past))
+    _publish(store)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_lookup_finds_a_file_of_another_size(store: Store) -> None:
+    (_publish(store) / "model.safetensors").write_text("longer weights")
+    failure = failure_of(lambda: store.lookup(_DIGEST, _KIND))
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert "model.safetensors" in failure.message
+    assert "has 14 bytes; its manifest says 7 bytes" in failure.message
+
+
+def test_lookup_finds_a_missing_file(store: Store) -> None:
+    (_publish(store) / "nested" / "extra.json").unlink()
+    failure = failure_of(lambda: store.lookup(_DIGEST, _KIND))
+    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert "nested/extra.json" in failure.message
+    assert "is missing" in failure.message
+
+
+def test_only_a_thorough_reader_finds_a_file_of_the_same_size_and_other_content(store: Store) -> None:
+    directory = _publish(store)
+    (directory / "model.safetensors").write_text("WEIGHTS")
+    assert read_artifact(directory).bytes == len("weights") + len("{}")
+    failure = failure_of(lambda: read_artifact(directory, thorough=True))
+    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert "has other content" in failure.message
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"kind": "Source"}'])
+def test_a_manifest_that_is_not_one_is_a_corrupt_artifact(store: Store, content: str) -> None:
+    directory = _publish(store)
+    (directory / "manifest.json").write_text(content)
+    failure = failure_of(lambda: read_artifact(directory))
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+
+
+def test_a_directory_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
+    failure = failure_of(lambda: read_artifact(tmp_path))
+    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert "has no manifest.json" in failure.message
+
+
+def test_the_same_inputs_in_another_order_are_the_same_artifact(store: Store) -> None:
+    directory = _publish(store)
+    with store.publish(dict(reversed(_INPUTS.items())), _KIND) as draft:
+        (draft.directory / "other").write_text("x")
+    assert [path.name for path in directory.parent.iterdir()] == [directory.name]
+
+
+def test_too_little_room_is_named_with_both_numbers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**30))
+    store.require_space(3 * 2**30, "The model")
+    failure = failure_of(lambda: store.require_space(16 * 2**30, "The model"))
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL)
+    assert failure.message == "The model needs 16.0 GiB, but the store's volume has 3.0 GiB free."
+
+
+def test_scratch_outlives_a_pod_until_the_request_is_finished(store: Store) -> None:
+    (store.work(_DIGEST) / "half").write_text("x")
+    assert (Store(store.root).work(_DIGEST) / "half").exists()
+    store.finish(_DIGEST)
+    store.finish(_DIGEST)
+    assert list((store.root / "work").iterdir()) == []
