@@ -30,7 +30,7 @@ class Step:
 
     def reach(self, done: float, detail: str | None = None) -> None:
         """Set what is done in all."""
-        self._done = min(done, self._total) if self._total else done
+        self._done = max(0.0, min(done, self._total) if self._total else done)
         self._detail = self._detail if detail is None else detail
         if time.monotonic() - self._written >= _INTERVAL_SECONDS:
             self.write()

@@ -225,7 +225,7 @@ class Quality(ApiModel):
                     "fallbacks are tried with onFailure Fallback only",
                 ),
                 cel(
-                    "!has(self.minTopTokenAgreement) || !self.minTopTokenAgreement.matches('^[0-9.]*[0-9]%$') || "
+                    "!has(self.minTopTokenAgreement) || !self.minTopTokenAgreement.matches('^[0-9]+([.][0-9]+)?%$') || "
                     "double(self.minTopTokenAgreement.replace('%', '')) <= 100.0",
                     "minTopTokenAgreement must be no more than 100%",
                 ),

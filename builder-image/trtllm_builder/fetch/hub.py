@@ -103,6 +103,12 @@ def _bar(step: Step) -> type[tqdm]:
         def update(self, n: float | None = 1) -> None:
             step.advance(n or 0)
 
+        def update_transfer(self, n: float) -> None:
+            """Of a file in Xet storage, what came over the network is not what `update` counts: bytes on disk."""
+
+        def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None:
+            """Nothing is printed."""
+
     return Bar
 
 

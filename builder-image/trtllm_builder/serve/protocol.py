@@ -152,10 +152,9 @@ class Answer(BaseModel):
     usage: Usage | None = None
 
     def to_json(self) -> str:
-        """As OpenAI writes it: logprobs and finish_reason are null, what belongs to the other endpoint is absent."""
-        return self.model_dump_json(exclude_none=False, exclude=self._absent())
-
-    def _absent(self) -> dict[str, Any]:
+        """As OpenAI writes it: logprobs and finish_reason may be null, what the other endpoint has is absent."""
         absent: dict[str, Any] = {} if self.usage else {"usage": True}
-        unset = {name: True for choice in self.choices for name in ("message", "delta", "text") if getattr(choice, name) is None}
-        return {**absent, "choices": {"__all__": unset}} if unset else absent
+        if self.choices:
+            parts = ("message", "delta", "text")
+            absent["choices"] = {"__all__": {part: True for part in parts if getattr(self.choices[0], part) is None}}
+        return self.model_dump_json(exclude=absent)

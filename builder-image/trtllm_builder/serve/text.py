@@ -22,34 +22,30 @@ class Detokenizer:
         """`context`: the end of the text that is continued; empty for an answer that begins anew."""
         self._decode = decode
         self._tokens = list(context)
-        self._window = 0
+        """What was sent last, then what is not sent yet: a short window, however long the answer."""
         self._sent = len(self._tokens)
 
     def add(self, token: int) -> str:
         """The text that is certain now; empty while a character is incomplete."""
         self._tokens.append(token)
-        text = self._pending()
+        pending = len(self._tokens) - self._sent
+        text = self._text(len(self._tokens))
+        if not text.endswith(_REPLACEMENT):
+            return self._send(pending) if text else ""
         # Bytes that never become a character must not be held back for ever.
-        if text.endswith(_REPLACEMENT) and len(self._tokens) - self._sent < _LONGEST_CHARACTER:
-            return ""
-        if text:
-            # The window stays short, or every token would decode the whole answer again.
-            self._tokens = self._tokens[self._sent - self._window if self._window else 0 :]
-            self._advance()
-        return text
+        return self._send(1) if pending >= _LONGEST_CHARACTER else ""
 
     def finish(self) -> str:
         """What is left at the end, incomplete as it may be."""
-        text = self._pending()
-        self._advance()
+        return self._send(len(self._tokens) - self._sent)
+
+    def _text(self, end: int) -> str:
+        return self._decode(self._tokens[:end])[len(self._decode(self._tokens[: self._sent])) :]
+
+    def _send(self, count: int) -> str:
+        text = self._text(self._sent + count)
+        self._tokens, self._sent = self._tokens[self._sent :], count
         return text
-
-    def _pending(self) -> str:
-        before = self._decode(self._tokens[self._window : self._sent])
-        return self._decode(self._tokens[self._window :])[len(before) :]
-
-    def _advance(self) -> None:
-        self._window, self._sent = self._sent, len(self._tokens)
 
 
 class StopScanner:

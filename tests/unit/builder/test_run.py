@@ -186,16 +186,13 @@ def test_a_failure_with_texts_of_any_length_fits(pod: _Pod, monkeypatch: pytest.
 
 
 def _refusal(candidates: int) -> BuilderFailure:
-    tried = tuple(
-        CandidateStatus(name=f"c{index}", method=Method.FP8, verdict=Verdict.REFUSED, reason="x", message="m" * 300)
-        for index in range(candidates)
-    )
+    one = CandidateStatus(method=Method.FP8, verdict=Verdict.REFUSED, reason="PerplexityTooHigh", message="m" * 300)
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,
         FailureReason.QUALITY_REFUSED,
         "Every candidate was refused.",
         "Raise the limits.",
-        quantize=QuantizeResult(candidates=tried),
+        quantize=QuantizeResult(candidates=(one,) * candidates),
     )
 
 

@@ -55,9 +55,13 @@ def test_a_manifest_names_files_in_directories_too_and_carries_the_probe(store: 
 
 
 def test_a_writer_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(RuntimeError, match="killed"), store.publish(_INPUTS, _KIND) as draft:
-        (draft.directory / "model.safetensors").write_text("half")
-        raise RuntimeError("killed")
+    def fails() -> None:
+        with store.publish(_INPUTS, _KIND) as draft:
+            (draft.directory / "model.safetensors").write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fails()
     assert list((store.root / "artifacts").iterdir()) == []
 
 

@@ -1,0 +1,63 @@
+"""Prometheus metrics of the server, under the names that dashboards of TensorRT-LLM use; session.py counts, app.py shows.
+
+The registry is the server's own: process metrics of the Python client would only be noise, and tests start several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_LABELS = ("model_name", "engine_type")
+ENGINE_TYPE = "transformers"
+_LATENCY = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+_FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_PER_TOKEN = (0.002, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5)
+_QUEUE = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """One server's metrics."""
+
+    def __init__(self, model_name: str, running: Callable[[], float], waiting: Callable[[], float]) -> None:
+        self._registry = CollectorRegistry()
+        self._values = {"model_name": model_name, "engine_type": ENGINE_TYPE}
+        self._gauge("trtllm_num_requests_running", "Requests that generate now.", running)
+        self._gauge("trtllm_num_requests_waiting", "Requests that wait for a worker.", waiting)
+        self._success = Counter(
+            "trtllm_request_success",
+            "Requests that ended as they should, or that the client abandoned.",
+            (*_LABELS, "finished_reason"),
+            registry=self._registry,
+        )
+        self.errors = self._counter("trtllm_request_error", "Requests that the server could not answer: 429 and 5xx.")
+        self.prompt_tokens = self._counter("trtllm_prompt_tokens", "Prompt tokens that were processed.")
+        self.generation_tokens = self._counter("trtllm_generation_tokens", "Tokens that were generated.")
+        self.latency = self._histogram("trtllm_e2e_request_latency_seconds", "From arrival to the end.", _LATENCY)
+        self.first_token = self._histogram(
+            "trtllm_time_to_first_token_seconds", "From arrival to the first token.", _FIRST_TOKEN
+        )
+        self.per_token = self._histogram(
+            "trtllm_time_per_output_token_seconds", "Mean time of each token after the first.", _PER_TOKEN
+        )
+        self.queue_time = self._histogram(
+            "trtllm_request_queue_time_seconds", "From arrival to a worker.", _QUEUE
+        )
+
+    def success(self, finished_reason: str) -> None:
+        """Count a request's end."""
+        self._success.labels(**self._values, finished_reason=finished_reason).inc()
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(name, text, _LABELS, registry=self._registry).labels(**self._values).set_function(value)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, _LABELS, registry=self._registry).labels(**self._values)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, _LABELS, registry=self._registry, buckets=buckets).labels(**self._values)

@@ -1,0 +1,113 @@
+"""One real cluster of two nodes for all tests here: images built, the operator installed with its chart, models copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "hack" / "cluster"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from clusterlib.cache import cached, key_of  # noqa: E402 - the packages lie beside
+from clusterlib.client import Client  # noqa: E402
+from clusterlib.environments import builder_tools, demo_model  # noqa: E402
+from clusterlib.install import copy_to_claim, install_operator  # noqa: E402
+from clusterlib.local import LocalCluster  # noqa: E402
+from clusterlib.prepare import prepare  # noqa: E402
+from clusterlib.settings import Settings  # noqa: E402
+from world import MODELS, NAMESPACE, World  # noqa: E402
+
+SETTINGS = Settings(name="trtllm-test", index=1, nodes=2)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The stand-in for the Hugging Face hub, as pods see it."""
+
+    endpoint: str
+    root: Path
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalCluster]:
+    prepare(local=True)
+    cluster = LocalCluster(SETTINGS)
+    cluster.down()
+    cluster.up()
+    yield cluster
+    cluster.down()
+
+
+@pytest.fixture(scope="session")
+def images(cluster: LocalCluster) -> dict[str, str]:
+    return cluster.images()
+
+
+@pytest.fixture(scope="session")
+def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> World:
+    client = Client(cluster, SETTINGS)
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    for name in (NAMESPACE, "trtllm-system"):
+        meta = {"name": name, "labels": labels}
+        client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    install_operator(client, images)
+    variants = tmp_path_factory.mktemp("variants")
+    make_variants(tiny_model(), variants)
+    copy_to_claim(client, MODELS, variants, ".", images["operator"], namespace=NAMESPACE)
+    return World(client)
+
+
+@pytest.fixture(scope="session")
+def smollm2(world: World, images: dict[str, str]) -> Path:
+    model = demo_model()
+    copy_to_claim(world.client, "smollm2", model, "smollm2-135m-instruct", images["operator"], namespace=NAMESPACE)
+    return model
+
+
+@pytest.fixture(scope="session")
+def hub(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    root = tmp_path_factory.mktemp("hub")
+    shutil.copytree(tiny_model(), root / "acme" / "tiny")
+    shutil.copytree(tiny_model(), root / "acme" / "gated")
+    (root / "acme" / "gated" / ".hub.json").write_text(json.dumps({"gated": True, "token": "hf_right"}))
+    program = REPOSITORY / "hack" / "hub_standin" / "hub_standin.py"
+    command = [sys.executable, str(program), "--root", str(root), "--host", SETTINGS.host_address, "--port", "0"]
+    process = subprocess.Popen([*command, "--print-port"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    port = int(process.stdout.readline())
+    yield Hub(f"http://{SETTINGS.host_address}:{port}", root)
+    process.terminate()
+    process.wait()
+
+
+def tiny_model() -> Path:
+    """The tiny model, made once for these sources."""
+    program = REPOSITORY / "tests" / "support" / "tiny_model.py"
+    python = builder_tools() / "bin" / "python"
+
+    def build(target: Path) -> None:
+        subprocess.run([str(python), str(program), "--output", str(target)], check=True, capture_output=True)
+
+    return cached("tiny-model", key_of(program), build)
+
+
+def make_variants(model: Path, root: Path) -> None:
+    """The model, and what users bring by mistake."""
+    for name in ("tiny", "lfs-pointer", "truncated", "no-tokenizer", "unknown-architecture"):
+        shutil.copytree(model, root / name)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 269060552\n"
+    (root / "lfs-pointer" / "model.safetensors").write_text(pointer)
+    weights = root / "truncated" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    (root / "no-tokenizer" / "tokenizer.json").unlink()
+    path = root / "unknown-architecture" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "model_type": "tomorrow", "architectures": ["TomorrowForCausalLM"]}))
