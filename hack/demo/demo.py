@@ -69,7 +69,7 @@ The report with charts: {report}
 Try next:
     export KUBECONFIG={client.environment.get("KUBECONFIG", "")} PATH={client.program.parent}:$PATH
     kubectl describe qm {NAME}
-    kubectl port-forward service/{NAME} 8000:80    # an OpenAI endpoint: http://127.0.0.1:8000/v1
+    kubectl port-forward service/{NAME}-serve 8000:80    # an OpenAI endpoint: http://127.0.0.1:8000/v1
     kubectl get events
     make cluster-down                              # leaves nothing behind
 ✓ demo  {time.monotonic() - started:.0f} s""")
@@ -175,7 +175,7 @@ def _chat(client: Client) -> None:
 @contextmanager
 def _forwarded(client: Client) -> Iterator[int]:
     """A local port that leads to the Service."""
-    command = [str(client.program), "port-forward", "-n", NAMESPACE, f"service/{NAME}", ":80"]
+    command = [str(client.program), "port-forward", "-n", NAMESPACE, f"service/{NAME}-serve", ":80"]
     process = subprocess.Popen(command, env=client.environment, stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout is None:
@@ -191,7 +191,7 @@ def _report(client: Client) -> Path:
     """Copy the page out of the claim, through the server's pod, which mounts it."""
     model = client.get("quantizedmodel", NAME, "-n", NAMESPACE)
     path = model["status"]["artifact"]["report"]
-    page = client.kubectl("exec", "-n", NAMESPACE, f"deployment/{NAME}", "--", "cat", f"/store/{path}")
+    page = client.kubectl("exec", "-n", NAMESPACE, f"deployment/{NAME}-serve", "--", "cat", f"/store/{path}")
     target = REPOSITORY / "build" / "report.html"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.answers import answer, free_answer, probe_of
 from trtllm_builder.quantize.evaluation import Reference, measure, measure_source
 from trtllm_builder.quantize.evidence import Measured
-from trtllm_builder.quantize.package import complete
+from trtllm_builder.quantize.package import complete, stored_type
 from trtllm_builder.quantize.windows import Windows
 
 _WHOLE = ".whole"
@@ -102,7 +101,7 @@ def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]
         seconds["quantize"] = time.monotonic() - started
         started = time.monotonic()
         with bench.progress.step("Exporting"):
-            modelopt_adapter.export(model, plan, directory, _stored_type(bench.source))
+            modelopt_adapter.export(model, plan, directory, stored_type(bench.source))
             complete(bench.source, directory)
         seconds["export"] = time.monotonic() - started
         del model
@@ -160,13 +159,6 @@ def _canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple
         passed = canary.contains.casefold() in text.casefold()
         outcomes.append(CanaryOutcome(canary.prompt, canary.contains, text, passed))
     return tuple(outcomes)
-
-
-def _stored_type(source: Path) -> torch.dtype:
-    """What is not quantized ships in the source's own precision, whatever it was computed in."""
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    name = config.get("dtype") or config.get("torch_dtype")
-    return {"float16": torch.float16, "float32": torch.float32}.get(name, torch.bfloat16)
 
 
 def _link(source: Path, directory: Path) -> None:

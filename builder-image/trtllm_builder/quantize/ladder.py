@@ -28,6 +28,8 @@ from trtllm_builder.quantize.threads import use_all_processors
 from trtllm_builder.quantize.windows import Windows, cut
 from trtllm_builder.store import Store, read_artifact
 
+_RECIPE = 1
+"""Raised with every change here that makes other bytes from the same inputs."""
 _EXPORT_PERCENT = 110
 """A candidate is never larger than its source; a little room for scales and metadata."""
 
@@ -144,6 +146,7 @@ def _inputs(run: _Run, plan: CandidatePlan) -> dict[str, object]:
     """Everything that changes the artifact's bytes; not the gate, which only decides whether they ship."""
     calibration = run.bench.calibration().identity if modelopt_adapter.needs_calibration(plan) else None
     return {
+        "recipe": _RECIPE,
         "source": run.request.source_digest,
         "candidate": plan.to_wire(),
         "calibration": calibration and {**calibration, "batchSize": run.request.calibration.batch_size},

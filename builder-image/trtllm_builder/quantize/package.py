@@ -7,9 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save_file
+
+from trtllm_builder.checkpoint.formats import SCALES
 from trtllm_builder.checkpoint_files import model_files
 
 _QUANTIZATION = "hf_quant_config.json"
+_TYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 def complete(source: Path, directory: Path) -> None:
@@ -21,9 +26,43 @@ def complete(source: Path, directory: Path) -> None:
     original = json.loads((source / "config.json").read_text(encoding="utf-8"))
     path = directory / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
+    _restore_precision(config, stored_type(source), directory)
     _restore_rope(config, original)
     _complete_quantization(config, directory)
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def stored_type(source: Path) -> torch.dtype:
+    """The precision that the source ships in."""
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    return _TYPES.get(config.get("dtype") or config.get("torch_dtype"), torch.bfloat16)
+
+
+def _restore_precision(config: dict[str, Any], dtype: torch.dtype, directory: Path) -> None:
+    """What is not quantized ships in the source's precision: a CPU computes in float32, and ModelOpt exports that."""
+    config["dtype"] = str(dtype).removeprefix("torch.")
+    config.pop("torch_dtype", None)
+    if dtype is torch.float32:
+        return
+    saved = 0
+    for shard in directory.glob("*.safetensors"):
+        tensors = load_file(shard)
+        wide = [name for name, tensor in tensors.items() if tensor.dtype is torch.float32 and not _is_scale(name)]
+        if not wide:
+            continue
+        for name in wide:
+            saved += tensors[name].numel() * 2
+            tensors[name] = tensors[name].to(dtype)
+        save_file(tensors, shard, {"format": "pt"})
+    index = directory / "model.safetensors.index.json"
+    if saved and index.exists():
+        value = json.loads(index.read_text(encoding="utf-8"))
+        value.setdefault("metadata", {})["total_size"] = value["metadata"].get("total_size", saved) - saved
+        index.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_scale(name: str) -> bool:
+    return name.rpartition(".")[2] in SCALES
 
 
 def _restore_rope(config: dict[str, Any], original: dict[str, Any]) -> None:

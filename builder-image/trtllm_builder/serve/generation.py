@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from trtllm_api.manifest import Manifest
+from trtllm_builder.serve.sampling import penalized, pick
 from trtllm_builder.serve.text import Detokenizer, StopScanner
 
 STOP, LENGTH, ABORT = "stop", "length", "abort"
@@ -89,13 +90,15 @@ class Engine:
         tokens = self._tokens(Job(tuple(prompt), count, temperature=0))
         return [token for token, _ in zip(tokens, range(count), strict=False)]
 
-    @torch.inference_mode()
     def run(self, job: Job, emit: Callable[[Piece], None], cancelled: Event) -> None:
         """Generate until the end, a stop string, the limit or cancellation; the last piece has `finish`."""
         detokenizer = Detokenizer(self._decode, job.prompt[-_CONTEXT_TOKENS:] if job.continues else ())
         scanner = StopScanner(job.stops)
         finish = LENGTH
         count = 0
+        if cancelled.is_set():
+            emit(Piece("", count, ABORT))
+            return
         for token in self._tokens(job):
             count += 1
             if token in self._ends:
@@ -128,32 +131,16 @@ class Engine:
             with torch.inference_mode():
                 output = self._model(input_ids=ids, past_key_values=cache, use_cache=True, **self._options)
                 cache = output.past_key_values
-                token = _pick(self._penalized(output.logits[:, -1].float(), seen), job, generator)
+                token = pick(
+                    penalized(output.logits[:, -1].float(), seen, self._penalty), job.temperature, job.top_p, generator
+                )
                 ids = torch.tensor([[token]], device=device)
                 if self._penalty != 1.0:
                     seen = torch.cat((seen, ids), dim=1)
             yield token
 
-    def _penalized(self, logits: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        if self._penalty == 1.0:
-            return logits
-        scores = logits.gather(1, seen)
-        return logits.scatter(1, seen, torch.where(scores < 0, scores * self._penalty, scores / self._penalty))
-
     def _decode(self, tokens: list[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-
-def _pick(logits: torch.Tensor, job: Job, generator: torch.Generator) -> int:
-    if job.temperature == 0:
-        return int(logits.argmax())
-    probabilities = torch.softmax(logits[0] / job.temperature, dim=-1)
-    if job.top_p < 1:
-        ordered, order = probabilities.sort(descending=True)
-        # The token that crosses the threshold stays, so at least one is left.
-        ordered[ordered.cumsum(-1) - ordered >= job.top_p] = 0
-        probabilities = torch.zeros_like(probabilities).scatter(0, order, ordered)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
 def _token_ids(value: int | Sequence[int] | None) -> frozenset[int]:

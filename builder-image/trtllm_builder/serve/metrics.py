@@ -1,4 +1,4 @@
-"""Prometheus metrics of the server, under the names that dashboards of TensorRT-LLM use; session.py counts, app.py shows.
+"""Prometheus metrics of the server, named as TensorRT-LLM names its own; session.py counts, app.py shows.
 
 The registry is the server's own: process metrics of the Python client would only be noise, and tests start several.
 """
@@ -41,9 +41,7 @@ class Metrics:
         self.per_token = self._histogram(
             "trtllm_time_per_output_token_seconds", "Mean time of each token after the first.", _PER_TOKEN
         )
-        self.queue_time = self._histogram(
-            "trtllm_request_queue_time_seconds", "From arrival to a worker.", _QUEUE
-        )
+        self.queue_time = self._histogram("trtllm_request_queue_time_seconds", "From arrival to a worker.", _QUEUE)
 
     def success(self, finished_reason: str) -> None:
         """Count a request's end."""

@@ -108,9 +108,9 @@ class CompletionRequest(GenerationRequest):
 
     @model_validator(mode="after")
     def _one_prompt(self) -> CompletionRequest:
-        if isinstance(self.prompt, list) and not (self.prompt and isinstance(self.prompt[0], int)):
-            if len(self.prompt) != 1:
-                raise ValueError(f"prompt must be one prompt, not {len(self.prompt)}")
+        of_tokens = isinstance(self.prompt, list) and self.prompt and isinstance(self.prompt[0], int)
+        if isinstance(self.prompt, list) and not of_tokens and len(self.prompt) != 1:
+            raise ValueError(f"must be one prompt, not {len(self.prompt)}")
         return self
 
     @property
@@ -119,7 +119,9 @@ class CompletionRequest(GenerationRequest):
         if isinstance(self.prompt, str):
             return self.prompt
         first = self.prompt[0]
-        return first if isinstance(first, str | list) else [int(token) for token in self.prompt if isinstance(token, int)]
+        return (
+            first if isinstance(first, str | list) else [int(token) for token in self.prompt if isinstance(token, int)]
+        )
 
 
 class Usage(_Wire):

@@ -22,5 +22,7 @@ async def connect() -> ApiClient:
     if in_cluster():
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
-        await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        # the library reads KUBECONFIG when it is imported
+        path = os.environ.get("KUBECONFIG")
+        await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
     return ApiClient(configuration)

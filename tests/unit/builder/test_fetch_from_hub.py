@@ -75,7 +75,7 @@ def test_second_copies_of_the_weights_and_subdirectories_are_not_downloaded(hub:
     write_safetensors(repository / "original" / "model.safetensors", LLAMA)
     write_safetensors(repository / "consolidated.safetensors", LLAMA)
     _fetch(store, log)
-    assert sorted(set(hub.downloads())) == [
+    assert sorted(hub.downloads()) == [
         "config.json",
         "model.safetensors",
         "tokenizer.json",
@@ -220,7 +220,7 @@ def test_a_hub_that_goes_away_between_two_files_is_unreachable_and_no_file_vanis
     hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.repository("acme/small")
-    download: Any = hub_module.hf_hub_download
+    download: Any = file_download.hf_hub_download
     nowhere = _nowhere()
 
     def away(*args: object, **kwargs: object) -> object:

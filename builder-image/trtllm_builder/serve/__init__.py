@@ -1,0 +1,7 @@
+"""Serves one artifact over OpenAI's HTTP API with transformers; `python -m trtllm_builder serve` calls `main`."""
+
+from __future__ import annotations
+
+from trtllm_builder.serve.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,75 @@
+"""What the server is doing, loading, serving, draining or refusing, and what it does it with; main.py makes one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.serve import probe
+from trtllm_builder.serve.generation import Engine, Job, LoadedModel
+from trtllm_builder.serve.metrics import Metrics
+from trtllm_builder.serve.scheduler import Scheduler
+from trtllm_builder.serve.session import Session
+
+THREAD_PREFIX = "trtllm-"
+
+
+class Phase(StrEnum):
+    """What /health/ready says."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    REFUSED = "refused"
+
+
+class Runtime:
+    """Shared by the routes, the loader thread and the signal handler, each of which sets one attribute once."""
+
+    def __init__(self, model_name: str, max_concurrent: int, max_queued: int) -> None:
+        self.model_name = model_name
+        self.engine: Engine | None = None
+        self.failure: BuilderFailure | None = None
+        self.draining = False
+        self.artifact: str | None = None
+        self.scheduler = Scheduler(max_concurrent, max_queued)
+        self.metrics = Metrics(model_name, lambda: self.scheduler.running, lambda: self.scheduler.waiting)
+        self._executor = ThreadPoolExecutor(max_concurrent, thread_name_prefix=f"{THREAD_PREFIX}generate")
+        self._sessions: set[Session] = set()
+
+    @property
+    def phase(self) -> Phase:
+        """A server that must go says so first."""
+        if self.draining:
+            return Phase.DRAINING
+        if self.failure:
+            return Phase.REFUSED
+        return Phase.READY if self.engine else Phase.LOADING
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request runs or waits."""
+        return not self._sessions
+
+    def accept(self, loaded: LoadedModel) -> None:
+        """Serve this model, once it has answered its probe; raises BuilderFailure."""
+        engine = Engine(loaded)
+        probe.check(engine, loaded.manifest)
+        self.artifact = loaded.manifest.digest
+        self.engine = engine
+
+    def start(self, engine: Engine, job: Job) -> Session:
+        """Begin a request, or line it up; raises QueueFull."""
+        session = Session(engine, job, self.scheduler, self._executor, self.metrics, self._sessions.discard)
+        self._sessions.add(session)
+        return session
+
+    def cancel_all(self) -> None:
+        """End every request at its next token."""
+        for session in list(self._sessions):
+            session.cancel()
+
+    def close(self) -> None:
+        """Let the worker threads end."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
