@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from trtllm_operator.children.objects import Object, dig, name_of
+from trtllm_operator.children.objects import Manifest, Object, dig, name_of
 from trtllm_operator.children.progress import last_progress
 from trtllm_operator.conditions import blocked
 from trtllm_operator.controller import AnyController, World
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 _MANY_PASSES = 20
 """As many passes with changes in a row mean that two parties undo each other's work."""
 _LOG_LINES = 20
+_SETTLE_SECONDS = 0.5
+"""What was made has mostly begun by then: one status write instead of two, and none in the way of others' children."""
+_NEVER_CHANGED = frozenset({"Job", "ConfigMap", "PersistentVolumeClaim"})
+"""Named by their content, or the user's from then on."""
 
 
 class Engine:
@@ -129,7 +133,7 @@ class Engine:
                 log.warning("its children are changed by somebody else, too", extra={"resource": key})
                 self.queue.retry(key)
             else:
-                self.queue.add(key)
+                self.queue.add(key, _SETTLE_SECONDS)
             return "changed"
         self._changes.pop(key, None)
         if looked:
@@ -147,7 +151,7 @@ class Engine:
         """Take one step; True when the next observation will differ."""
         match step:
             case Apply(manifest):
-                applied = await self._client.apply(manifest)
+                applied = await self._make(manifest)
                 if BY_KIND[manifest["kind"]] in WATCHED_CHILDREN:
                     self.heard(applied)
                 elif manifest["kind"] == CLAIMS.kind:
@@ -165,6 +169,19 @@ class Engine:
             case Requeue(seconds):
                 self.queue.add(key, seconds)
                 return False
+
+    async def _make(self, manifest: Manifest) -> dict[str, Any]:
+        """Server-side apply; what never changes is created, which costs the API server half as much."""
+        if manifest["kind"] not in _NEVER_CHANGED:
+            return await self._client.apply(manifest)
+        try:
+            return await self._client.create(manifest)
+        except KubeError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        meta = manifest["metadata"]
+        found = await self._client.get(BY_KIND[manifest["kind"]], meta["namespace"], meta["name"])
+        return found if found is not None else await self._client.create(manifest)
 
     async def _read_logs(self, key: Key, pod: str, container: str) -> bool:
         where, now = (key.namespace, pod), time.monotonic()

@@ -18,6 +18,7 @@ from trtllm_operator.kube.resources import ENGINE_BUILDS, QUANTIZED_MODELS
 from trtllm_operator.lease import Leadership, LeaseLostError
 from trtllm_operator.metrics import LEADER
 from trtllm_operator.quantizedmodel.controller import QuantizedModelController
+from trtllm_operator.quantizedmodel.siblings import source_part
 from trtllm_operator.resync import Resync
 from trtllm_operator.settings import Settings
 from trtllm_operator.store import Store
@@ -44,7 +45,7 @@ async def run(settings: Settings) -> int:
 
 
 async def _run(settings: Settings, client: KubeClient) -> int:
-    world = World(Store(), client, settings.builder)
+    world = World(Store({QUANTIZED_MODELS.kind: source_part}), client, settings.builder)
     controllers: dict[str, AnyController] = {
         QUANTIZED_MODELS.kind: QuantizedModelController(),
         ENGINE_BUILDS.kind: EngineBuildController(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,12 @@ def owner_of(obj: Object) -> Key | None:
 class Store:
     """Objects by kind, namespace and name; an older version never replaces a newer one."""
 
-    def __init__(self) -> None:
+    def __init__(self, indexes: Mapping[str, Callable[[Object], Hashable]] | None = None) -> None:
+        """`indexes` gives a value by which `alike` finds the objects of a kind."""
         self._objects: defaultdict[tuple[str, str], dict[str, Object]] = defaultdict(dict)
         self._children: defaultdict[Key, set[Key]] = defaultdict(set)
+        self._indexes = dict(indexes or {})
+        self._alike: defaultdict[tuple[str, str, Hashable], set[str]] = defaultdict(set)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object, or None."""
@@ -62,6 +65,12 @@ class Store:
         found = (self.get(*_parts(child)) for child in self._children.get(owner, ()) if child.kind == kind)
         return sorted((obj for obj in found if obj is not None), key=name_of)
 
+    def alike(self, obj: Object) -> list[Object]:
+        """The objects of its kind and namespace with the same index value, itself included."""
+        key = key_of(obj)
+        names = self._alike.get((key.kind, key.namespace, self._indexes[key.kind](obj)), ())
+        return [found for name in names if (found := self.get(key.kind, key.namespace, name)) is not None]
+
     def put(self, obj: dict[str, Any]) -> bool:
         """Take it in; False when it was known already, or older than what is known."""
         key = key_of(obj)
@@ -72,7 +81,11 @@ class Store:
             before, now = _version(known), _version(obj)
             if now <= before:
                 return False
+        if known is not None:
+            self._unindex(key, known)
         self._objects[key.kind, key.namespace][key.name] = obj
+        if key.kind in self._indexes:
+            self._alike[key.kind, key.namespace, self._indexes[key.kind](obj)].add(key.name)
         owner = owner_of(obj)
         if owner is not None:
             self._children[owner].add(key)
@@ -86,12 +99,20 @@ class Store:
         del self._objects[key.kind, key.namespace][key.name]
         if not self._objects[key.kind, key.namespace]:
             del self._objects[key.kind, key.namespace]
+        self._unindex(key, known)
         owner = owner_of(known)
         if owner is not None:
             self._children[owner].discard(key)
             if not self._children[owner]:
                 del self._children[owner]
         return known
+
+    def _unindex(self, key: Key, obj: Object) -> None:
+        if key.kind in self._indexes:
+            place = (key.kind, key.namespace, self._indexes[key.kind](obj))
+            self._alike[place].discard(key.name)
+            if not self._alike[place]:
+                del self._alike[place]
 
     def vanished(self, resource: Resource, found: Iterable[Key], since: int) -> list[Object]:
         """Objects of a kind that a LIST did not hold although they were known before it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -24,6 +24,16 @@ def watch_registry(engine: Engine) -> kopf.OperatorRegistry:
     return registry
 
 
+class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
+    """kopf copies every object, twice, to find out what changed since it last wrote; nothing here asks for that."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+
 def watch_settings(settings: Settings) -> kopf.OperatorSettings:
     """What makes kopf a watcher and nothing more; each line has its reason in docs/architecture.md."""
     result = kopf.OperatorSettings()
@@ -31,6 +41,7 @@ def watch_settings(settings: Settings) -> kopf.OperatorSettings:
     result.posting.enabled = False
     result.scanning.disabled = True
     result.persistence.finalizer = "trtllm.dev/unused"
+    result.persistence.diffbase_storage = _NoDiffs()
     result.watching.server_timeout = 300
     result.networking.request_timeout = settings.request_timeout
     result.networking.connect_timeout = 10

@@ -17,6 +17,9 @@ from trtllm_builder.serve.generation import ABORT, Piece
 from trtllm_builder.serve.metrics import Metrics
 from trtllm_builder.serve.session import Session
 
+_CLIENT_CLOSED_REQUEST = 499
+"""Nobody reads it, and it must not count as an error of the server."""
+
 
 async def respond(request: Request, session: Session, writer: Writer, metrics: Metrics) -> Response:
     """The response; the session is cancelled when its client leaves."""
@@ -32,6 +35,10 @@ async def _whole(request: Request, session: Session, writer: Writer) -> Response
     try:
         async for last in _checked(session):
             text += last.text
+    except ApiError:
+        if watcher.done():
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        raise
     finally:
         watcher.cancel()
     usage = usage_of(len(session.job.prompt), last.tokens)

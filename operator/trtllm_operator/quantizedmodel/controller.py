@@ -12,7 +12,6 @@ from trtllm_operator.kube.resources import JOBS, PODS, QUANTIZED_MODELS
 from trtllm_operator.quantizedmodel.observe import observe
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.plan import plan
-from trtllm_operator.quantizedmodel.siblings import source_part
 from trtllm_operator.quantizedmodel.state import State, determine_state
 from trtllm_operator.quantizedmodel.status import compute_status
 from trtllm_operator.steps import Plan
@@ -38,7 +37,7 @@ class QuantizedModelController:
             pods=pods,
             store_exists=await world.claim_exists(key.namespace, claim),
             config_maps={name: await world.config_map(key.namespace, name) for name in sorted(named)},
-            others=world.store.in_namespace(QUANTIZED_MODELS.kind, key.namespace),
+            others=world.store.alike(resource),
             progress=world.progress_of(pods),
             settings=world.builder,
             now=now,
@@ -61,9 +60,8 @@ class QuantizedModelController:
         changed = after or before
         if changed is None or changed.get("kind") != QUANTIZED_MODELS.kind or _use(before) == _use(after):
             return
-        part = source_part(changed)
-        for other in store.in_namespace(QUANTIZED_MODELS.kind, key_of(changed).namespace):
-            if name_of(other) != name_of(changed) and source_part(other) == part:
+        for other in store.alike(changed):
+            if name_of(other) != name_of(changed):
                 yield key_of(other)
 
 

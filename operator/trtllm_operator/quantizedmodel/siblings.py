@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from trtllm_api.digest import canonical_json
 from trtllm_api.quantizedmodel import QuantizedModelSpec, QuantizedModelStatus, Storage
 from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status
@@ -54,13 +55,15 @@ def _first(others: Iterable[Object], matters: Callable[[Object], bool]) -> Objec
     return next((other for other in others if matters(other)), None)
 
 
-def source_part(resource: Object) -> tuple[object, object, object]:
-    """What two resources with the same source have alike, raw."""
+def source_part(resource: Object) -> str:
+    """What two resources with the same source have alike, raw: the store finds siblings by it."""
     spec = resource.get("spec") or {}
-    return (
-        spec.get("source"),
-        bool(spec.get("trustRemoteCode")),
-        dig(spec, "storage", "claimName") or _DEFAULT_CLAIM,
+    return canonical_json(
+        [
+            spec.get("source"),
+            bool(spec.get("trustRemoteCode")),
+            dig(spec, "storage", "claimName") or _DEFAULT_CLAIM,
+        ]
     )
 
 
