@@ -80,7 +80,7 @@ async def _client_leaves(request: Request) -> None:
         pass
 
 
-class _EventStream(StreamingResponse):
+class _EventStream(StreamingResponse):  # type: ignore[misc, unused-ignore]
     """Cancels its session at the end, even if the client left before the first event was asked for."""
 
     def __init__(self, session: Session, events: AsyncIterator[str]) -> None:

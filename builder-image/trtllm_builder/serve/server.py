@@ -11,7 +11,7 @@ from trtllm_builder.progress import Progress
 from trtllm_builder.serve.runtime import Runtime
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
     """Made by main.py; uvicorn itself would close the port first, so that nobody could ask whether it is ready."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime, drain_seconds: float, progress: Progress) -> None:
@@ -40,4 +40,4 @@ class Server(uvicorn.Server):
                 self.should_exit = True
             elif self._runtime.idle:
                 self.should_exit = True
-        return await super().on_tick(counter)
+        return bool(await super().on_tick(counter))
