@@ -1,4 +1,4 @@
-"""The operator against a real API server: latency of the first Job, a burst, writes, a restart, memory; run.py calls it.
+"""The operator on a real API server: latency of the first Job, a burst, writes, a restart, memory; run.py calls it.
 
 Pods stay pending: there is a control plane, but no node. A bare asyncio client gives the floor in the same run.
 """
@@ -35,7 +35,9 @@ METRICS = "http://127.0.0.1:29090/metrics"
 SINGLE = 60
 BURST = 200
 _LABEL = "trtllm.dev/resource"
-_WRITES = re.compile(r'trtllm_operator_api_requests_total\{code="2..",resource="(\w+)",verb="(POST|PATCH|PUT|DELETE)"\} ([0-9.]+)')
+_WRITES = re.compile(
+    r'trtllm_operator_api_requests_total\{code="2..",resource="(\w+)",verb="(POST|PATCH|PUT|DELETE)"\} ([0-9.]+)'
+)
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ async def _settled() -> None:
 def _writes() -> float:
     """The operator's own writes; without Events and its lease."""
     text = urllib.request.urlopen(METRICS, timeout=5).read().decode()
-    return sum(float(count) for resource, _, count in _WRITES.findall(text) if resource not in {"leases"})
+    return sum(float(count) for resource, _, count in _WRITES.findall(text) if resource != "leases")
 
 
 def _rss(pid: int) -> float:

@@ -43,7 +43,7 @@ CHECK = (
     Stage("types of the API and the operator", [TOOLS / "mypy", "-p", "trtllm_api", "-p", "trtllm_operator"]),
     Stage("types of hack", [TOOLS / "mypy", "hack/cluster/clusterlib", "hack/test/run.py", "hack/demo/demo.py"]),
     Stage("types of the builder", [BUILDER / "mypy", "-p", "trtllm_builder"]),
-    Stage("imports", [TOOLS / "lint-imports", "--no-cache"]),
+    Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
     Stage("unit tests of the operator", [TOOLS / "pytest", "-q", "tests/unit/operator"], counts=True),
 )
 TEST = (

@@ -1,4 +1,4 @@
-"""One real cluster of two nodes for all tests here: images built, the operator installed with its chart, models copied."""
+"""One real cluster of two nodes for all tests here: images, the operator from its chart, models on a claim."""
 
 from __future__ import annotations
 

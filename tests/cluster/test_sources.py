@@ -1,4 +1,4 @@
-"""Sources that cannot be used: each ends in a condition with reason, cause, numbers and remedy, before a model is loaded."""
+"""Sources that cannot be used: a condition with reason, cause, numbers and remedy, before a model is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny Llama with a real tokenizer, made in seconds and the same every time; tests of builder, server and cluster use it.
+"""A tiny Llama with a real tokenizer, made in seconds and always the same; tests of builder, server, cluster use it.
 
 It is trained for a moment on the builder's own texts, so that quantizing it does measurable harm.
 Run by .venv-builder's Python: `tiny_model.py --output DIRECTORY`.

@@ -19,10 +19,16 @@ class QuantizedLinear(nn.Module):
     the model's precision: as fast as the original, and as large.
     """
 
+    weight: Tensor
+    weight_scale: Tensor
+    weight_scale_2: Tensor
+    input_scale: Tensor
+    pre_quant_scale: Tensor | None
+
     def __init__(self, layer: LayerFormat, tensors: Mapping[str, Tensor], bias: Tensor | None) -> None:
         """`tensors` and `bias` are empty tensors on the meta device with the checkpoint's shapes and types."""
         super().__init__()
-        self.format = layer
+        self.algorithm = layer.algorithm
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
         for name in SCALES:
@@ -39,7 +45,7 @@ class QuantizedLinear(nn.Module):
     def dequantized(self) -> Tensor:
         """The weight as float32 [out, in]."""
         weight, scale, second = self.weight, self.weight_scale, self.weight_scale_2
-        match self.format.algorithm:
+        match self.algorithm:
             case "W4A16_AWQ":
                 return numerics.scale_groups(numerics.unpack_int4_rows(weight).float(), scale.float())
             case "W4A8_AWQ":
@@ -52,7 +58,7 @@ class QuantizedLinear(nn.Module):
 
     def rounded(self, x: Tensor) -> Tensor:
         """The input as the format's kernels see it."""
-        match self.format.algorithm:
+        match self.algorithm:
             case "FP8" | "W4A8_AWQ":
                 return numerics.round_fp8(x, self.input_scale.float())
             case "FP8_PER_CHANNEL_PER_TOKEN":

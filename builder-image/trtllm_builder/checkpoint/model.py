@@ -17,7 +17,7 @@ from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.failure import BuilderFailure, bad_model
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
-transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 _ROTARY = "rotary_emb.inv_freq"
 
 
@@ -27,7 +27,7 @@ def load_model(
     """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16."""
     precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             directory,
             dtype=precision,
             device_map=device,
@@ -41,6 +41,7 @@ def load_model(
         if "model type" in str(error) or "Unrecognized" in str(error):
             raise _unknown_architecture(directory) from error
         raise
+    model, info = loaded
     _refuse_losses(info)
     for module in model.modules():
         if isinstance(module, QuantizedLinear):

@@ -6,15 +6,15 @@ Without it transformers warns "unknown quantization type" and drops the scales: 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
-from transformers.utils.quantization_config import QuantizationConfigMixin
+from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
 
 from trtllm_api.contract import FailureReason
 from trtllm_builder.checkpoint.formats import SCALES, layer_formats
@@ -40,7 +40,7 @@ class ModelOptConfig(QuantizationConfigMixin):
     """config.json's quantization_config as ModelOpt wrote it."""
 
     def __init__(self, **values: Any) -> None:
-        self.quant_method = METHOD
+        self.quant_method = cast("QuantizationMethod", METHOD)
         self.values = {**values, "quant_method": METHOD}
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class ModelOptQuantizer(HfQuantizer):
         headers: dict[str, TensorHeader] = {}
         for file in checkpoint_files or ():
             headers.update(read_header(Path(file)))
-        formats = layer_formats(self.quantization_config.values, headers)
+        formats = layer_formats(self.quantization_config.to_dict(), headers)
         for name, layer in formats.items():
             linear = _linear(model, name)
             tensors = {
@@ -68,10 +68,9 @@ class ModelOptQuantizer(HfQuantizer):
                 for part in ("weight", *SCALES)
                 if part == "weight" or part in layer.scales
             }
-            parent, _, last = name.rpartition(".")
-            setattr(model.get_submodule(parent), last, QuantizedLinear(layer, tensors, linear.bias))
+            model.set_submodule(name, QuantizedLinear(layer, tensors, linear.bias))
         if any(header.endswith(".k_scale") for header in headers):
-            model.set_attn_implementation(KV_ATTENTION)
+            cast("PreTrainedModel", model).set_attn_implementation(KV_ATTENTION)
         return model
 
     def is_serializable(self) -> bool:

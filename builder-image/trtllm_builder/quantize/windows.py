@@ -25,7 +25,7 @@ class Windows:
 
     def batches(self, size: int, device: str) -> list[torch.Tensor]:
         """Rows on the device, `size` at a time."""
-        return [part.to(device) for part in self.rows.split(size)]
+        return [part.to(device) for part in torch.split(self.rows, size)]
 
 
 def cut(texts: TextSet, tokenizer: Any, *, count: int, length: int, purpose: Purpose) -> Windows:

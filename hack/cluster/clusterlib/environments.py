@@ -39,9 +39,8 @@ def tools_environment() -> Path:
         with step("Python environment of the operator and the tools"):
             _uv("venv", "--quiet", "--clear", "--python", _python(), str(target))
             _uv_install("--python", str(target / "bin" / "python"), LOCKS / "dev.txt", LOCKS / "operator.txt")
-        site = next((target / "lib").glob("python*/site-packages"))
-        (site / "project.pth").write_text(f"{REPOSITORY / 'crds'}\n{REPOSITORY / 'operator'}\n")
         stamp.write_text(key)
+    _put_on_path(target, *(REPOSITORY / name for name in ("crds", "operator", "builder-image", "hack/cluster")))
     return target
 
 
@@ -71,10 +70,8 @@ def builder_tools() -> Path:
         with step("Python environment of the builder's tests"):
             _uv("venv", "--quiet", "--clear", "--python", f"python{PYTHON}", str(target))
             _uv_install("--python", str(target / "bin" / "python"), lock)
-        site = next((target / "lib").glob("python*/site-packages"))
-        paths = (packages, REPOSITORY / "crds", REPOSITORY / "builder-image", REPOSITORY / "hack")
-        (site / "project.pth").write_text("".join(f"{path}\n" for path in paths))
         stamp.write_text(key)
+    _put_on_path(target, packages, *(REPOSITORY / name for name in ("crds", "builder-image")))
     return target
 
 
@@ -105,6 +102,11 @@ def demo_model() -> Path:
                 raise Problem(f"{converter.name} did not succeed; it said last:\n{result.stderr[-1500:]}")
 
     return cached("demo-model", key_of(lock, converter), build)
+
+
+def _put_on_path(environment: Path, *directories: Path) -> None:
+    site = next((environment / "lib").glob("python*/site-packages"))
+    (site / "project.pth").write_text("".join(f"{directory}\n" for directory in directories))
 
 
 def _python() -> str:
