@@ -16,7 +16,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import aiohttp
 from clusterlib.client import Client
 from clusterlib.local import LocalCluster
 from clusterlib.settings import Settings
+from figure import Figure
 
 from trtllm_operator.kube.client import KubeClient
 from trtllm_operator.kube.connect import connect
@@ -38,16 +38,6 @@ _LABEL = "trtllm.dev/resource"
 _WRITES = re.compile(
     r'trtllm_operator_api_requests_total\{code="2..",resource="(\w+)",verb="(POST|PATCH|PUT|DELETE)"\} ([0-9.]+)'
 )
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the result."""
-
-    name: str
-    value: str
-    goal: str
-    reached: bool
 
 
 def measure() -> list[Figure]:

@@ -11,9 +11,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "hack" / "cluster"), str(Path(__file__).parent)]
 
-import operator_speed  # noqa: E402 - it lies beside this file
+import operator_speed  # noqa: E402 - they lie beside this file
+import pipeline  # noqa: E402
 
-SUITES = {"operator": operator_speed.measure}
+SUITES = {"operator": operator_speed.measure, "pipeline": pipeline.measure}
 
 
 def main() -> int:

@@ -56,6 +56,13 @@ def cut(message: str, limit: int = MAX_MESSAGE) -> str:
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 
+def with_remedy(message: str, remedy: str) -> str:
+    """Cause and remedy as one reads them: a builder's causes are whole sentences, a rule's are clauses."""
+    if not remedy:
+        return message
+    return f"{message} {remedy}" if message.endswith((".", "!", "?")) else f"{message}: {remedy}"
+
+
 def ready(reason: str, message: str) -> tuple[Fact, ...]:
     """It is as the spec wants it."""
     return (Fact(READY, ConditionStatus.TRUE, reason, message),)

@@ -61,7 +61,7 @@ def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytes
     install_operator(client, images)
     variants = tmp_path_factory.mktemp("variants")
     make_variants(tiny_model(), variants)
-    copy_to_claim(client, MODELS, variants, ".", images["operator"], namespace=NAMESPACE)
+    copy_to_claim(client, MODELS, variants, "", images["operator"], namespace=NAMESPACE)
     return World(client)
 
 
@@ -77,7 +77,9 @@ def hub(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     root = tmp_path_factory.mktemp("hub")
     shutil.copytree(tiny_model(), root / "acme" / "tiny")
     shutil.copytree(tiny_model(), root / "acme" / "gated")
-    (root / "acme" / "gated" / ".hub.json").write_text(json.dumps({"gated": True, "token": "hf_right"}))
+    (root / "acme" / "gated" / ".hub.json").write_text(
+        json.dumps({"gated": True, "token": "hf_right", "other_tokens": ["hf_other"]})
+    )
     program = REPOSITORY / "hack" / "hub_standin" / "hub_standin.py"
     command = [sys.executable, str(program), "--root", str(root), "--host", SETTINGS.host_address, "--port", "0"]
     process = subprocess.Popen([*command, "--print-port"], stdout=subprocess.PIPE, text=True)

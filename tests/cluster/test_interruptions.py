@@ -106,6 +106,12 @@ def test_settled_resources_are_not_written_again_by_a_restarted_operator(world: 
         items = world.client.get("qm,eb,jobs,deployments,services,configmaps", "-n", NAMESPACE)["items"]
         return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
 
+    def settled() -> bool:
+        first = versions()
+        time.sleep(3)
+        return versions() == first
+
+    eventually(settled, "a settled cluster", 60)
     before = versions()
     world.kill_operator()
     world.client.kubectl("rollout", "status", "deployment/trtllm-operator", "-n", "trtllm-system", "--timeout=60s")

@@ -36,9 +36,10 @@ def created(world: World, cluster: LocalCluster, hub: Hub) -> World:
     world.quantized_model("no-repo", **on_hub("acme/nothing", hub))
     world.quantized_model("no-revision", **on_hub("acme/tiny", hub, revision="v9"))
     world.quantized_model("gated", **on_hub("acme/gated", hub))
-    secret = {"name": "wrong-token", "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": secret, "stringData": {"token": "hf_wrong"}})
-    world.quantized_model("not-granted", **on_hub("acme/gated", hub, secret="wrong-token"))
+    for name, token in (("wrong-token", "hf_wrong"), ("other-account", "hf_other")):
+        meta = {"name": name, "namespace": NAMESPACE}
+        world.client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": token}})
+        world.quantized_model(name, **on_hub("acme/gated", hub, secret=name))
     cluster.sized_volume("small", "1Mi")
     storage = {"claimName": "store-small", "size": "1Mi", "storageClassName": "local-sized"}
     world.quantized_model("small", storage=storage, **on_hub("acme/tiny", hub))
@@ -91,12 +92,15 @@ def test_a_gated_repository_without_a_token_says_what_to_put_where(created: Worl
 
 
 def test_a_token_without_access_is_told_from_no_token_and_never_shown(created: World) -> None:
-    reason, message = created.stalled("not-granted")
+    reason, message = created.stalled("other-account")
     assert reason == "SourceAccessDenied"
     assert "has not been granted access" in message
-    pod = created.pods("not-granted", "fetch")[0]["metadata"]["name"]
-    everything = message + created.logs(pod) + created.client.kubectl("describe", "qm/not-granted", "-n", NAMESPACE)
-    assert "hf_wrong" not in everything
+    reason, wrong = created.stalled("wrong-token")
+    assert reason == "SourceAccessDenied"
+    assert "does not accept the token" in wrong
+    for name, token in (("other-account", "hf_other"), ("wrong-token", "hf_wrong")):
+        pod = created.pods(name, "fetch")[0]["metadata"]["name"]
+        assert token not in created.logs(pod) + created.client.kubectl("describe", f"qm/{name}", "-n", NAMESPACE)
 
 
 def test_a_volume_that_is_too_small_is_told_before_anything_is_downloaded(created: World) -> None:

@@ -75,14 +75,12 @@ class World:
     def jobs(self, name: str) -> list[dict[str, Any]]:
         """The Jobs of a QuantizedModel."""
         selector = f"trtllm.dev/resource-kind=QuantizedModel,trtllm.dev/resource={name}"
-        items: list[dict[str, Any]] = self.client.get("jobs", "-n", NAMESPACE, "-l", selector)["items"]
-        return items
+        return self._items("jobs", NAMESPACE, "-l", selector)
 
     def pods(self, name: str, stage: str) -> list[dict[str, Any]]:
         """The pods of one stage of a resource."""
         selector = f"trtllm.dev/resource={name},trtllm.dev/stage={stage}"
-        items: list[dict[str, Any]] = self.client.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
-        return items
+        return self._items("pods", NAMESPACE, "-l", selector)
 
     def kill_pod(self, name: str, namespace: str = NAMESPACE) -> None:
         """At once, without a chance to say goodbye."""
@@ -90,13 +88,17 @@ class World:
 
     def kill_operator(self) -> None:
         """Every pod of it."""
-        pods = self.client.get("pods", "-n", OPERATOR_NAMESPACE)["items"]
-        for pod in pods:
+        for pod in self._items("pods", OPERATOR_NAMESPACE):
             self.kill_pod(pod["metadata"]["name"], OPERATOR_NAMESPACE)
 
     def logs(self, pod: str) -> str:
         """What a pod has said; empty while it has not begun."""
         return self.client.kubectl("logs", pod, "-n", NAMESPACE, check=False)
+
+    def _items(self, kind: str, namespace: str, *selection: str) -> list[dict[str, Any]]:
+        """Empty when there is none, where kubectl would print nothing."""
+        found: list[dict[str, Any]] = self.client.get(kind, "-n", namespace, *selection).get("items") or []
+        return found
 
     def delete(self, kind: str, name: str) -> None:
         """Delete a resource and wait until it is gone."""

@@ -36,6 +36,13 @@ _NEEDED: Mapping[str, frozenset[str]] = {
 }
 
 
+CACHE_SCALES = frozenset({"k_scale", "v_scale"})
+"""Those of SCALES that say nothing about the weight: they lie beside a layer that is not quantized, too."""
+
+_PACKED = frozenset({"U8", "I8", "F8_E4M3"})
+"""Types, as safetensors names them, that mean nothing without a scale."""
+
+
 @dataclass(frozen=True)
 class LayerFormat:
     """One quantized layer."""
@@ -59,6 +66,8 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
     general = str(config.get("quant_algo"))
     formats: dict[str, LayerFormat] = {}
     for module, scales in found.items():
+        if scales <= CACHE_SCALES:
+            continue
         algorithm = str(layers[module]["quant_algo"]) if module in layers else general
         if algorithm not in SUPPORTED:
             raise BuilderFailure(
@@ -75,6 +84,7 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
                 "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
             )
         formats[module] = LayerFormat(algorithm, frozenset(scales))
+    _refuse_lost_cache_scales(config, found)
     unscaled = sorted(set(layers) - set(formats))
     if unscaled or (not formats and general not in {"None", "NO_QUANT"}):
         what = unscaled[0] if unscaled else "any layer"
@@ -84,3 +94,34 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
             "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
         )
     return formats
+
+
+def refuse_unscaled(types: Mapping[str, str]) -> None:
+    """Raise ArtifactCorrupt for a packed weight whose scale is lost: loaded as it lies there, it answers nonsense.
+
+    `types` are the types by tensor name, as safetensors names them.
+    """
+    for name, kind in types.items():
+        module, _, last = name.rpartition(".")
+        if last == "weight" and kind in _PACKED and f"{module}.weight_scale" not in types:
+            raise bad_model(
+                FailureReason.ARTIFACT_CORRUPT,
+                f"The weight of layer {module} is packed as {kind}, but the checkpoint holds no weight_scale for it.",
+                "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+            )
+
+
+def _refuse_lost_cache_scales(config: Mapping[str, Any], found: Mapping[str, set[str]]) -> None:
+    """Keys and values of every attention layer have a scale, or those of none."""
+    if not config.get("kv_cache_quant_algo") and not config.get("kv_cache_scheme"):
+        return
+    holders = {part: {name.rpartition(".")[0] for name, has in found.items() if part in has} for part in CACHE_SCALES}
+    attentions = holders["k_scale"] | holders["v_scale"]
+    lost = sorted(f"{name}.{part}" for part, held in holders.items() for name in attentions - held)
+    if lost or not attentions:
+        what = lost[0] if lost else "any layer's k_scale"
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The checkpoint says that its KV cache is quantized, but does not hold {what}.",
+            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+        )

@@ -13,8 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trtllm_api.contract import ExitCode, FailureReason
 from trtllm_builder.checkpoint import quantizer
+from trtllm_builder.checkpoint.formats import refuse_unscaled
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.failure import BuilderFailure, bad_model
+from trtllm_builder.safetensors_header import read_header
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -25,6 +27,7 @@ def load_model(
     directory: Path, device: str, *, trust_remote_code: bool = False, dtype: torch.dtype | None = None
 ) -> Any:
     """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16."""
+    _refuse_unscaled(directory)
     precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -58,6 +61,17 @@ def is_quantized_by_modelopt(model: Any) -> bool:
     """Whether the loader has put quantized layers in."""
     config = getattr(model.config, "quantization_config", None)
     return isinstance(config, quantizer.ModelOptConfig)
+
+
+def _refuse_unscaled(directory: Path) -> None:
+    """A checkpoint that says nothing about quantization must not hold packed weights; one that does, quantizer checks.
+
+    Whatever is wrong with the files themselves is transformers' to tell.
+    """
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config.get("quantization_config"), dict):
+        headers = {name: header for path in directory.glob("*.safetensors") for name, header in read_header(path).items()}
+        refuse_unscaled({name: header.dtype for name, header in headers.items()})
 
 
 def _refuse_losses(info: dict[str, Any]) -> None:

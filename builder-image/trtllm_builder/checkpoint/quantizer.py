@@ -17,7 +17,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
 
 from trtllm_api.contract import FailureReason
-from trtllm_builder.checkpoint.formats import SCALES, layer_formats
+from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, layer_formats, refuse_unscaled
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.numerics import round_fp8
 from trtllm_builder.failure import bad_model
@@ -69,6 +69,11 @@ class ModelOptQuantizer(HfQuantizer):
                 if part == "weight" or part in layer.scales
             }
             model.set_submodule(name, QuantizedLinear(layer, tensors, linear.bias))
+        refuse_unscaled({name: header.dtype for name, header in headers.items()})
+        for name in headers:
+            module, _, last = name.rpartition(".")
+            if last in CACHE_SCALES and module not in formats:
+                _linear(model, module).register_buffer(last, _empty(headers[name]))
         if any(header.endswith(".k_scale") for header in headers):
             cast("PreTrainedModel", model).set_attn_implementation(KV_ATTENTION)
         return model

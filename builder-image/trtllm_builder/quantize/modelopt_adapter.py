@@ -10,7 +10,7 @@ import copy
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -51,6 +51,9 @@ def quantize(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], s
     """
     import modelopt.torch.quantization as mtq
 
+    if plan.kv_cache not in {None, KVCache.FP8}:
+        raise _not_supported(plan, ValueError(f"its checkpoints have no place for a {plan.kv_cache} KV cache's scales"))
+
     def forward_loop(under_calibration: Any) -> None:
         with torch.no_grad():
             for batch in batches:
@@ -60,7 +63,8 @@ def quantize(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], s
     try:
         with _quiet():
             if plan.method is Method.AUTO:
-                return _search(model, plan, batches, step)
+                found = _search(model, plan, batches, step)
+                return found if plan.kv_cache is None else _add_cache(found, forward_loop)
             return mtq.quantize(model, _configuration(plan), forward_loop if batches else None)
     except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
         if "out of memory" in str(error).lower():
@@ -97,7 +101,7 @@ def _configuration(plan: CandidatePlan) -> dict[str, Any]:
         configuration["algorithm"] = {"method": "smoothquant", "alpha": float(plan.smooth_quant_alpha)}
     if plan.kv_cache is KVCache.FP8:
         entries += copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
-    entries += [{"quantizer_name": _quantizers_of(pattern), "enable": False} for pattern in plan.exclude_modules]
+    entries += [{"quantizer_name": name, "enable": False} for name in _below(plan.exclude_modules)]
     return {**configuration, "quant_cfg": entries}
 
 
@@ -109,9 +113,14 @@ def _set_group_size(entries: list[dict[str, Any]], size: int) -> None:
                 part["block_sizes"][-1] = size
 
 
-def _quantizers_of(pattern: str) -> str:
-    """A module pattern of the API, `*` for anything, as ModelOpt names the quantizers below the module."""
-    return f"{pattern}*" if pattern.startswith("*") else f"*{pattern}*"
+def _named(patterns: Sequence[str]) -> list[str]:
+    """Modules of these names themselves, at any depth."""
+    return [f"{start}{pattern}" for pattern in patterns for start in ("", "*.")]
+
+
+def _below(patterns: Sequence[str]) -> list[str]:
+    """Whatever lies below modules of these names, at any depth: `layers.1` is not a part of `layers.10`."""
+    return [f"{name}.*" for name in _named(patterns)]
 
 
 def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step) -> Any:
@@ -137,17 +146,29 @@ def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], st
         loss_func=lambda output, _: output.loss,
         num_calib_steps=len(batches),
         num_score_steps=min(len(batches), _SCORE_BATCHES),
-        disabled_layers=["*lm_head*", *(_quantizers_of(pattern) for pattern in plan.exclude_modules)],
+        disabled_layers=["*lm_head*", *_named(plan.exclude_modules), *_below(plan.exclude_modules)],
     )
     return found
 
 
+def _add_cache(model: Any, forward_loop: Callable[[Any], None]) -> Any:
+    """The search knows weights and inputs alone: the cache's scales are calibrated when it is over."""
+    import modelopt.torch.quantization as mtq
+    from modelopt.torch.quantization.conversion import set_quantizer_by_cfg_context
+
+    entries = copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
+    mtq.set_quantizer_by_cfg(model, entries)
+    with set_quantizer_by_cfg_context(model, [{"quantizer_name": "*", "enable": False}, *entries]):
+        return mtq.calibrate(model, "max", forward_loop)
+
+
 def _not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
     said = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
-    least = re.search(r"minimum achievable effective bits is ([0-9.]+)", said)
-    if least:
+    least = re.search(r"(?:minimum achievable effective bits is|whose num_bits =) ([0-9]+(?:\.[0-9]+)?)", said)
+    if least and plan.auto:
         message = (
-            f"effectiveBits {plan.auto.effective_bits if plan.auto else ''} is out of reach: {least[1]} is the least."
+            f"effectiveBits {plan.auto.effective_bits} is out of reach of {', '.join(plan.auto.candidates)} in this "
+            f"model: {least[1]} is the least."
         )
         remedy = f"Set spec.quantization.auto.effectiveBits to {least[1]} or more, or add a candidate with fewer bits."
     else:

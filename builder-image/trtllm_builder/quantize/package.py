@@ -67,13 +67,17 @@ def _is_scale(name: str) -> bool:
 
 def _restore_rope(config: dict[str, Any], original: dict[str, Any]) -> None:
     """transformers 5 writes rope_parameters, which transformers 4 (TensorRT-LLM 1.2) does not read: it would silently
-    fall back to a base of 10000. Both read rope_theta and rope_scaling.
+    fall back to a base of 10000. Both read rope_theta, rope_scaling and partial_rotary_factor.
     """  # noqa: D205, D403 - one thought, and a library's name
     rope = config.get("rope_parameters") or original.get("rope_parameters") or {}
-    if "rope_theta" not in rope and "rope_theta" not in original:
-        return
-    config["rope_theta"] = rope.get("rope_theta", original.get("rope_theta"))
-    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+    if isinstance(config.get("text_config"), dict):
+        _restore_rope(config["text_config"], original.get("text_config") or {})
+    for key in ("rope_theta", "partial_rotary_factor"):
+        if key in rope or key in original:
+            config[key] = rope.get(key, original.get(key))
+    if isinstance(original.get("rope_local_base_freq"), int | float):
+        config["rope_local_base_freq"] = original["rope_local_base_freq"]
+    scaling = {key: value for key, value in rope.items() if key not in {"rope_theta", "partial_rotary_factor"}}
     if scaling.get("rope_type", "default") != "default":
         config["rope_scaling"] = scaling
     elif original.get("rope_scaling"):

@@ -41,7 +41,7 @@ def install_operator(client: Client, images: dict[str, str], *values: str) -> No
 
 def copy_to_claim(client: Client, claim: str, directory: Path, name: str, image: str, *, namespace: str) -> None:
     """Make the claim unless it exists, and copy a directory to `name` on it, through a pod: any provider will do."""
-    pod = f"load-{claim}-{name}"[:60].rstrip("-")
+    pod = f"load-{claim}"
     if client.get("pod", pod, "-n", namespace):
         client.kubectl("delete", "pod", pod, "-n", namespace, "--wait", "--grace-period=0", "--force")
     client.apply(
@@ -57,7 +57,7 @@ def copy_to_claim(client: Client, claim: str, directory: Path, name: str, image:
     with tempfile.TemporaryFile() as archive:
         subprocess.run(["tar", "-C", str(directory), "-cf", "-", "."], stdout=archive, check=True)
         archive.seek(0)
-        inside = f"rm -rf '/claim/{name}' && mkdir -p '/claim/{name}' && tar -C '/claim/{name}' --no-same-owner -xf -"
+        inside = f"mkdir -p '/claim/{name}' && tar -C '/claim/{name}' --no-same-owner -xf -"
         command = [str(client.program), "exec", "-i", pod, "-n", namespace, "--", "sh", "-c", inside]
         result = subprocess.run(command, stdin=archive, env=client.environment, capture_output=True, check=False)
         if result.returncode:

@@ -20,6 +20,7 @@ from trtllm_operator.children.objects import (
     name_of,
 )
 from trtllm_operator.children.server import CONTAINER
+from trtllm_operator.conditions import with_remedy
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
@@ -136,4 +137,4 @@ def _own_words(end: Object) -> str:
     except ValueError:
         return last_line(text)
     message, remedy = dig(value, "message"), dig(value, "remedy")
-    return cut(f"{message}: {remedy}" if remedy else str(message)) if message else last_line(text)
+    return cut(with_remedy(str(message), str(remedy or ""))) if message else last_line(text)

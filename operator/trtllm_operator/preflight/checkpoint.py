@@ -1,4 +1,4 @@
-"""Rules about what the checkpoint is: CustomCode, ArchitectureSupported, AlreadyQuantized."""
+"""Rules about what the checkpoint is: CustomCode, ArchitectureNotSupported, AlreadyQuantized."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
         else "such as LlamaForCausalLM, Qwen3ForCausalLM, MixtralForCausalLM"
     )
     yield Verdict(
-        "ArchitectureSupported",
+        "ArchitectureNotSupported",
         Severity.REFUSAL,
         f"architecture {name} is none of the {len(ARCHITECTURES)} kinds of causal language model that can be quantized",
         f"use a text model of a known family ({known})",

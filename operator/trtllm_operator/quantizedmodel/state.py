@@ -21,6 +21,7 @@ from trtllm_operator.children.joboutcome import (
     job_outcome,
 )
 from trtllm_operator.children.objects import by_name, is_deleting
+from trtllm_operator.conditions import with_remedy
 from trtllm_operator.preflight.candidates import quantization_plan
 from trtllm_operator.preflight.question import QuantizeQuestion
 from trtllm_operator.preflight.rules import QUANTIZE_RULES
@@ -186,7 +187,7 @@ def _working(state: State, doing: str) -> State:
     """Interpret the outcome of the stage's Job."""
     outcome = state.outcome
     if isinstance(outcome, JobFailed):
-        message = f"{outcome.message}: {outcome.remedy}" if outcome.remedy else outcome.message
+        message = with_remedy(outcome.message, outcome.remedy)
         known = replace(state.known, quality=measured(outcome.result) or state.known.quality)
         return replace(state, kind=StateKind.FAILED, reason=outcome.reason, message=message, known=known)
     if isinstance(outcome, JobLost):

@@ -105,12 +105,12 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "an architecture that is misspelt": (
         question(facts(architecture="LamaForCausalLM")),
-        "ArchitectureSupported",
+        "ArchitectureNotSupported",
         "use a text model of a known family (the nearest known are LlamaForCausalLM",
     ),
     "an architecture that is no language model": (
         question(facts(architecture="BertModel")),
-        "ArchitectureSupported",
+        "ArchitectureNotSupported",
         "(such as LlamaForCausalLM, Qwen3ForCausalLM, MixtralForCausalLM)",
     ),
     "a checkpoint that is quantized already": (
