@@ -46,11 +46,11 @@ def test_an_explicit_group_size_that_does_not_divide_is_refused_with_those_that_
     assert not created.pods("wrong-group", "quantize")
 
 
-def test_an_unknown_architecture_is_named_with_the_version_that_does_not_know_it(created: World) -> None:
+def test_an_unknown_architecture_is_refused_before_a_pod_quantizes(created: World) -> None:
     reason, message = created.stalled("unknown-architecture")
     assert reason == "ArchitectureNotSupported"
-    assert "tomorrow" in message
-    assert "transformers" in message
+    assert "TomorrowForCausalLM" in message
+    assert not created.pods("unknown-architecture", "quantize")
 
 
 def test_an_empty_calibration_file_is_told_with_its_count(created: World) -> None:

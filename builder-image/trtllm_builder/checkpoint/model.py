@@ -70,7 +70,9 @@ def _refuse_unscaled(directory: Path) -> None:
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     if not isinstance(config.get("quantization_config"), dict):
-        headers = {name: header for path in directory.glob("*.safetensors") for name, header in read_header(path).items()}
+        headers = {
+            name: header for path in directory.glob("*.safetensors") for name, header in read_header(path).items()
+        }
         refuse_unscaled({name: header.dtype for name, header in headers.items()})
 
 

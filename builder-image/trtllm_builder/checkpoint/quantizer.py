@@ -70,11 +70,11 @@ class ModelOptQuantizer(HfQuantizer):
             }
             model.set_submodule(name, QuantizedLinear(layer, tensors, linear.bias))
         refuse_unscaled({name: header.dtype for name, header in headers.items()})
-        for name in headers:
-            module, _, last = name.rpartition(".")
+        for key, header in headers.items():
+            module, _, last = key.rpartition(".")
             if last in CACHE_SCALES and module not in formats:
-                _linear(model, module).register_buffer(last, _empty(headers[name]))
-        if any(header.endswith(".k_scale") for header in headers):
+                _linear(model, module).register_buffer(last, _empty(header))
+        if any(key.endswith(".k_scale") for key in headers):
             cast("PreTrainedModel", model).set_attn_implementation(KV_ATTENTION)
         return model
 
