@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,7 @@ from clusterlib.prepare import prepare  # noqa: E402
 from clusterlib.settings import Settings  # noqa: E402
 from world import MODELS, NAMESPACE, World  # noqa: E402
 
+TEXTS = REPOSITORY / "builder-image" / "trtllm_builder" / "texts"
 SETTINGS = Settings(name="trtllm-test", index=1, nodes=2)
 
 
@@ -90,6 +94,16 @@ def hub(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     process.wait()
 
 
+@pytest.fixture(scope="session")
+def web(cluster: LocalCluster) -> Iterator[str]:
+    """A plain web server with the tiny model's files."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tiny_model()))
+    server = ThreadingHTTPServer((SETTINGS.host_address, 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{SETTINGS.host_address}:{server.server_port}/"
+    server.shutdown()
+
+
 def tiny_model() -> Path:
     """The tiny model, made once for these sources."""
     program = REPOSITORY / "tests" / "support" / "tiny_model.py"
@@ -105,6 +119,8 @@ def make_variants(model: Path, root: Path) -> None:
     """The model, and what users bring by mistake."""
     for name in ("tiny", "lfs-pointer", "truncated", "no-tokenizer", "unknown-architecture"):
         shutil.copytree(model, root / name)
+    (root / "texts").mkdir()
+    (root / "texts" / "held-out.txt").write_text((TEXTS / "evaluation" / "Apache-2.0.txt").read_text())
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 269060552\n"
     (root / "lfs-pointer" / "model.safetensors").write_text(pointer)
     weights = root / "truncated" / "model.safetensors"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from conftest import TEXTS
 from world import MODELS, NAMESPACE, World
 
 STRICT = {"maxPerplexityIncrease": "0.001%", "maxKLDivergence": "0.00000001", "evaluation": {"tokens": 1024}}
@@ -29,6 +31,27 @@ def created(world: World) -> World:
     world.quantized_model("empty-texts", quantization={"method": "FP8"}, calibration=dataset)
     dataset = {"dataset": {"configMap": {"name": "no-such-texts", "key": "texts.txt"}}}
     world.quantized_model("no-texts", quantization={"method": "FP8"}, calibration=dataset)
+    lines = (TEXTS / "calibration").glob("*.txt")
+    texts = "\n".join(path.read_text() for path in sorted(lines))[:200_000]
+    meta = {"name": "texts", "namespace": NAMESPACE}
+    world.client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"texts.txt": texts}})
+    world.quantized_model(
+        "own-texts",
+        quantization={"method": "FP8"},
+        calibration={
+            "dataset": {"configMap": {"name": "texts", "key": "texts.txt"}},
+            "samples": 8,
+            "sequenceLength": 128,
+            "batchSize": 4,
+        },
+        quality={
+            "evaluation": {
+                "dataset": {"persistentVolumeClaim": {"claimName": MODELS, "path": "texts"}},
+                "tokens": 1024,
+                "sequenceLength": 128,
+            }
+        },
+    )
     world.quantized_model("wrong-group", **int4(48))
     world.quantized_model("gate-fail", **int4(), **quality(onFailure="Fail"))
     world.quantized_model("gate-warn", **int4(), **quality(onFailure="Warn"))
@@ -57,6 +80,14 @@ def test_an_empty_calibration_file_is_told_with_its_count(created: World) -> Non
     reason, message = created.stalled("empty-texts")
     assert reason == "DatasetUnusable"
     assert "empty" in message
+
+
+def test_calibration_from_a_config_map_and_evaluation_from_a_volume_are_used_as_asked(created: World) -> None:
+    status = created.ready("own-texts")
+    assert status["artifact"]["method"] == "FP8"
+    report = json.loads(created.read_claim("store-own-texts", status["artifact"]["report"].replace(".html", ".json")))
+    assert "held-out.txt" in json.dumps(report)
+    assert "8 x 128" in json.dumps(report)
 
 
 def test_a_dataset_that_is_not_there_is_waited_for(created: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from clusterlib.client import Client
-from world import NAMESPACE, World, eventually
+from world import NAMESPACE, World, eventually, restricted_pod
 
 STORE = {"claimName": "store-serving", "size": "1Gi"}
 
@@ -94,29 +94,7 @@ def test_an_artifact_changed_behind_the_operators_back_is_never_served(world: Wo
     world.quantized_model("corrupt", storage=storage)
     status = world.ready("corrupt")
     path = f"/claim/{status['artifact']['path']}/model.safetensors"
-    spec = {
-        "restartPolicy": "Never",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": "cut",
-                "image": world.client.get("deployment", "trtllm-operator", "-n", "trtllm-system")["spec"]["template"][
-                    "spec"
-                ]["containers"][0]["image"],
-                "command": ["truncate", "-s", "-1", path],
-                "volumeMounts": [{"name": "claim", "mountPath": "/claim"}],
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            }
-        ],
-        "volumes": [{"name": "claim", "persistentVolumeClaim": {"claimName": "store-corrupt"}}],
-    }
-    meta = {"name": "cut", "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    world.client.apply(restricted_pod("cut", world.operator_image(), ["truncate", "-s", "-1", path], "store-corrupt"))
     world.client.kubectl(
         "wait", "pod/cut", "-n", NAMESPACE, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
     )

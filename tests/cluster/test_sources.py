@@ -119,6 +119,14 @@ def test_a_refused_source_is_an_event_of_the_resource(created: World) -> None:
     eventually(told, "a Warning with the reason", 20)
 
 
+def test_a_model_is_fetched_over_the_web(world: World, web: str) -> None:
+    world.quantized_model("from-web", source={"uri": {"uri": web}})
+    eventually(lambda: world.get("qm", "from-web").get("status", {}).get("source"), "the source", 60)
+    source = world.get("qm", "from-web")["status"]["source"]
+    assert source["path"].startswith("sources/")
+    world.delete("qm", "from-web")
+
+
 def test_a_revision_of_the_hub_is_pinned_to_its_commit(world: World, hub: Hub) -> None:
     world.quantized_model("from-hub", **on_hub("acme/tiny", hub))
     eventually(lambda: world.get("qm", "from-hub").get("status", {}).get("source"), "the source", 60)

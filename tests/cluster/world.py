@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,9 +99,46 @@ class World:
         found: list[dict[str, Any]] = self.client.get(kind, "-n", namespace, *selection).get("items") or []
         return found
 
+    def read_claim(self, claim: str, path: str) -> str:
+        """A file on a claim, through a pod that mounts it."""
+        pod = f"read-{claim}"
+        self.client.apply(restricted_pod(pod, self.operator_image(), ["cat", f"/claim/{path}"], claim))
+        self.client.kubectl(
+            "wait", f"pod/{pod}", "-n", NAMESPACE, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
+        )
+        return self.logs(pod)
+
+    def operator_image(self) -> str:
+        """Any image with a shell will do; this one is on the nodes."""
+        deployment = self.client.get("deployment", "trtllm-operator", "-n", OPERATOR_NAMESPACE)
+        return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
     def delete(self, kind: str, name: str) -> None:
         """Delete a resource and wait until it is gone."""
         self.client.kubectl("delete", kind, name, "-n", NAMESPACE, "--timeout=60s")
+
+
+def restricted_pod(name: str, image: str, command: list[str], claim: str) -> dict[str, Any]:
+    """A pod that the restricted Pod Security Standard admits, with a claim at /claim."""
+    context = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+    container = {
+        "name": "main",
+        "image": image,
+        "command": command,
+        "volumeMounts": [{"name": "claim", "mountPath": "/claim"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {**context, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "claim", "persistentVolumeClaim": {"claimName": claim}}],
+        },
+    }
 
 
 def eventually(true: Callable[[], object], what: str, timeout: float = 60, pause: float = 0.3) -> None:
@@ -111,9 +147,3 @@ def eventually(true: Callable[[], object], what: str, timeout: float = 60, pause
     while not true():
         assert time.monotonic() < deadline, f"{what} did not come within {timeout:.0f} s"
         time.sleep(pause)
-
-
-def processes_named(text: str) -> list[str]:
-    """Command lines of this machine's processes that hold the text."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if text in line]
