@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -15,6 +16,7 @@ from trtllm_operator.kube.resources import CLAIMS, CONFIG_MAPS, Resource
 from trtllm_operator.steps import Plan
 from trtllm_operator.store import Key, Store
 
+_CLAIM_SECONDS = 30.0
 O = TypeVar("O")  # noqa: E741 - an Observed
 S = TypeVar("S")
 
@@ -28,21 +30,26 @@ class World:
         self.progress: dict[tuple[str, str], ProgressLine] = {}
         """Last progress line by namespace and pod."""
         self._client = client
-        self._claims: set[tuple[str, str]] = set()
+        self._claims: dict[tuple[str, str], float] = {}
+        """When each claim was last known to exist."""
 
     async def config_map(self, namespace: str, name: str) -> Object | None:
         """A user's ConfigMap; these are not watched."""
         return await self._client.get(CONFIG_MAPS, namespace, name)
 
     async def claim_exists(self, namespace: str, name: str) -> bool:
-        """Asked once for each claim that is there: a claim in use cannot vanish."""
-        if (namespace, name) not in self._claims and await self._client.get(CLAIMS, namespace, name) is not None:
-            self._claims.add((namespace, name))
-        return (namespace, name) in self._claims
+        """Asked now and then for each claim: people make claims themselves, so these are not watched by a label."""
+        if time.monotonic() - self._claims.get((namespace, name), -_CLAIM_SECONDS) < _CLAIM_SECONDS:
+            return True
+        if await self._client.get(CLAIMS, namespace, name) is None:
+            self._claims.pop((namespace, name), None)
+            return False
+        self.claim_made(namespace, name)
+        return True
 
     def claim_made(self, namespace: str, name: str) -> None:
-        """The operator made it itself."""
-        self._claims.add((namespace, name))
+        """It exists."""
+        self._claims[namespace, name] = time.monotonic()
 
     def progress_of(self, pods: Iterable[Object]) -> ProgressLine | None:
         """Of the first of these pods that runs."""
