@@ -71,7 +71,7 @@ class ModelOptQuantizer(HfQuantizer):
             model.set_submodule(name, QuantizedLinear(layer, tensors, linear.bias))
         refuse_unscaled({name: header.dtype for name, header in headers.items()})
         for key, header in headers.items():
-            module, _, last = key.rpartition(".")
+            module, last = key.rpartition(".")[::2]
             if last in CACHE_SCALES and module not in formats:
                 _linear(model, module).register_buffer(last, _empty(header))
         if any(key.endswith(".k_scale") for key in headers):
