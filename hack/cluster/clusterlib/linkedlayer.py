@@ -23,7 +23,9 @@ _TARGET = Path("opt/trtllm/site-packages")
 def provide(node: Node) -> None:
     """Give the node the base image and the layer; nothing is done when it has them."""
     base = base_image()
-    if base not in node.ctr("images", "ls", "-q"):
+    layers = buildah.diff_ids(ml_image())
+    parent, chain = _chain(layers[:-1]), _chain(layers)
+    if parent not in node.ctr("snapshots", "ls"):
         push = subprocess.Popen(
             [
                 *buildah.command(),
@@ -38,8 +40,6 @@ def provide(node: Node) -> None:
             capture_output=True,
         )
         push.wait()
-    layers = buildah.diff_ids(ml_image())
-    parent, chain = _chain(layers[:-1]), _chain(layers)
     if chain in node.ctr("snapshots", "ls"):
         return
     key = f"linking-{chain[-12:]}"
