@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure, Quantization, QuantizationPlan
+from trtllm_api.verdict import Verdict
 from trtllm_operator.preflight.groupsize import is_grouped, planned_group_size
 from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.verdict import Verdict
 
 
 def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = ()) -> QuantizationPlan:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from trtllm_api.verdict import Severity, Verdict
 from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.verdict import Severity, Verdict
 
 _FAMILIES = [
     "Apertus",

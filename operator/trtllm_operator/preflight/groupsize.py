@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantizedmodel import GROUPED_METHODS, Method, Quantization
+from trtllm_api.verdict import Severity, Verdict
 from trtllm_operator.preflight.linears import quantized_linears
 from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.verdict import Severity, Verdict
 
 RULE = "GroupSize"
 PREFERRED = (128, 64, 32, 16)

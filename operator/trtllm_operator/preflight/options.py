@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from trtllm_api.base import Device
 from trtllm_api.quantizedmodel import Dataset, KVCache, Method
+from trtllm_api.verdict import Severity, Verdict
 from trtllm_operator.preflight.linears import quantized_linears
 from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.verdict import Severity, Verdict
 
 _BITS = {
     Method.INT4_AWQ: Decimal(4),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from trtllm_api.verdict import Rule
 from trtllm_operator.preflight.checkpoint import already_quantized, architecture_supported, custom_code
 from trtllm_operator.preflight.groupsize import group_size
 from trtllm_operator.preflight.options import dataset_token, effective_bits, effort, kv_cache, lengths
 from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.verdict import Rule
 
 QUANTIZE_RULES: tuple[Rule[QuantizeQuestion], ...] = (
     already_quantized,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trtllm_api.quantizedmodel import QuantizedModelSpec
+from trtllm_api.verdict import Verdict, judge, refusals, warnings
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.job import JobPlan
 from trtllm_operator.children.joboutcome import (
@@ -25,7 +26,6 @@ from trtllm_operator.conditions import with_remedy
 from trtllm_operator.preflight.candidates import quantization_plan
 from trtllm_operator.preflight.question import QuantizeQuestion
 from trtllm_operator.preflight.rules import QUANTIZE_RULES
-from trtllm_operator.preflight.verdict import Verdict, judge, refusals, warnings
 from trtllm_operator.quantizedmodel.desired import fetch_job, quantize_job
 from trtllm_operator.quantizedmodel.knowledge import (
     Known,

@@ -7,10 +7,10 @@ from datetime import datetime
 from trtllm_api.contract import ProgressLine
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
 from trtllm_api.quantizedmodel import ArtifactStatus, QuantizedModelStatus, Verdict
+from trtllm_api.verdict import warnings
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.joboutcome import JobFailed, JobRunning
 from trtllm_operator.conditions import Fact, conditions, cut, ready, reconciling, stalled, suspended, timestamp
-from trtllm_operator.preflight.verdict import warnings
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.reasons import Reason, Stage
 from trtllm_operator.quantizedmodel.sentences import candidates_sentence

@@ -9,12 +9,12 @@ from domain_world import SMOLLM2
 
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantizedmodel import QuantizedModelSpec
+from trtllm_api.verdict import Severity, judge
 from trtllm_operator.preflight.candidates import quantization_plan
 from trtllm_operator.preflight.groupsize import fitting_sizes, planned_group_size
 from trtllm_operator.preflight.linears import quantized_linears
 from trtllm_operator.preflight.question import QuantizeQuestion
 from trtllm_operator.preflight.rules import QUANTIZE_RULES
-from trtllm_operator.preflight.verdict import Severity, judge
 
 
 def question(facts: ModelFacts = SMOLLM2, **spec: Any) -> QuantizeQuestion:
