@@ -51,7 +51,7 @@ TEST = (
     Stage("generated files", ["make", "--no-print-directory", "verify"]),
     Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),
     Stage("tests on a real API server", [TOOLS / "pytest", "-q", "tests/api"], counts=True),
-    Stage("tests on a real cluster", [TOOLS / "pytest", "-q", "tests/cluster"], counts=True),
+    Stage("tests on a real cluster", [TOOLS / "pytest", "-v", "tests/cluster"], counts=True),
 )
 
 
