@@ -111,6 +111,32 @@ def refuse_unscaled(types: Mapping[str, str]) -> None:
             )
 
 
+def refuse_wrong_shapes(
+    module: str, layer: LayerFormat, out: int, columns: int, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise ArtifactCorrupt for a layer whose tensors are not those of its format at its size [out, columns]."""
+    weight = shapes.get(f"{module}.weight")
+    wanted = {"W4A16_AWQ": (out // 2, columns), "W4A8_AWQ": (out // 2, columns), "NVFP4": (out, columns // 2)}
+    needed = wanted.get(layer.algorithm, (out, columns))
+    if weight is None or tuple(weight) != needed:
+        found = "is missing" if weight is None else f"has shape {list(weight)}"
+        raise _misshapen(module, layer, f"weight {found}, where {list(needed)} belongs")
+    scale = tuple(shapes[f"{module}.weight_scale"])
+    if layer.algorithm not in wanted:
+        if scale not in {(), (1,), (out,)}:
+            raise _misshapen(module, layer, f"weight_scale has shape {list(scale)}, where [] or [{out}] belongs")
+    elif len(scale) != 2 or scale[0] != out or not scale[1] or columns % scale[1]:
+        raise _misshapen(module, layer, f"weight_scale {list(scale)} does not divide the layer's [{out}, {columns}]")
+
+
+def _misshapen(module: str, layer: LayerFormat, what: str) -> BuilderFailure:
+    return bad_model(
+        FailureReason.ARTIFACT_CORRUPT,
+        f"Layer {module} is {layer.algorithm}, but its {what}.",
+        "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+    )
+
+
 def _refuse_lost_cache_scales(config: Mapping[str, Any], found: Mapping[str, set[str]]) -> None:
     """Keys and values of every attention layer have a scale, or those of none."""
     if not config.get("kv_cache_quant_algo") and not config.get("kv_cache_scheme"):

@@ -37,6 +37,8 @@ def load_model(
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
             local_files_only=True,
+            # refused below, by name
+            ignore_mismatched_sizes=True,
             # a KV cache scale is applied in the attention function
             attn_implementation="sdpa",
         )
@@ -82,9 +84,9 @@ def _refuse_losses(info: dict[str, Any]) -> None:
         "in the files but in no layer": sorted(
             name for name in info.get("unexpected_keys") or () if not name.endswith(_ROTARY)
         ),
-        "of another shape than the layer's": sorted(str(key) for key in info.get("mismatched_keys") or ()),
+        "of another shape than the layer's": sorted(str(key[0]) for key in info.get("mismatched_keys") or ()),
     }
-    told = [f"{len(names)} tensors are {how}, the first is {names[0]}" for how, names in lost.items() if names]
+    told = [f"{len(names)} tensors are {how} ({', '.join(names[:3])})" for how, names in lost.items() if names]
     if told:
         raise bad_model(
             FailureReason.ARTIFACT_CORRUPT,

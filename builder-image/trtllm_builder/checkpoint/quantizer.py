@@ -17,7 +17,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
 
 from trtllm_api.contract import FailureReason
-from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, layer_formats, refuse_unscaled
+from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, layer_formats, refuse_unscaled, refuse_wrong_shapes
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.numerics import round_fp8
 from trtllm_builder.failure import bad_model
@@ -63,6 +63,9 @@ class ModelOptQuantizer(HfQuantizer):
         formats = layer_formats(self.quantization_config.to_dict(), headers)
         for name, layer in formats.items():
             linear = _linear(model, name)
+            refuse_wrong_shapes(
+                name, layer, linear.out_features, linear.in_features, {key: headers[key].shape for key in headers}
+            )
             tensors = {
                 part: _empty(headers[f"{name}.{part}"])
                 for part in ("weight", *SCALES)

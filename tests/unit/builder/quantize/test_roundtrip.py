@@ -203,16 +203,17 @@ def test_a_cache_format_without_scales_in_a_checkpoint_is_refused(shop: roundtri
     assert "INT8 KV cache" in failure.message
 
 
-def test_what_modelopt_cannot_do_is_told_in_its_words(shop: roundtrip.Workshop) -> None:
+def test_what_modelopt_cannot_do_is_told_in_its_words(shop: roundtrip.Workshop, tmp_path: Path) -> None:
     plan = CandidatePlan(method=Method.INT4_AWQ, group_size=96)
     model, batches = load_model(shop.source, "cpu"), shop.calibration.batches(4, "cpu")
-    failure = failure_of(lambda: _ship(model, plan, batches))
+    failure = failure_of(lambda: _ship(model, plan, batches, tmp_path))
     assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
     assert failure.message.startswith("ModelOpt cannot make INT4AWQ of this model: ")
 
 
-def _ship(model: object, plan: CandidatePlan, batches: list[torch.Tensor]) -> None:
-    modelopt_adapter.quantize(model, plan, batches, roundtrip.quiet_step())
+def _ship(model: object, plan: CandidatePlan, batches: list[torch.Tensor], directory: Path) -> None:
+    quantized = modelopt_adapter.quantize(model, plan, batches, roundtrip.quiet_step())
+    modelopt_adapter.export(quantized, plan, directory, torch.bfloat16)
 
 
 def test_running_out_of_memory_is_no_verdict_on_the_method(
@@ -225,7 +226,7 @@ def test_running_out_of_memory_is_no_verdict_on_the_method(
 
     monkeypatch.setattr(mtq, "quantize", full)
     with pytest.raises(RuntimeError, match="out of memory"):
-        _ship(None, roundtrip.PLANS["INT8WeightOnly"], [])
+        _ship(None, roundtrip.PLANS["INT8WeightOnly"], [], Path("nowhere"))
 
 
 def test_modelopt_says_nothing_on_stdout(
