@@ -1,0 +1,89 @@
+"""Preflight and plan of a mixture of 100 layers and 256 experts, where it fits and where not; run.py calls it."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from figure import Figure
+
+from trtllm_api.planner.fromconfig import details_from_config, facts_from_config
+from trtllm_api.planner.inventory import GpuKind, GpuNode, Inventory
+from trtllm_api.planner.mapping import Layout
+from trtllm_api.planner.plan import NoPlan, Plan, plan
+from trtllm_api.planner.question import EngineQuestion, Limits
+from trtllm_api.planner.rules import ENGINE_RULES
+from trtllm_api.planner.tables import PRODUCTS, Algorithm, image_info
+from trtllm_api.verdict import judge
+
+RUNS = 50
+GOAL_MS = 20
+CONFIG: dict[str, Any] = {
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "model_type": "deepseek_v3",
+    "hidden_size": 7168,
+    "intermediate_size": 18432,
+    "num_hidden_layers": 100,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "vocab_size": 129280,
+    "max_position_embeddings": 163840,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 2048,
+    "first_k_dense_replace": 3,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_rope_head_dim": 64,
+    "qk_nope_head_dim": 128,
+    "v_head_dim": 128,
+}
+
+
+def measure() -> list[Figure]:
+    """The median of many runs, and the worst of them."""
+    question = EngineQuestion(
+        facts=facts_from_config(CONFIG),
+        details=details_from_config(CONFIG),
+        limits=Limits(max_seq_len=8192, max_batch_size=64),
+        image=image_info("nvcr.io/nvidia/tensorrt-llm/release:1.2.1"),
+        algorithm=Algorithm.FP8_BLOCK,
+    )
+    everything = _cluster(nodes_of_each=4)
+    hopper = next(kind for kind in everything.kinds() if kind.product == "NVIDIA-H100-80GB-HBM3")
+    one = Inventory((GpuNode("only", hopper, 8),))
+    assert isinstance(plan(question, everything), Plan)
+    assert isinstance(plan(question, one), NoPlan)
+    layout = replace(question, gpu=hopper, gpus_per_node=8, layout=Layout(8, 4, 1, 1, 8))
+    return [
+        _figure("preflight, 100 layers, 256 experts", lambda: judge(ENGINE_RULES, layout)),
+        _figure("preflight and plan, 18 kinds of GPU on 72 nodes", lambda: plan(question, everything)),
+        _figure("plan where nothing fits, with what would", lambda: plan(question, one)),
+    ]
+
+
+def _cluster(nodes_of_each: int) -> Inventory:
+    kinds = [GpuKind(product.name, product.memory_mib, product.capability) for product in PRODUCTS]
+    return Inventory(tuple(GpuNode(f"{kind.product}-{i}", kind, 8) for kind in kinds for i in range(nodes_of_each)))
+
+
+def _figure(name: str, call: Callable[[], object]) -> Figure:
+    times = []
+    for _ in range(RUNS):
+        begin = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begin) * 1000)
+    middle = statistics.median(times)
+    return Figure(name, f"{middle:.1f} ms (worst {max(times):.1f})", f"<= {GOAL_MS} ms", middle <= GOAL_MS)
+
+
+if __name__ == "__main__":
+    figures = measure()
+    for figure in figures:
+        print(figure)
+    sys.exit(0 if all(figure.reached for figure in figures) else 1)

@@ -1,0 +1,21 @@
+"""Why a download, build or server failed: logs, exit codes and container states to one reason, sentence and remedy.
+
+Pure functions, called by the builder over its own log, by the operator over pods, and by `trtllm diagnose`.
+"""
+
+from __future__ import annotations
+
+from trtllm_api.diagnosis.container import diagnose_container
+from trtllm_api.diagnosis.lines import read_lines
+from trtllm_api.diagnosis.model import Certainty, Diagnosis
+from trtllm_api.diagnosis.reasons import DiagnosisReason
+from trtllm_api.diagnosis.scan import diagnose
+
+__all__ = [
+    "Certainty",
+    "Diagnosis",
+    "DiagnosisReason",
+    "diagnose",
+    "diagnose_container",
+    "read_lines",
+]

@@ -1,0 +1,400 @@
+"""Failures of serving: S1 to S34 of docs/failures.md."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trtllm_api.diagnosis.entry import Entry, Pattern, Tier
+from trtllm_api.diagnosis.model import Certainty
+from trtllm_api.diagnosis.reasons import DiagnosisReason as Reason
+
+_LIKELY: Final = Certainty.LIKELY
+_OTHER_GPU: Final = "Use a GPU of a newer generation, or an algorithm that this one runs: `trtllm plan` lists them."
+_OOM: Final = ("G1", "Q9", "L16", "B14", "S16")
+
+SERVE: Final = (
+    Entry(
+        "S1",
+        Reason.GPU_UNSUPPORTED,
+        "FP4 before Blackwell",
+        (
+            Pattern("arch unsupported for cutlass", r"Arch unsupported for CUTLASS (?:NV)?FP4"),
+            Pattern(
+                "not supported before blackwell", r"(?P<what>\w*FP4[\w ]*?) (?:is )?not supported before Blackwell"
+            ),
+            Pattern(
+                "fp4",
+                r"(?:NV|MX)?FP4\b.{0,60}(?:requires?|needs?|only (?:supported"
+                r"|available) (?:on|for))\b.{0,40}(?:SM ?1\d\d|Blackwell"
+                r"|compute capability)",
+            ),
+        ),
+        "FP4 needs a Blackwell GPU (SM 100 or newer).",
+        _OTHER_GPU,
+    ),
+    Entry(
+        "S2",
+        Reason.GPU_UNSUPPORTED,
+        "block FP8 on another GPU",
+        (
+            Pattern(
+                "unsupported sm version for",
+                r"Unsupported SM version for (?P<what>[\w ]+?)(?: ?[:,.(]|$)(?:\D{0,12}(?P<sm>\d+))?",
+            ),
+        ),
+        "{what} has no kernel for this GPU[[ (SM {sm})]].",
+        _OTHER_GPU,
+    ),
+    Entry(
+        "S4",
+        Reason.GPU_UNSUPPORTED,
+        "no attention kernel for this combination",
+        (
+            Pattern("fmha kernels are not found"),
+            Pattern("fmha kernel", r"(?:no|cannot find|can't find|could not find)\b.{0,30}FMHA kernel"),
+        ),
+        "No attention kernel takes this combination of precision, KV cache and GPU.",
+        "Set the KV cache's type to auto, or use a newer image.",
+    ),
+    Entry(
+        "S6",
+        Reason.CHECKPOINT_FORMAT,
+        "quantized checkpoint that the PyTorch runtime does not load",
+        (
+            Pattern(
+                "unsupported quantization_config",
+                r"Unsupported quantization_config:? ?(?:.*?quant_method\W+(?P<method>\w+))?",
+            ),
+            Pattern(
+                "quant",
+                r"(?:quantization )?(?:method|quant_method)\W{1,4}['\"]?"
+                r"(?P<method>awq|gptq|bitsandbytes|gguf|aqlm|hqq|quanto"
+                r"|eetq)['\"]?.{0,40}(?:not supported|unsupported|not recognized)",
+            ),
+            Pattern("quant", r"(?:unsupported|unknown) quant(?:ization)?[_ ]method:? ?['\"]?(?P<method>\w+)"),
+        ),
+        "The PyTorch runtime does not load this quantized checkpoint[[ ({method})]].",
+        "Quantize the BF16 original with this operator; AWQ, GPTQ and bitsandbytes directories do not load.",
+    ),
+    Entry(
+        "S7",
+        Reason.CHECKPOINT_FORMAT,
+        "quant_algo missing or contradictory",
+        (
+            Pattern("must have quant_algo", r"Pre-quantized checkpoint must have quant_algo"),
+            Pattern(
+                "conflicting",
+                r"Specified (?P<what>\w*quant_algo)\s*=\s*'?(?P<a>[\w.]+)'?.{0,20}conflicting"
+                r"(?: with.*?quant_algo\s*=\s*'?(?P<b>[\w.]+))?",
+            ),
+        ),
+        "The checkpoint's quantization is not stated or contradicts the options[[: {what} {a}]][[ against {b}]].",
+        "Leave the algorithm to the checkpoint, and ship hf_quant_config.json with it.",
+    ),
+    Entry(
+        "S8",
+        Reason.SHARD_NOT_ALIGNED,
+        "block or group size without kernel",
+        (
+            Pattern("block_size", r"only supports? (?:weight_)?block_size\s*=?\s*(?P<of>\(?\[?\d+, ?\d+\]?\)?)"),
+            Pattern("group_size", r"(?P<what>\w+)? ?only supports? group_size\s*=?\s*(?P<of>\d+)"),
+        ),
+        "The runtime takes only blocks or groups of {of}[[ for {what}]].",
+        "Quantize again with that size.",
+    ),
+    Entry(
+        "S11",
+        Reason.UNSUPPORTED_ARCHITECTURE,
+        "architecture unknown to the runtime",
+        (
+            Pattern("unknown architecture", r"Unknown architecture for AutoModelForCausalLM:? ?(?P<name>\w+)?"),
+            Pattern(
+                "is not supported in trt-llm yet", r"architecture '?(?P<name>\w+?)'? is not supported in TRT-LLM yet"
+            ),
+            Pattern(
+                "architecture",
+                r"architectures?\W{1,4}(?P<name>\w{3,}(?:LM|Model|Generation"
+                r"|LMHeadModel))\W{1,3} ?(?:is |are )?(?:not|un)\W?(?:yet "
+                r")?(?:supported|known|recognized)",
+            ),
+        ),
+        "The runtime does not know the architecture[[ {name}]].",
+        "Use a newer image, or a model of its table.",
+    ),
+    Entry(
+        "S12",
+        Reason.EXPERTS_NOT_DIVISIBLE,
+        "experts and expert parallelism",
+        (
+            Pattern("experts", r"experts?\b\D{0,30}(?P<experts>\d+)\D{0,60}(?:multiple|divisible)\D{0,80}(?P<ep>\d+)"),
+            Pattern(
+                "experts",
+                r"experts?\b.{0,60}(?:not|must be|should be)(?: a| evenly)? "
+                r"(?:multiple|divisible).{0,30}(?:ep|expert|moe|parallel)",
+            ),
+            Pattern("experts %", r"assert .*experts\s*%"),
+        ),
+        "The experts[[ ({experts})]] do not divide by the expert parallelism[[ ({ep})]].",
+        "Use an expert parallelism that divides the experts.",
+    ),
+    Entry(
+        "S13",
+        Reason.HEADS_NOT_DIVISIBLE,
+        "bare assertion in attention.py",
+        (Pattern("assert", r"^\W*(?:\w+\W+)?AssertionError\b", within=r"attention\.py"),),
+        "the heads do not divide by tp x cp (an assertion in attention.py failed).",
+        "Use a tensor parallelism that divides the heads: `trtllm plan` names the valid ones.",
+        certainty=_LIKELY,
+        refines=("C6",),
+    ),
+    Entry(
+        "S15",
+        Reason.INVALID_OPTIONS,
+        "unknown key in the serving configuration",
+        (
+            Pattern("extra inputs are not permitted", r"(?:(?P<key>[\w.]+)\s+)?Extra inputs are not permitted"),
+            Pattern("extra_forbidden"),
+            Pattern(
+                "unexpected keyword argument",
+                r"(?:LlmArgs|TorchLlmArgs|TrtLlmArgs|LLM|KvCacheConfig|\w*Config)\S*\(?\)? "
+                r"got an unexpected keyword argument '(?P<key>\w+)'",
+            ),
+        ),
+        "The serving configuration has a key that this version does not know[[: {key}]].",
+        "Remove or rename it for the image's version.",
+    ),
+    Entry(
+        "S16",
+        Reason.GPU_OUT_OF_MEMORY,
+        "the executor does not fit",
+        (
+            Pattern(
+                "executor creation failed",
+                r"Executor creation failed (?:due to|with an error which might indicate) insufficient GPU memory",
+            ),
+        ),
+        "The executor does not fit into GPU memory.",
+        "Lower max_num_tokens, max_seq_len or the KV cache's fraction, or raise the tensor parallelism.",
+    ),
+    Entry(
+        "S16m",
+        Reason.GPU_OUT_OF_MEMORY,
+        "the executor's model does not fit",
+        (Pattern("could not be created:", r"component could not be created: \(?(?P<what>(?:draft )?model\b[^)]*)"),),
+        "The weights and activations do not fit into GPU memory ({what}).",
+        "Lower max_num_tokens, raise the tensor parallelism, or quantize further.",
+        refines=_OOM,
+    ),
+    Entry(
+        "S16k",
+        Reason.GPU_OUT_OF_MEMORY,
+        "the executor's KV cache does not fit",
+        (
+            Pattern(
+                "could not be created:", r"component could not be created: \(?(?P<what>(?:initial )?kv[ _]?cache[^(]*)"
+            ),
+        ),
+        "The KV cache does not fit into GPU memory beside the model.",
+        "Lower the KV cache's memory fraction.",
+        refines=_OOM,
+    ),
+    Entry(
+        "S16s",
+        Reason.GPU_OUT_OF_MEMORY,
+        "the executor's sampler or other buffers do not fit",
+        (
+            Pattern(
+                "could not be created:",
+                r"component could not be created: \(?(?P<what>(?!(?:draft )?model\b|(?:initial )?kv).{3,80})",
+            ),
+        ),
+        "A buffer of the executor does not fit into GPU memory: {what}.",
+        "Lower max_seq_len (sampler) or max_num_tokens, or the KV cache's memory fraction.",
+        refines=_OOM,
+    ),
+    Entry(
+        "S18",
+        Reason.REQUEST_TOO_LONG,
+        "prompt longer than a batch may be",
+        (
+            Pattern(
+                "should not exceed max_num_tokens",
+                r"sum of prompt length \(?(?P<prompt>[\d.]+)?.*should not exceed max_num_tokens\D{0,5}(?P<limit>\d+)?",
+            ),
+            Pattern(
+                "prompt",
+                r"(?:prompt|input)(?: token)?s?[ _]len\w*\D{0,12}(?P<prompt>\d+)\D{0,40}"
+                r"(?:exceeds?|larger|greater|longer)\D{0,60}(?P<limit>\d+)",
+            ),
+        ),
+        "A prompt[[ of {prompt} tokens]] is longer than the limit[[ of {limit}]].",
+        "Enable chunked prefill, raise max_num_tokens or max_seq_len, or send shorter prompts.",
+    ),
+    Entry(
+        "S20",
+        Reason.REQUEST_TOO_LONG,
+        "shape outside the engine's profiles",
+        (
+            Pattern("does not satisfy any optimization profile"),
+            Pattern("supported range", r"dimension .{0,40}(?:out of|outside|not in) .{0,30}supported range"),
+        ),
+        "A request's shape lies outside what the engine was built for.",
+        "Keep requests within max_batch_size, max_input_len and max_num_tokens, or build with larger ones.",
+    ),
+    Entry(
+        "S22",
+        Reason.INVALID_OPTIONS,
+        "more draft tokens than the engine takes",
+        (
+            Pattern(
+                "number of draft tokens",
+                r"Number of draft tokens \(?(?P<got>\d+)?\)?.*?(?:larger|greater|exceed\w*)\D{0,40}(?P<limit>\d+)?",
+            ),
+        ),
+        "More draft tokens[[ ({got})]] than the engine's maximum[[ ({limit})]].",
+        "Lower the draft length, or build with a larger max_draft_len.",
+    ),
+    Entry(
+        "S23",
+        Reason.INVALID_OPTIONS,
+        "LoRA rank above the maximum",
+        (
+            Pattern(
+                "invalid low_rank",
+                r"Invalid low_rank \(?(?P<got>\d+)?\)?.*?must be smaller than (?:mMaxLowRank)?\D{0,4}(?P<limit>\d+)?",
+            ),
+            Pattern(
+                "lora",
+                r"lora.{0,12}rank\D{0,12}(?P<got>\d+)\D{0,40}(?:exceed|larger|greater|smaller)\D{0,40}(?P<limit>\d+)",
+            ),
+        ),
+        "The adapter's rank[[ ({got})]] is above max_lora_rank[[ ({limit})]].",
+        "Raise max_lora_rank, or use a smaller adapter.",
+    ),
+    Entry(
+        "S24",
+        Reason.LAUNCH_FAILED,
+        "too few MPI slots",
+        (Pattern("enough slots available", r"not enough slots available(?:.*?satisfy the (?P<want>\d+))?"),),
+        "mpirun has fewer slots than ranks[[ ({want})]].",
+        "Give the host file slots=GPUs per node, or lower the number of ranks.",
+    ),
+    Entry(
+        "S25",
+        Reason.LAUNCH_FAILED,
+        "MPI as root or without a local rank",
+        (
+            Pattern("getting local rank failed"),
+            Pattern("attempt to run as root"),
+            Pattern(
+                "running mpirun as root is strongly discouraged",
+                r"Running mpirun as root is \*?strongly\*? discouraged",
+                certainty=_LIKELY,
+            ),
+        ),
+        "MPI refused to run as root, or its daemon could not be started.",
+        "Pass --allow-run-as-root, or run as a user that exists in the image.",
+    ),
+    Entry(
+        "S26",
+        Reason.LAUNCH_FAILED,
+        "MPI cannot reach a node",
+        (
+            Pattern("was unable to reliably start", r"(?:ORTE|PRTE) was unable to reliably start"),
+            Pattern(
+                "daemon",
+                r"(?:ORTE|PRTE|mpirun).{0,60}(?:lost communication|unable to (?:communicate|start)).{0,60}daemon",
+            ),
+            Pattern("could not resolve hostname", r"Could not resolve hostname (?P<host>[\w.-]+)"),
+            Pattern("ssh: connect to host", r"ssh: connect to host (?P<host>[\w.-]+)"),
+            Pattern("host key verification failed"),
+            Pattern("permission denied (publickey", r"(?:(?P<host>\S+): )?Permission denied \(publickey"),
+        ),
+        "mpirun could not start its daemon on another pod[[ ({host})]].",
+        "Check that the pods resolve each other's names and that ssh or the exec agent works between them.",
+    ),
+    Entry(
+        "S28",
+        Reason.SHARED_MEMORY_TOO_SMALL,
+        "shared memory too small",
+        (
+            Pattern("bus error"),
+            Pattern("existent physical address", r"non-?existe?a?nt physical address"),
+            Pattern(
+                "dev/shm/",
+                r"(?:error|fail|unable|cannot|no space|warn|denied).{0,100}/dev/shm/"
+                r"|/dev/shm/.{0,120}(?:error|fail|no space|unable)",
+            ),
+            Pattern("shared memory", r"(?:insufficient|out of|not enough) shared memory"),
+            Pattern(
+                "no space left on device",
+                r"(?:/dev/shm|shared memory|posix_fallocate|NCCL).*No space "
+                r"left on device",
+            ),
+            Pattern("sigbus", r"SIGBUS"),
+        ),
+        "Shared memory (/dev/shm) is too small for the ranks.",
+        "Mount a memory-backed emptyDir at /dev/shm; Kubernetes gives 64 MB by default.",
+    ),
+    Entry(
+        "S28n",
+        Reason.SHARED_MEMORY_TOO_SMALL,
+        "NCCL's unhandled system error",
+        (Pattern("unhandled system error"), Pattern("ncclsystemerror", r"ncclSystemError\b")),
+        "NCCL could not get a system resource, most often because /dev/shm is too small.",
+        "Mount a memory-backed emptyDir at /dev/shm; with NCCL_DEBUG=WARN NCCL names the resource.",
+        tier=Tier.VAGUE,
+        certainty=_LIKELY,
+    ),
+    Entry(
+        "S29",
+        Reason.TOO_FEW_GPUS,
+        "two ranks on one GPU",
+        (Pattern("duplicate gpu detected", r"Duplicate GPU detected(?: ?: ?rank (?P<a>\d+) and rank (?P<b>\d+))?"),),
+        "Two ranks[[ ({a} and {b})]] run on the same GPU.",
+        "Ask for as many GPUs as ranks, and set no device list that hides some.",
+    ),
+    Entry(
+        "S31",
+        Reason.BIND_FAILED,
+        "address or port cannot be used",
+        (
+            Pattern("failed to bind socket to", r"Failed to bind socket to (?P<where>\S+)"),
+            Pattern("address already in use", r"(?:\('(?P<host>[^']+)', (?P<port>\d+)\).*)?address already in use"),
+            Pattern("cannot assign requested address"),
+            Pattern(
+                "probe failed", r"(?:Readiness|Startup) probe failed: .*connect: connection refused", certainty=_LIKELY
+            ),
+        ),
+        "The server's address[[ {where}]][[ {host}:{port}]] cannot "
+        "be used, or it listens where the probes do not come.",
+        "Pass --host 0.0.0.0 and a port that nothing else uses.",
+        tier=Tier.VAGUE,
+    ),
+    Entry(
+        "S32",
+        Reason.EXECUTOR_CRASHED,
+        "executor died while the process lives",
+        (
+            Pattern("executor loop crashed"),
+            Pattern("hard-killing"),
+            Pattern("executor", r"executor (?:loop|worker|thread)\b.{0,40}(?:crashed|died|has died|is dead)"),
+        ),
+        "The executor's loop crashed; the server answers 503 for ever after.",
+        "Restart the pod; a liveness probe must treat 503 after "
+        "Ready as fatal. The first error before it is the cause.",
+        tier=Tier.CONSEQUENCE,
+    ),
+    Entry(
+        "S34",
+        Reason.PROBE_FAILED,
+        "killed by a probe",
+        (
+            Pattern("probe, will be restarted", r"failed (?P<probe>startup|liveness) probe, will be restarted"),
+            Pattern("probe failed", r"(?P<probe>Startup|Liveness) probe failed"),
+        ),
+        "Kubernetes restarted the container because its {probe} probe failed, perhaps while it was still loading.",
+        "Give the startupProbe at least 30 minutes; loading a large model takes that long.",
+        tier=Tier.CONSEQUENCE,
+    ),
+)

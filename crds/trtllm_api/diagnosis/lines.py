@@ -1,0 +1,161 @@
+"""From what a log file holds to what a program said: prefixes, colours and levels; scan.py and trtllm's CLI use it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, TextIO
+
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_PREFIX: Final = re.compile(
+    r"""
+    (?P<time>
+        \[?\d{4}[-/]\d\d[-/]\d\d[T\ -]\d\d:\d\d:\d\d[.,\d]*(?:\ ?(?:Z|UTC|[+-]\d\d:?\d\d))?\]?[:,]?
+        (?:\ (?:stdout|stderr)\ [FP](?=\ ))?
+      | \[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\]
+      | \[?\d\d:\d\d:\d\d[.,\d]*\]?:?
+      | >(?=\ )
+    )
+    | (?P<rank>
+        \[\d+,\d+\](?:<\w+>)?:?
+      | \[?(?:rank|default|worker|node|trainer)[ _-]?\d+\]?[:|]
+      | \[\d{1,4}\]:?(?=\ |$|\[)
+      | \d{1,4}:(?=\ )
+      | \([^()]{0,60}\bpid=\d+[^()]{0,60}\)
+      | \[pod/[^\]]{1,200}\]
+      | [\w.-]{1,80}\ *\|(?=\ )
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_TAGS: Final = re.compile(r"^(?:\s*(?:\[[^\[\]]{1,40}\]|(?:ERROR|CRITICAL|FATAL|WARNING|INFO)\b[:|]?)\s?)+(?=\S)")
+_ERROR_LEVEL: Final = re.compile(
+    r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bNCCL WARN\b|^[EF]\d{4} \d\d:"
+    r"|\[[EF]\d{3,4} |\w(?:Error|Exception)(?::|$)|^Traceback "
+)
+_WARNING_LEVEL: Final = re.compile(
+    r"\[(?:W|WARN|WARNING)\]|(?<![\w-])(?:WARN|WARNING)(?![\w-])|\w*Warning:|^W\d{4} \d\d:|^warning:|\[W\d{3,4} "
+)
+_INFO_LEVEL: Final = re.compile(
+    r"\[(?:I|V|D|INFO|VERBOSE|DEBUG|TRACE)\]|(?<![\w-])(?:INFO|DEBUG|TRACE|VERBOSE|NOTE)(?![\w-])|^[ID]\d{4} \d\d:"
+    r"|\[I\d{3,4} "
+)
+_PASSING: Final = re.compile(
+    r"\bretry(?:ing)?\b|\bwill retry\b|\bfalling back\b|\btrying again\b|\battempt \d", re.IGNORECASE
+)
+_HEAD: Final = 240
+"""Prefix and level stand at the beginning; what a long line says later is not searched for them."""
+
+CHUNK: Final = 1 << 16
+"""Characters that read_lines reads at once, and the longest line that it yields."""
+
+
+class Level(IntEnum):
+    """How serious its writer found a line."""
+
+    INFO = 0
+    WARNING = 1
+    NONE = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line without what launchers and loggers put before it."""
+
+    text: str
+    """What the program printed."""
+    body: str
+    """The same without level and component tags."""
+    stream: str
+    """Which rank, worker or container said it; empty when the log does not tell."""
+
+
+def parse(raw: str) -> Line:
+    """Take prefixes off, and keep those that tell ranks apart."""
+    if raw.startswith('{"'):
+        raw = _unwrap(raw)
+    if "\x1b" in raw:
+        raw = _ANSI.sub("", raw)
+    streams: list[str] = []
+    at = 0
+    for _ in range(6):
+        start = at + len(raw[at : at + 20]) - len(raw[at : at + 20].lstrip()) if not streams and at == 0 else at
+        match = _PREFIX.match(raw, start)
+        if match is None or match.end() == start:
+            break
+        if match["rank"]:
+            streams.append(match["rank"])
+        at = match.end()
+        if raw.startswith(" ", at):
+            at += 1
+    text = raw[at:]
+    return Line(text, _TAGS.sub("", text, count=1), "".join(streams))
+
+
+def level(text: str) -> Level:
+    """How serious the line says it is; a word that promises another try makes it a warning."""
+    head = text[:_HEAD]
+    if _PASSING.search(text, 0, 2000):
+        return Level.WARNING
+    tagged = [
+        (match.start(), found)
+        for found, pattern in (
+            (Level.ERROR, _ERROR_LEVEL),
+            (Level.WARNING, _WARNING_LEVEL),
+            (Level.INFO, _INFO_LEVEL),
+        )
+        if (match := pattern.search(head))
+    ]
+    if not tagged:
+        return Level.NONE
+    found = min(tagged)[1]
+    # a launcher that logs its child's error as information
+    return (
+        Level.ERROR if found is Level.INFO and len(tagged) > 1 and max(t[1] for t in tagged) is Level.ERROR else found
+    )
+
+
+def split(lines: Iterable[str]) -> Iterator[str]:
+    """Lines as a terminal shows them: progress bars end theirs with a carriage return."""
+    for line in lines:
+        stripped = line.rstrip("\r\n")
+        if "\r" in stripped or "\n" in stripped:
+            yield from re.split(r"[\r\n]+", stripped)
+        else:
+            yield stripped
+
+
+def read_lines(stream: TextIO) -> Iterator[str]:
+    """The lines of a stream, in pieces of at most CHUNK characters, so that no line can fill the memory."""
+    rest = ""
+    while piece := stream.read(CHUNK):
+        *whole, rest = (rest + piece).split("\n")
+        yield from whole
+        if len(rest) >= CHUNK:
+            # the last words are kept: a message may lie on the cut
+            yield rest
+            rest = rest[-1024:]
+    if rest:
+        yield rest
+
+
+def _unwrap(raw: str) -> str:
+    """The text of a line that a container runtime or logger wrote as JSON."""
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return raw
+    if not isinstance(value, dict):
+        return raw
+    text = next(
+        (value[key] for key in ("log", "message", "msg", "text", "textPayload") if isinstance(value.get(key), str)),
+        None,
+    )
+    if text is None:
+        return raw
+    severity = value.get("level") or value.get("severity") or value.get("levelname")
+    return f"{str(severity).upper()} {text.rstrip()}" if severity else str(text.rstrip())

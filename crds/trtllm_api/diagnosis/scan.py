@@ -1,0 +1,338 @@
+"""Reads a log once and gives the best explanation of its failure: `diagnose`, called by builder, operator and CLI.
+
+Most lines are dismissed by the literals of the catalogue, searched in whole batches; the expressions see the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final
+
+from trtllm_api.diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
+from trtllm_api.diagnosis.catalogue import CATALOGUE
+from trtllm_api.diagnosis.entry import Entry, Pattern, Seen, Tier
+from trtllm_api.diagnosis.exits import explain_exit
+from trtllm_api.diagnosis.lines import Level, Line, level, parse, split
+from trtllm_api.diagnosis.model import Certainty, Diagnosis, shorten
+from trtllm_api.diagnosis.reasons import DiagnosisReason
+from trtllm_api.diagnosis.tracebacks import HEADER, Tracebacks
+
+_BATCH: Final = 1 << 16
+"""Characters that are searched for literals at once."""
+_WINDOW: Final = 800
+"""Characters on each side of a literal that an expression sees of a very long line."""
+_TRIAL: Final = 6
+"""Lines by which a skipped tactic follows its own memory errors."""
+_KEPT: Final = 32
+"""Candidates of one tier; more than a trial's errors are never needed."""
+_SKIPPED: Final = ("skipping tactic", "insufficient to use tactic")
+"""TensorRT tried something too large and goes on: the memory errors just before it were part of the trial."""
+_ALWAYS: Final = (HEADER.lower(), *_SKIPPED)
+_COMMON: Final = frozenset(
+    {
+        "heads",
+        "gpu",
+        "quant",
+        "fp8",
+        "fp4",
+        "world",
+        "world size",
+        "reuse",
+        "prompt",
+        "nan",
+        "eagle",
+        "expert",
+        "experts",
+        "amax",
+        "nccl",
+        "lora",
+        "paged",
+        "qkv",
+        "executor",
+        "assert",
+        "429",
+        "resolve",
+        "rope",
+        "trtllm-",
+        "deserialize",
+        "daemon",
+        "cudamalloc",
+        ".engine",
+        ".safetensors",
+        "key '",
+        "architecture",
+        "divisible",
+        "group_size",
+        "block_size",
+        "context fmha",
+        "context_fmha",
+        "gather_context_logits",
+        "gemm_swiglu",
+        "dev/shm/",
+        "multiple of",
+        "shared memory",
+        "trust_remote_code",
+        "invalid ",
+        "chat template",
+        "paged kv cache",
+        "kv cache",
+        "nvidia-smi",
+        "desc_act",
+        "qweight",
+        "in_features",
+        "multiple_profiles",
+        "streamingllm",
+    }
+)
+"""Literals that healthy logs are full of; they count in a line that complains."""
+_COMPLAINTS: Final = re.compile(
+    r"not |n't|\bno |must|should|error|fail|requir|need|unsupported|exceed|only|mismatch|!=|invalid|assert|crash|died"
+    r"|dead|larg|greater|long|disabl|ignor|off|detect|cannot|expected|wrong|unknown|missing|insufficient|out of"
+    r"|conflict|unable|refus|too |never|impossible|illegal|abort|allow|fmharunner|429|fall|custom|trust|killing"
+)
+_ERROR_LINE: Final = re.compile(
+    r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bwhat\(\):|Assertion failed"
+    r"|\b(?:error|fatal)(?: \w+)?:|\w(?:Error|Exception):|^panic:"
+)
+_ERROR_WORDS: Final = ("error", "fatal", "what():", "assertion failed", "[e]", "critical", "panic:")
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    entry: Entry
+    pattern: Pattern
+    match: re.Match[str]
+    line: int
+    tier: int
+    likely: bool
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return self.tier, self.line
+
+    @property
+    def told(self) -> int:
+        """How many numbers and names the match has for the sentence."""
+        return sum(value is not None for value in self.match.groups())
+
+
+def diagnose(
+    lines: Iterable[str],
+    exit_code: int | None = None,
+    *,
+    memory_limit: str | None = None,
+    memory_peak: str | None = None,
+) -> Diagnosis | None:
+    """Why the program that wrote these lines failed; None when nothing says that it did.
+
+    Any size of log is read once, in bounded memory. The exit code counts only when the log names no cause; with 0, only
+    what the catalogue knows is reported, for exit 0 is not success. Limit and peak are quoted when memory ran out.
+    """
+    scan = _Scan()
+    for batch, first in _batches(lines):
+        scan.batch(batch, first)
+    found = scan.result(exit_code)
+    if found is not None and found.reason is DiagnosisReason.HOST_OUT_OF_MEMORY:
+        return with_memory(found, memory_limit, memory_peak)
+    return found
+
+
+def with_memory(found: Diagnosis, limit: str | None, peak: str | None) -> Diagnosis:
+    """The diagnosis with the container's limit and peak in its message."""
+    numbers = [f"limit {limit}"] if limit else []
+    numbers += [f"peak {peak}"] if peak else []
+    if not numbers:
+        return found
+    return replace(found, message=f"{found.message.removesuffix('.')} ({', '.join(numbers)}).")
+
+
+def _batches(lines: Iterable[str]) -> Iterator[tuple[list[str], int]]:
+    batch: list[str] = []
+    size, first = 0, 1
+    for number, line in enumerate(split(lines), 1):
+        batch.append(line)
+        size += len(line) + 1
+        if size >= _BATCH:
+            yield batch, first
+            batch, size, first = [], 0, number + 1
+    if batch:
+        yield batch, first
+
+
+@cache
+def literals() -> dict[str, tuple[tuple[Entry, Pattern], ...]]:
+    """Every literal with the patterns that it announces, in the catalogue's order."""
+    found: dict[str, list[tuple[Entry, Pattern]]] = {}
+    for entry in CATALOGUE:
+        for pattern in entry.patterns:
+            found.setdefault(pattern.literal, []).append((entry, pattern))
+    return {literal: tuple(patterns) for literal, patterns in found.items()}
+
+
+@cache
+def _order() -> dict[str, int]:
+    return {entry.id: position for position, entry in enumerate(CATALOGUE)}
+
+
+class _Scan:
+    def __init__(self) -> None:
+        self._candidates: list[_Candidate] = []
+        self._tracebacks = Tracebacks()
+        self._error: tuple[str, int] | None = None
+
+    def batch(self, lines: list[str], first: int) -> None:
+        """Look at a batch, and at single lines only where a literal was found."""
+        text = "\n".join(lines).lower()
+        hits = [literal for literal in literals() if literal in text]
+        words = [*hits, *(word for word in _ALWAYS if word in text)]
+        if self._error is None:
+            words += [word for word in _ERROR_WORDS if word in text]
+        if not words and not self._tracebacks.active:
+            return
+        for number, raw in enumerate(lines, first):
+            low = raw.lower()
+            if self._tracebacks.active or any(word in low for word in words):
+                self._line(raw, low, _worth(low, hits), number)
+
+    def _line(self, raw: str, low: str, hits: list[str], number: int) -> None:
+        if any(word in low for word in _SKIPPED):
+            self._forgive(number)
+            return
+        if not hits and not self._tracebacks.active and not self._worth_reading(low):
+            return
+        line = parse(raw)
+        traceback = self._tracebacks.feed(line, number)
+        found = list(self._matches(line, traceback, hits))
+        erring = self._error is None and not traceback and _ERROR_LINE.search(line.text, 0, 2 * _WINDOW) is not None
+        if not found and not erring:
+            return
+        if BENIGN.search(line.text, 0, 2 * _WINDOW):
+            return
+        if WRAPPERS.search(line.text, 0, 2 * _WINDOW) and not MEANINGFUL.search(line.text, 0, 2 * _WINDOW):
+            return
+        seen = level(line.text)
+        for entry, pattern, match in found:
+            self._keep(entry, pattern, match, number, seen)
+        if erring and seen >= Level.NONE and HEADER not in line.text:
+            self._error = line.body[: 2 * _WINDOW], number
+
+    def _worth_reading(self, low: str) -> bool:
+        """Whether a line without literals may open a traceback or be the first error."""
+        return HEADER.lower() in low or (self._error is None and any(word in low for word in _ERROR_WORDS))
+
+    def _matches(self, line: Line, traceback: str, hits: list[str]) -> Iterator[tuple[Entry, Pattern, re.Match[str]]]:
+        for literal in hits:
+            for entry, pattern in literals()[literal]:
+                condition = pattern.within_regex
+                if condition is not None and not condition.search(traceback):
+                    continue
+                match = _search(pattern, line.body)
+                if match is None and line.body != line.text:
+                    match = _search(pattern, line.text)
+                if match is not None:
+                    yield entry, pattern, match
+
+    def _keep(self, entry: Entry, pattern: Pattern, match: re.Match[str], number: int, seen: Level) -> None:
+        doubtful = _doubt(entry, seen)
+        tier = entry.tier + 10 * doubtful
+        same = [known for known in self._candidates if known.tier == tier]
+        if len(same) < _KEPT and all(known.entry is not entry or number - known.line <= _TRIAL for known in same):
+            self._candidates.append(_Candidate(entry, pattern, match, number, tier, likely=bool(doubtful)))
+
+    def _forgive(self, number: int) -> None:
+        """A tactic was skipped: the memory errors just before it were its own."""
+        self._candidates = [
+            known
+            for known in self._candidates
+            if known.entry.reason is not DiagnosisReason.GPU_OUT_OF_MEMORY or number - known.line > _TRIAL
+        ]
+        if self._error is not None and number - self._error[1] <= _TRIAL:
+            self._error = None
+
+    def result(self, exit_code: int | None) -> Diagnosis | None:
+        """The best explanation of all."""
+        best = min(self._candidates, key=lambda c: (*c.rank, _order()[c.entry.id], -c.told), default=None)
+        if best is not None and best.tier < Tier.NOTE:
+            refined = [c for c in self._candidates if best.entry.id in c.entry.refines and c.tier < Tier.NOTE]
+            best = min(refined, key=lambda c: c.line, default=best)
+            return _explained(best)
+        raised = self._tracebacks.first
+        if exit_code != 0:
+            if raised is not None:
+                return _unknown(raised.text, raised.line)
+            by_exit = explain_exit(exit_code)
+            if by_exit is not None:
+                return by_exit
+            if self._error is not None and (exit_code is not None or best is None):
+                return _unknown(*self._error)
+        if best is not None and (best.tier == Tier.NOTE or exit_code not in {None, 0}):
+            return _explained(best)
+        if exit_code not in {None, 0}:
+            return Diagnosis(
+                "exit",
+                DiagnosisReason.UNKNOWN,
+                Certainty.LIKELY,
+                f"Not in the catalogue: the process ended with exit code {exit_code} and its log names no error.",
+                "Run it again with a more detailed log level.",
+            )
+        return None
+
+
+def _worth(low: str, hits: list[str]) -> list[str]:
+    """The literals of this line; common ones only when the line complains."""
+    found = [literal for literal in hits if literal in low]
+    if found and _COMMON.issuperset(found) and not _COMPLAINTS.search(low, 0, 4 * _WINDOW):
+        return []
+    return found
+
+
+def _search(pattern: Pattern, text: str) -> re.Match[str] | None:
+    for window in _windows(text, pattern.literal):
+        match = pattern.regex.search(window)
+        if match is not None:
+            return match
+    return None
+
+
+def _doubt(entry: Entry, seen: Level) -> int:
+    """How far the line's level is below the one that makes the entry a cause."""
+    if entry.seen is Seen.ANYWHERE or seen >= Level.NONE:
+        return 0
+    if seen is Level.WARNING:
+        return 0 if entry.seen is Seen.WARNING else 1
+    return 2
+
+
+def _windows(text: str, literal: str) -> Iterator[str]:
+    """The text, or of a very long one what stands around its first and last literals."""
+    if len(text) <= 2 * _WINDOW:
+        yield text
+        return
+    low = text.lower()
+    at, last = low.find(literal), low.rfind(literal)
+    for _ in range(4):
+        if at < 0:
+            break
+        yield text[max(0, at - _WINDOW) : at + _WINDOW]
+        at = low.find(literal, at + _WINDOW)
+    if last >= 0:
+        yield text[max(0, last - _WINDOW) : last + _WINDOW]
+
+
+def _explained(candidate: _Candidate) -> Diagnosis:
+    return candidate.entry.explain(candidate.pattern, candidate.match, candidate.line, likely=candidate.likely)
+
+
+def _unknown(text: str, line: int) -> Diagnosis:
+    return Diagnosis(
+        "unknown",
+        DiagnosisReason.UNKNOWN,
+        Certainty.LIKELY,
+        f"Not in the catalogue: {shorten(text, 300)}",
+        "The log around this line says more.",
+        shorten(text),
+        line,
+    )

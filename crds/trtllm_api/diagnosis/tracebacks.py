@@ -1,0 +1,95 @@
+"""Follows Python tracebacks through a log, one per rank; scan.py asks for the first and for a line's."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from trtllm_api.diagnosis.benign import BENIGN, WRAPPERS
+from trtllm_api.diagnosis.lines import Line
+
+HEADER: Final = "Traceback (most recent call last)"
+_CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+_EXCEPTION: Final = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*(?!(?:INFO|WARNING|ERROR|DEBUG|NOTE|CRITICAL|File)\b)[A-Z_]\w+(?::\s.*|:?$)"
+)
+_STREAMS: Final = 64
+_FRAMES: Final = 80
+_WIDTH: Final = 300
+_PATIENCE: Final = 400
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The exception at the end of a traceback."""
+
+    text: str
+    line: int
+
+
+@dataclass
+class _Stream:
+    frames: deque[str] = field(default_factory=lambda: deque(maxlen=_FRAMES))
+    opened: bool = False
+    chained: bool = False
+    strange: int = 0
+    """Lines since the last that belongs to the traceback."""
+
+
+class Tracebacks:
+    """All streams' tracebacks; memory is bounded by streams x frames x width."""
+
+    def __init__(self) -> None:
+        self._streams: OrderedDict[str, _Stream] = OrderedDict()
+        self.first: Raised | None = None
+        """The first exception that is not a wrapper."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a line without any literal may still matter."""
+        return any(stream.opened for stream in self._streams.values())
+
+    def feed(self, line: Line, number: int) -> str:
+        """Take one line; returns the traceback that it belongs to, or an empty text."""
+        stream = self._streams.get(line.stream)
+        if HEADER in line.text:
+            stream = self._open(line.stream, stream)
+            stream.opened = "Exception ignored" not in line.text
+            return ""
+        if stream is None:
+            return ""
+        if not stream.opened:
+            if _CHAINED.search(line.text):
+                stream.chained = True
+            return ""
+        return self._inside(stream, line, number)
+
+    def _inside(self, stream: _Stream, line: Line, number: int) -> str:
+        text = line.text.lstrip("|+ ") if line.text.startswith((" |", "  |")) else line.text
+        if text[:1].isspace() or text.startswith('File "'):
+            stream.strange = 0
+            stream.frames.append(text.strip()[:_WIDTH])
+            return "\n".join(stream.frames)
+        body = line.body.strip()
+        if _EXCEPTION.match(body) and stream.frames:
+            stream.opened = False
+            frames = "\n".join(stream.frames)
+            if self.first is None and not WRAPPERS.search(body[:2000]) and not BENIGN.search(body[:2000]):
+                self.first = Raised(body[:4000], number)
+            return frames
+        stream.strange += 1
+        if stream.strange > _PATIENCE:
+            stream.opened = False
+        return ""
+
+    def _open(self, key: str, stream: _Stream | None) -> _Stream:
+        if stream is None:
+            stream = self._streams[key] = _Stream()
+            if len(self._streams) > _STREAMS:
+                self._streams.popitem(last=False)
+        elif not stream.chained and not stream.opened:
+            stream.frames.clear()
+        stream.chained, stream.strange = False, 0
+        return stream

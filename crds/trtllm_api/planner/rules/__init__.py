@@ -1,0 +1,52 @@
+"""Preflight rules about engines, in the order in which a user should mend things; judged by operator and CLI.
+
+What cannot be mended by another layout comes first (image, model, checkpoint, GPU), then the layout, then what it must
+hold, then files and pods.
+"""
+
+from __future__ import annotations
+
+from trtllm_api.planner.question import EngineQuestion
+from trtllm_api.planner.rules.artifacts import engine_runtime, file_integrity
+from trtllm_api.planner.rules.capacity import calibration_and_host_memory, gpu_memory
+from trtllm_api.planner.rules.limits import lengths
+from trtllm_api.planner.rules.options import feature_combinations
+from trtllm_api.planner.rules.platform import (
+    algorithm_vs_gpu,
+    architecture_supported,
+    checkpoint_recognised,
+    image_runtime,
+)
+from trtllm_api.planner.rules.pods import pod_hygiene
+from trtllm_api.planner.rules.shape import heads_and_layers, moe, shard_alignment, world_size
+from trtllm_api.verdict import Rule
+
+ENGINE_RULES: tuple[Rule[EngineQuestion], ...] = (
+    image_runtime,
+    architecture_supported,
+    checkpoint_recognised,
+    file_integrity,
+    algorithm_vs_gpu,
+    feature_combinations,
+    heads_and_layers,
+    moe,
+    shard_alignment,
+    world_size,
+    lengths,
+    gpu_memory,
+    engine_runtime,
+    calibration_and_host_memory,
+    pod_hygiene,
+)
+FIXED_RULES: tuple[Rule[EngineQuestion], ...] = (
+    image_runtime,
+    architecture_supported,
+    checkpoint_recognised,
+    file_integrity,
+    algorithm_vs_gpu,
+    feature_combinations,
+    moe,
+    lengths,
+    calibration_and_host_memory,
+)
+"""Those whose answer, asked without a GPU, no layout changes; moe for the expert parallelism that is asked for."""

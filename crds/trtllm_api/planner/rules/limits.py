@@ -1,0 +1,89 @@
+"""The rule Lengths: limits of an engine against its model and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trtllm_api.planner.question import EngineQuestion
+from trtllm_api.planner.tables import EngineRuntime
+from trtllm_api.verdict import Severity, Verdict
+
+EAGLE_BATCH = 512
+EAGLE_DRAFT = 256
+
+
+def _refusal(message: str, remedy: str, **numbers: int) -> Verdict:
+    return Verdict("Lengths", Severity.REFUSAL, message, remedy, numbers)
+
+
+def _warning(message: str, remedy: str, **numbers: int) -> Verdict:
+    return Verdict("Lengths", Severity.WARNING, message, remedy, numbers)
+
+
+def lengths(question: EngineQuestion) -> Iterator[Verdict]:
+    """Sequences within the model's positions, prompts within sequences and within one step's tokens."""
+    limits, options = question.limits, question.options
+    most = question.positions
+    if most and limits.max_seq_len > most:
+        yield _refusal(
+            f"max_seq_len {limits.max_seq_len} exceeds the {most} positions of the model (rotary scaling included)",
+            f"use {most} or less",
+            maxSeqLen=limits.max_seq_len,
+            positions=most,
+        )
+    prompt = limits.max_input_len
+    if prompt is not None and prompt > limits.max_seq_len:
+        yield _refusal(
+            f"max_input_len {prompt} exceeds max_seq_len {limits.max_seq_len}, which counts prompt and answer",
+            f"use max_input_len {limits.max_seq_len - 1} or less, or a larger max_seq_len",
+            maxInputLen=prompt,
+            maxSeqLen=limits.max_seq_len,
+        )
+    if not options.chunked_prefill:
+        if prompt is not None and prompt > limits.max_num_tokens:
+            yield _refusal(
+                f"prompts of max_input_len {prompt} tokens exceed max_num_tokens {limits.max_num_tokens} and could "
+                "never be scheduled",
+                f"enable chunked prefill, or use max_num_tokens {prompt} or more",
+                maxInputLen=prompt,
+                maxNumTokens=limits.max_num_tokens,
+            )
+        elif prompt is None and limits.max_seq_len - 1 > limits.max_num_tokens:
+            yield _warning(
+                f"prompts longer than max_num_tokens {limits.max_num_tokens} are refused, though max_seq_len is "
+                f"{limits.max_seq_len}",
+                "enable chunked prefill, or set max_input_len",
+                maxSeqLen=limits.max_seq_len,
+                maxNumTokens=limits.max_num_tokens,
+            )
+    yield from _batch(question)
+
+
+def _batch(question: EngineQuestion) -> Iterator[Verdict]:
+    limits, options = question.limits, question.options
+    if question.runtime is EngineRuntime.TENSORRT and limits.max_batch_size is None:
+        yield _warning(
+            f"max_batch_size is not set: the engine is built for {limits.batch} sequences",
+            "set it to the number of requests that are to run at the same time",
+            maxBatchSize=limits.batch,
+        )
+    if options.speculation == "eagle":
+        if limits.batch > EAGLE_BATCH:
+            yield _refusal(
+                f"EAGLE takes a max_batch_size of {EAGLE_BATCH} at most, not {limits.batch}",
+                f"set max_batch_size {EAGLE_BATCH} or less",
+                maxBatchSize=limits.batch,
+            )
+        if options.max_draft_len > EAGLE_DRAFT:
+            yield _refusal(
+                f"EAGLE takes a max_draft_len of {EAGLE_DRAFT} at most, not {options.max_draft_len}",
+                f"set max_draft_len {EAGLE_DRAFT} or less",
+                maxDraftLen=options.max_draft_len,
+            )
+    if options.max_draft_len > 0 and options.gather_context_logits:
+        yield _refusal(
+            f"gather_context_logits cannot be combined with speculative decoding (max_draft_len "
+            f"{options.max_draft_len})",
+            "leave one of them out",
+            maxDraftLen=options.max_draft_len,
+        )

@@ -1,0 +1,258 @@
+"""What each TensorRT-LLM version can do, as data: runtimes, GPUs, algorithms, architectures; read by rules and planner.
+
+Facts about versions change here and nowhere else. Sources (NVIDIA/TensorRT-LLM): docs/source/features/quantization.md,
+builder.py, tensorrt_llm/models/__init__.py (MODEL_MAP), docs/source/models/supported-models.md,
+docs/source/legacy/tensorrt-backend-removal.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trtllm_api.quantizedmodel import Method
+
+Capability = tuple[int, int]
+"""Compute capability as (major, minor): 10.0 is newer than 9.0, which text would not know."""
+
+
+class EngineRuntime(StrEnum):
+    """TensorRT-LLM's two runtimes."""
+
+    TENSORRT = "TensorRT"
+    PYTORCH = "PyTorch"
+
+
+class Algorithm(StrEnum):
+    """Formats of weights, named as in hf_quant_config.json."""
+
+    NONE = "NO_QUANT"
+    W8A16 = "W8A16"
+    W4A16 = "W4A16"
+    W4A16_AWQ = "W4A16_AWQ"
+    W4A8_AWQ = "W4A8_AWQ"
+    W4A16_GPTQ = "W4A16_GPTQ"
+    W8A16_GPTQ = "W8A16_GPTQ"
+    SMOOTH_QUANT = "W8A8_SQ_PER_CHANNEL"
+    FP8 = "FP8"
+    FP8_ROWWISE = "FP8_PER_CHANNEL_PER_TOKEN"
+    FP8_BLOCK = "FP8_BLOCK_SCALES"
+    NVFP4 = "NVFP4"
+    MXFP4 = "W4A16_MXFP4"
+    MIXED = "MIXED_PRECISION"
+
+
+class KvFormat(StrEnum):
+    """Formats of the attention cache."""
+
+    AUTO = "auto"
+    """The model's own 16 bits."""
+    FP8 = "FP8"
+    INT8 = "INT8"
+    NVFP4 = "NVFP4"
+
+
+ALGORITHM_OF: Mapping[Method, Algorithm] = {
+    Method.FP8: Algorithm.FP8,
+    Method.FP8_PER_CHANNEL_PER_TOKEN: Algorithm.FP8_ROWWISE,
+    Method.NVFP4: Algorithm.NVFP4,
+    Method.INT8_SMOOTH_QUANT: Algorithm.SMOOTH_QUANT,
+    Method.INT8_WEIGHT_ONLY: Algorithm.W8A16,
+    Method.INT4_WEIGHT_ONLY: Algorithm.W4A16,
+    Method.INT4_AWQ: Algorithm.W4A16_AWQ,
+    Method.W4A8_AWQ: Algorithm.W4A8_AWQ,
+    Method.AUTO: Algorithm.MIXED,
+    Method.NONE: Algorithm.NONE,
+}
+"""The algorithm that each method of a QuantizedModel produces."""
+
+GROUPED = frozenset({Algorithm.W4A16_AWQ, Algorithm.W4A8_AWQ, Algorithm.W4A16_GPTQ, Algorithm.W8A16_GPTQ})
+"""Algorithms whose scales cover groups of input columns."""
+
+INT4 = frozenset({Algorithm.W4A16, Algorithm.W4A16_AWQ, Algorithm.W4A8_AWQ, Algorithm.W4A16_GPTQ})
+INT8 = frozenset({Algorithm.W8A16, Algorithm.W8A16_GPTQ, Algorithm.SMOOTH_QUANT})
+FP8_FMHA = frozenset({Algorithm.FP8, Algorithm.W4A8_AWQ, Algorithm.NVFP4})
+"""Algorithms beside which FP8 context attention stays on; with others it is silently switched off."""
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A TensorRT-LLM version; a release candidate comes before its release."""
+
+    major: int
+    minor: int
+    patch: int = 0
+    candidate: int = 1 << 16
+    """Number of the release candidate; larger than any for a release."""
+
+    def __str__(self) -> str:
+        """As in image tags."""
+        return f"{self.major}.{self.minor}.{self.patch}" + ("" if self.candidate == 1 << 16 else f"rc{self.candidate}")
+
+
+_VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.(\d+))?(?:\.?rc(\d+))?(?:\.(?:dev|post)\d+)?(?:[-_+][-_.+a-zA-Z0-9]*)?$")
+
+
+def parse_version(text: str) -> Version | None:
+    """`1.2.1`, `0.20.0rc3`, `1.0.0-ubuntu24`; None for what is no version (`latest`, a digest)."""
+    match = _VERSION.match(text)
+    if match is None:
+        return None
+    major, minor, patch, candidate = match.groups()
+    return Version(int(major), int(minor), int(patch or 0), int(candidate) if candidate else 1 << 16)
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """A runtime image and the TensorRT-LLM version in it, where that is known."""
+
+    reference: str
+    version: Version | None
+
+    @property
+    def has_engine_backend(self) -> bool | None:
+        """trtllm-build is in it; None where the version is not known."""
+        return None if self.version is None else self.version <= LAST_ENGINE_VERSION
+
+
+LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
+"""1.3.0rc20 is the last one with the TensorRT backend."""
+
+
+def image_info(reference: str, version: str | None = None) -> ImageInfo:
+    """The version from the image's tag, unless it is given: a registry's mirror may name its images differently."""
+    if version is not None:
+        return ImageInfo(reference, parse_version(version))
+    name = reference.partition("@")[0]
+    last = name.rsplit("/", 1)[-1]
+    return ImageInfo(reference, parse_version(last.partition(":")[2]) if ":" in last else None)
+
+
+_HOPPER, _ADA, _AMPERE = (9, 0), (8, 9), ((8, 0), (8, 6))
+_B200, _B300, _RTX50 = (10, 0), (10, 3), (12, 0)
+_FP8 = frozenset({_ADA, _HOPPER, _B200, _B300, _RTX50})
+_W4A16 = frozenset({*_AMPERE, _ADA, _HOPPER, _B200, _B300})
+_INTEGER = frozenset({*_AMPERE, _ADA, _HOPPER})
+_NATIVE = frozenset({*_AMPERE, *_FP8})
+
+
+@dataclass(frozen=True)
+class VersionTable:
+    """What holds from one version on, until the next table."""
+
+    since: Version
+    gpus: frozenset[Capability]
+    """Compute capabilities that its kernels are compiled for."""
+    algorithms: Mapping[Algorithm, frozenset[Capability]]
+    fp8_kv_cache: frozenset[Capability]
+    engine_only: frozenset[Algorithm]
+    """Algorithms that the PyTorch runtime does not have."""
+
+    def accepts(self, algorithm: Algorithm, runtime: EngineRuntime) -> frozenset[Capability]:
+        """Compute capabilities on which this runtime executes this algorithm."""
+        if runtime is EngineRuntime.PYTORCH and algorithm in self.engine_only:
+            return frozenset()
+        if runtime is EngineRuntime.TENSORRT and algorithm in _PYTORCH_ONLY:
+            return frozenset()
+        return self.algorithms[algorithm]
+
+
+_PYTORCH_ONLY = frozenset({Algorithm.MXFP4})
+
+_ALGORITHMS: Mapping[Algorithm, frozenset[Capability]] = {
+    Algorithm.NONE: _NATIVE,
+    Algorithm.W8A16: _INTEGER,
+    Algorithm.W4A16: _INTEGER,
+    Algorithm.SMOOTH_QUANT: _INTEGER,
+    Algorithm.W8A16_GPTQ: _INTEGER,
+    Algorithm.W4A16_AWQ: _W4A16,
+    Algorithm.W4A16_GPTQ: _W4A16,
+    Algorithm.W4A8_AWQ: frozenset({_ADA, _HOPPER, _B200, _B300}),
+    Algorithm.FP8: _FP8,
+    Algorithm.FP8_ROWWISE: frozenset({_HOPPER}),
+    Algorithm.FP8_BLOCK: frozenset({_HOPPER, _B200, _B300}),
+    Algorithm.NVFP4: frozenset({_B200, _B300, _RTX50}),
+    Algorithm.MXFP4: frozenset({_B200, _B300, _RTX50}),
+    Algorithm.MIXED: _NATIVE,  # what its layers need is not known here
+}
+_ENGINE_ONLY = frozenset(
+    {Algorithm.W8A16, Algorithm.W4A16, Algorithm.SMOOTH_QUANT, Algorithm.W8A16_GPTQ, Algorithm.W4A16_GPTQ}
+)
+
+TABLES: tuple[VersionTable, ...] = (VersionTable(Version(0, 0), _NATIVE, _ALGORITHMS, _FP8, _ENGINE_ONLY),)
+"""Oldest first."""
+
+
+def table_for(version: Version | None) -> VersionTable:
+    """The table of a version; the newest where the version is not known."""
+    if version is None:
+        return TABLES[-1]
+    return next((table for table in reversed(TABLES) if table.since <= version), TABLES[0])
+
+
+def usable_algorithms(image: ImageInfo, runtime: EngineRuntime, capability: Capability) -> tuple[Algorithm, ...]:
+    """What a GPU executes with an image and runtime, in the order of Algorithm."""
+    table = table_for(image.version)
+    return tuple(item for item in Algorithm if capability in table.accepts(item, runtime))
+
+
+KV_BYTES: Mapping[KvFormat, float] = {KvFormat.AUTO: 2, KvFormat.FP8: 1, KvFormat.INT8: 1, KvFormat.NVFP4: 4.5 / 8}
+"""Bytes of one number in the KV cache; NVFP4 has a byte of scale for 16 numbers."""
+
+BITS: Mapping[Algorithm, float] = {
+    Algorithm.NONE: 16,
+    Algorithm.W8A16: 8,
+    Algorithm.W8A16_GPTQ: 8,
+    Algorithm.SMOOTH_QUANT: 8,
+    Algorithm.FP8: 8,
+    Algorithm.FP8_ROWWISE: 8,
+    Algorithm.FP8_BLOCK: 8,
+    Algorithm.MIXED: 8,
+    Algorithm.W4A16: 4,
+    Algorithm.W4A16_AWQ: 4,
+    Algorithm.W4A8_AWQ: 4,
+    Algorithm.W4A16_GPTQ: 4,
+    Algorithm.NVFP4: 4,
+    Algorithm.MXFP4: 4,
+}
+"""Bits of one quantized weight, without its scales."""
+
+
+@dataclass(frozen=True)
+class GpuProduct:
+    """A data-centre or workstation GPU, where the cluster's labels do not say what it is."""
+
+    name: str
+    """As gpu-feature-discovery writes it, without suffixes."""
+    memory_mib: int
+    capability: Capability
+
+
+PRODUCTS: tuple[GpuProduct, ...] = (
+    GpuProduct("Tesla-T4", 15360, (7, 5)),
+    GpuProduct("NVIDIA-A10", 23028, (8, 6)),
+    GpuProduct("NVIDIA-A10G", 23028, (8, 6)),
+    GpuProduct("NVIDIA-L4", 23034, (8, 9)),
+    GpuProduct("NVIDIA-GeForce-RTX-4090", 24564, (8, 9)),
+    GpuProduct("NVIDIA-GeForce-RTX-5090", 32607, (12, 0)),
+    GpuProduct("NVIDIA-A100-SXM4-40GB", 40960, (8, 0)),
+    GpuProduct("NVIDIA-A100-PCIE-40GB", 40960, (8, 0)),
+    GpuProduct("NVIDIA-L40S", 46068, (8, 9)),
+    GpuProduct("NVIDIA-A40", 46068, (8, 6)),
+    GpuProduct("NVIDIA-H100-80GB-HBM3", 81559, (9, 0)),
+    GpuProduct("NVIDIA-H100-PCIe", 81559, (9, 0)),
+    GpuProduct("NVIDIA-A100-SXM4-80GB", 81920, (8, 0)),
+    GpuProduct("NVIDIA-A100-80GB-PCIe", 81920, (8, 0)),
+    GpuProduct("NVIDIA-H100-NVL", 95830, (9, 0)),
+    GpuProduct("NVIDIA-H200", 143771, (9, 0)),
+    GpuProduct("NVIDIA-B200", 183359, (10, 0)),
+    GpuProduct("NVIDIA-B300", 275040, (10, 3)),
+)
+"""Smallest memory first; memory as nvidia-smi reports it."""
+
+
+def product_named(name: str) -> GpuProduct | None:
+    """The product of exactly this name: A10 is not A100."""
+    return next((product for product in PRODUCTS if product.name == name), None)

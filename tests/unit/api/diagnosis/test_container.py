@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trtllm_api.diagnosis import Certainty, Diagnosis, DiagnosisReason, diagnose_container
+
+
+def pod(
+    *, phase: str = "Pending", state: dict[str, Any] | None = None, last: dict[str, Any] | None = None, **status: Any
+) -> dict[str, Any]:
+    return {
+        "spec": {"containers": [{"name": "builder", "resources": {"limits": {"memory": "64Gi"}}}]},
+        "status": {
+            "phase": phase,
+            "containerStatuses": [
+                {
+                    "name": "builder",
+                    "image": "acme/builder:1",
+                    "state": state or {},
+                    "lastState": last or {},
+                    "restartCount": 4,
+                }
+            ],
+            **status,
+        },
+    }
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return pod(state={"waiting": {"reason": reason, "message": message}})
+
+
+def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]:
+    return pod(phase="Failed", state={"terminated": {"exitCode": code, "reason": reason, "message": message}})
+
+
+def unscheduled(message: str) -> dict[str, Any]:
+    return pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}])
+
+
+def found(result: Diagnosis | None) -> Diagnosis:
+    assert result is not None
+    return result
+
+
+def test_a_healthy_pod_has_no_diagnosis() -> None:
+    assert diagnose_container(pod(phase="Running", state={"running": {}})) is None
+    assert diagnose_container(terminated(0, "Completed")) is None
+    assert diagnose_container({}) is None
+
+
+def test_out_of_memory_names_limit_and_peak() -> None:
+    result = found(diagnose_container(terminated(137, "OOMKilled"), memory_peak="63.8Gi"))
+    assert result.reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+    assert result.certainty is Certainty.CERTAIN
+    assert result.message == "Container builder was killed at its memory limit (limit 64Gi, peak 63.8Gi)."
+
+
+def test_without_a_limit_the_node_ran_out_of_memory() -> None:
+    state = terminated(137, "OOMKilled")
+    del state["spec"]
+    assert "the node ran out of memory" in found(diagnose_container(state)).message
+
+
+def test_a_restarted_server_is_judged_by_its_last_words() -> None:
+    state = pod(
+        state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+        last={
+            "terminated": {
+                "exitCode": 1,
+                "reason": "Error",
+                "message": "ValueError: Only 8 GPUs are available, but 16 are required.",
+            }
+        },
+    )
+    assert found(diagnose_container(state)).reason is DiagnosisReason.TOO_FEW_GPUS
+
+
+def test_the_previous_containers_log_is_better_than_its_last_words() -> None:
+    result = diagnose_container(terminated(1, message="tail"), log=["ValueError: Config name is missing."])
+    assert found(result).reason is DiagnosisReason.CALIBRATION_DATA
+
+
+def test_a_crash_loop_without_words_says_how_often() -> None:
+    state = pod(
+        state={"waiting": {"reason": "CrashLoopBackOff"}}, last={"terminated": {"exitCode": 1, "reason": "Error"}}
+    )
+    result = found(diagnose_container(state))
+    assert result.reason is DiagnosisReason.CRASH_LOOP
+    assert "exit code 1 again and again (4 restarts)" in result.message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "words"),
+    [
+        (
+            (
+                "The node was low on resource: memory. Threshold quantity: "
+                "100Mi, available: 50Mi. Container builder was using 9Gi, "
+                "request is 1Gi, has larger consumption of memory."
+            ),
+            "Evicted",
+            "short of memory; it used 9Gi and had asked for 1Gi",
+        ),
+        (
+            "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi.",
+            "EphemeralStorageFull",
+            "node's disk",
+        ),
+        ('Usage of EmptyDir volume "cache" exceeds the limit "20Gi".', "EphemeralStorageFull", "20Gi"),
+        ("", "Evicted", "short of resources"),
+    ],
+)
+def test_an_eviction_names_the_resource(message: str, reason: str, words: str) -> None:
+    result = found(diagnose_container(pod(phase="Failed", reason="Evicted", message=message)))
+    assert result.reason == reason
+    assert words in result.message
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (
+            "ErrImagePull",
+            'failed to pull: rpc error: code = NotFound desc = "acme/builder:1": not found',
+            "does not exist",
+        ),
+        ("ErrImagePull", "manifest for acme/builder:1 not found: manifest unknown", "does not exist"),
+        (
+            "ErrImagePull",
+            "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
+            "refuses access",
+        ),
+        (
+            "ErrImagePull",
+            "pull access denied for acme/builder, repository does not exist or may require authorization",
+            "refuses access",
+        ),
+        ("ImagePullBackOff", 'Head "https://r/v2": dial tcp: lookup r: no such host', "cannot be reached"),
+        ("ErrImagePull", "context deadline exceeded: i/o timeout", "cannot be reached"),
+        ("InvalidImageName", 'couldn\'t parse image name "A": invalid reference format', "not the name"),
+        ("ErrImageNeverPull", "Container image is not present with pull policy of Never", "does not exist"),
+        ("ImagePullBackOff", "Back-off pulling image", "cannot be pulled (ImagePullBackOff)"),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_says_why(reason: str, message: str, words: str) -> None:
+    result = found(diagnose_container(waiting(reason, message)))
+    assert result.reason is DiagnosisReason.IMAGE_PULL
+    assert words in result.message
+    assert result.remedy
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ('secret "hf-token" not found', "secret hf-token does not exist"),
+        ('configmap "calib" not found', "configmap calib does not exist"),
+        ("couldn't find key token in Secret team/hf", "Secret team/hf has no key token"),
+        ("container has runAsNonRoot and image will run as root", "runs as root"),
+    ],
+)
+def test_a_missing_reference_is_named(message: str, words: str) -> None:
+    result = found(diagnose_container(waiting("CreateContainerConfigError", message)))
+    assert result.reason is DiagnosisReason.CONTAINER_CONFIG
+    assert words in result.message
+
+
+def test_a_missing_program_and_an_old_driver_are_told_apart_from_configuration() -> None:
+    program = 'exec: "trtllm-build": executable file not found in $PATH: unknown'
+    driver = "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver"
+    assert found(diagnose_container(waiting("RunContainerError", program))).reason is DiagnosisReason.WRONG_IMAGE
+    assert found(diagnose_container(waiting("RunContainerError", driver))).reason is DiagnosisReason.DRIVER_TOO_OLD
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            (
+                "0/8 nodes are available: 2 Insufficient nvidia.com/gpu, "
+                "1 node(s) didn't match Pod's node affinity/selector, "
+                "5 node(s) had untolerated taint {nvidia.com/gpu: present}. "
+                "preemption: 0/8 nodes are available: 3 No preemption "
+                "victims found for incoming pod, 5 Preemption is not helpful "
+                "for scheduling."
+            ),
+            (
+                "No node takes the pod: of 8 nodes, 5 have a taint that "
+                "the pod does not tolerate {nvidia.com/gpu: present}, "
+                "2 have too few free nvidia.com/gpu, 1 does not match "
+                "its node selector or affinity."
+            ),
+        ),
+        (
+            (
+                "0/1 nodes are available: 1 Insufficient memory. preemption: "
+                "0/1 nodes are available: 1 No preemption victims found."
+            ),
+            "No node takes the pod: of 1 node, 1 has too little free memory.",
+        ),
+        (
+            "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) had volume node affinity conflict.",
+            "No node takes the pod: of 3 nodes, 2 cannot reach its volume, 1 is cordoned.",
+        ),
+        (
+            "0/4 nodes are available: 1 node(s) had taints {a: b}, that the pod didn't tolerate, 3 Insufficient cpu.",
+            "No node takes the pod: of 4 nodes, 3 have too little free cpu, 1 node(s) had taints {a: b}.",
+        ),
+        ('persistentvolumeclaim "models" not found', "No node takes the pod: its claim models does not exist."),
+        (
+            "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+            "No node takes the pod: its volume claim is not bound.",
+        ),
+        ("0/0 nodes are available", "No node takes the pod: the cluster has no nodes."),
+        ("no nodes available to schedule pods", "No node takes the pod: no nodes available to schedule pods"),
+    ],
+)
+def test_the_schedulers_sentence_is_taken_apart(message: str, expected: str) -> None:
+    result = found(diagnose_container(unscheduled(message)))
+    assert result.reason is DiagnosisReason.UNSCHEDULABLE
+    assert result.message == expected
+    assert result.remedy
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            'MountVolume.SetUp failed for volume "token" : secret "hf-token" not found',
+            "the secret hf-token does not exist",
+        ),
+        ('Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other', "attached to another node"),
+        (
+            "Unable to attach or mount volumes: unmounted volumes=[store]: timed out waiting for the condition",
+            "Volume store could not be attached or mounted in time",
+        ),
+    ],
+)
+def test_a_volume_that_cannot_be_mounted_is_named(message: str, words: str) -> None:
+    result = found(
+        diagnose_container(waiting("ContainerCreating"), events=[{"reason": "FailedMount", "message": message}])
+    )
+    assert result.reason is DiagnosisReason.VOLUME_MOUNT
+    assert words in result.message
+
+
+def test_a_restart_by_a_probe_is_told_from_events() -> None:
+    event = {"reason": "Killing", "message": "Container server failed startup probe, will be restarted"}
+    result = found(diagnose_container(pod(phase="Running", state={"running": {}}), events=[event]))
+    assert result.reason is DiagnosisReason.PROBE_FAILED
+
+
+def test_a_deadline_is_told_from_the_job_and_names_its_seconds() -> None:
+    job = {
+        "spec": {"activeDeadlineSeconds": 600},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]},
+    }
+    result = found(diagnose_container(terminated(143), job=job))
+    assert result.reason is DiagnosisReason.DEADLINE_EXCEEDED
+    assert "600 s" in result.message
+    assert found(diagnose_container(terminated(137, "OOMKilled"), job=job)).reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+
+
+def test_another_containers_trouble_is_left_out_when_one_is_named() -> None:
+    assert diagnose_container(waiting("ErrImagePull", "not found"), container="server") is None

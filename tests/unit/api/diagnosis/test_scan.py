@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import io
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from trtllm_api.diagnosis import Certainty, DiagnosisReason, diagnose, read_lines
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from logs import HEALTHY, WRAPPERS
+
+TRACE = "Traceback (most recent call last):"
+FRAME = '  File "/x/y.py", line 1, in f'
+
+
+@pytest.mark.parametrize("exit_code", [None, 0])
+def test_a_healthy_log_has_no_diagnosis(exit_code: int | None) -> None:
+    assert diagnose(HEALTHY * 3, exit_code) is None
+
+
+@pytest.mark.parametrize("line", HEALTHY)
+def test_no_healthy_line_is_a_cause_by_itself(line: str) -> None:
+    if "[TRT] [E]" not in line:
+        assert diagnose([line]) is None
+
+
+def test_an_empty_log_without_exit_code_has_no_diagnosis() -> None:
+    assert diagnose([]) is None
+
+
+@pytest.mark.parametrize("line", WRAPPERS)
+def test_a_wrapper_alone_is_never_the_cause(line: str) -> None:
+    found = diagnose([line], 1)
+    assert found is not None
+    assert found.reason is DiagnosisReason.UNKNOWN
+    assert "exit code 1" in found.message
+
+
+def test_memory_errors_of_a_skipped_tactic_are_forgiven_and_the_real_one_is_not() -> None:
+    error = "[TRT] [E] Error Code 2: OutOfMemory (Requested size was 77 bytes.)"
+    trial = [error, "[TRT] [W] Skipping tactic 3 due to insufficient memory on requested size of 77"]
+    assert diagnose(trial * 40) is None
+    found = diagnose([*trial * 40, error, *WRAPPERS], 1)
+    assert found is not None
+    assert (found.id, found.line) == ("B14", 81)
+
+
+def test_the_earliest_cause_wins_over_later_ones() -> None:
+    full = "OSError: [Errno 28] No space left on device: '/store/a'"
+    missing = "ValueError: Could not find any .safetensors or .bin files in /store"
+    found = diagnose([full, missing], 1)
+    assert found is not None
+    assert (found.id, found.line) == ("D4", 1)
+    found = diagnose([missing, full], 1)
+    assert found is not None
+    assert found.id == "D12"
+
+
+def test_a_cause_wins_over_an_earlier_consequence() -> None:
+    found = diagnose(
+        ["Killed", "RuntimeError: NCCL error: unhandled system error", "ValueError: Config name is missing."]
+    )
+    assert found is not None
+    assert found.id == "Q4"
+
+
+def test_the_component_that_did_not_fit_refines_the_memory_error_before_it() -> None:
+    found = diagnose(
+        [
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+            "RuntimeError: Executor creation failed due to insufficient GPU memory.",
+            "The following component could not be created: KV cache",
+        ],
+        1,
+    )
+    assert found is not None
+    assert found.id == "S16k"
+
+
+def test_an_unknown_error_is_the_first_traceback_and_not_its_wrappers() -> None:
+    log = [
+        *HEALTHY,
+        TRACE,
+        FRAME,
+        "    frob()",
+        "acme.FrobError: widget 7 is askew",
+        "",
+        "During handling of the above exception, another exception occurred:",
+        "",
+        TRACE,
+        FRAME,
+        "RuntimeError: cannot start",
+        *WRAPPERS,
+    ]
+    found = diagnose(log, 1)
+    assert found is not None
+    assert found.reason is DiagnosisReason.UNKNOWN
+    assert found.message == "Not in the catalogue: acme.FrobError: widget 7 is askew"
+    assert found.line == len(HEALTHY) + 4
+
+
+def test_interleaved_tracebacks_do_not_mix_their_frames() -> None:
+    log = [
+        f"[rank0]: {TRACE}",
+        f"[rank1]: {TRACE}",
+        '[rank0]:   File "/x/convert_utils.py", line 3, in dup_kv_weight',
+        '[rank1]:   File "/x/other.py", line 3, in g',
+        "[rank1]: AssertionError",
+    ]
+    assert diagnose(log, 1) is not None
+    assert diagnose(log, 1).id == "unknown"  # type: ignore[union-attr]
+    found = diagnose([*log, "[rank0]: AssertionError"], 1)
+    assert found is not None
+    assert found.id == "C5"
+
+
+def test_a_native_error_line_is_quoted_when_there_is_no_traceback() -> None:
+    found = diagnose([*HEALTHY, "  what():  frob is out of widgets"], 1)
+    assert found is not None
+    assert "frob is out of widgets" in found.message
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (137, "HostOutOfMemory"),
+        (135, "SharedMemoryTooSmall"),
+        (134, "Crashed"),
+        (139, "Crashed"),
+        (143, "Terminated"),
+        (-9, "HostOutOfMemory"),
+    ],
+)
+def test_an_exit_code_counts_only_when_the_log_names_nothing(code: int, reason: str) -> None:
+    found = diagnose(HEALTHY, code)
+    assert found is not None
+    assert found.reason == reason
+    assert found.certainty is Certainty.LIKELY
+    named = diagnose([*HEALTHY, "ValueError: Config name is missing."], code)
+    assert named is not None
+    assert named.reason is DiagnosisReason.CALIBRATION_DATA
+
+
+def test_limit_and_peak_are_in_the_message_when_memory_ran_out() -> None:
+    found = diagnose([], 137, memory_limit="64Gi", memory_peak="63.9Gi")
+    assert found is not None
+    assert "(limit 64Gi, peak 63.9Gi)" in found.message
+
+
+def test_what_only_a_warning_says_is_likely_and_weaker_than_an_unknown_error() -> None:
+    warning = "WARNING: 401 Client Error: Unauthorized for url: https://huggingface.co/a/b/resolve/main/x.json"
+    found = diagnose([warning], 1)
+    assert found is not None
+    assert (found.id, found.certainty) == ("D1", Certainty.LIKELY)
+    found = diagnose([warning, TRACE, FRAME, "FrobError: askew"], 1)
+    assert found is not None
+    assert found.reason is DiagnosisReason.UNKNOWN
+
+
+def test_exit_zero_is_not_success_when_the_export_only_warned() -> None:
+    found = diagnose(["Cannot export model to the model_config. state_dict is saved to /out/m.pth"], 0)
+    assert found is not None
+    assert found.reason is DiagnosisReason.EXPORT_INCOMPLETE
+
+
+def test_a_progress_bar_on_the_same_line_hides_nothing() -> None:
+    found = diagnose(["Calibrating:  1%|\rCalibrating:  2%|\rValueError: Config name is missing.\r\n"], 1)
+    assert found is not None
+    assert found.id == "Q4"
+    assert found.evidence == "ValueError: Config name is missing."
+
+
+def test_a_message_inside_a_very_long_line_is_found() -> None:
+    line = "x " * 500_000 + "ValueError: Config name is missing. " + "y " * 500_000
+    found = diagnose([line], 1)
+    assert found is not None
+    assert found.id == "Q4"
+    assert "Config name is missing" in found.evidence
+    assert len(found.evidence) <= 400
+
+
+def test_json_lines_of_a_container_runtime_are_unwrapped() -> None:
+    found = diagnose(['{"log":"ValueError: Config name is missing.\\n","stream":"stderr","time":"2026"}'], 1)
+    assert found is not None
+    assert found.evidence == "ValueError: Config name is missing."
+
+
+def test_memory_stays_bounded_over_a_long_log() -> None:
+    error = "ValueError: Only 8 GPUs are available, but 16 are required."
+    tracemalloc.start()
+    try:
+        diagnose((f"[rank{n % 500}]: {error if n % 3 else TRACE} {n}" for n in range(20_000)), 1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_file_of_one_endless_line_is_read_in_pieces() -> None:
+    text = "a" * 300_000 + " ValueError: Config name is missing. " + "b" * 300_000
+    pieces = list(read_lines(io.StringIO(text)))
+    assert max(map(len, pieces)) < 200_000
+    found = diagnose(pieces, 1)
+    assert found is not None
+    assert found.id == "Q4"
+
+
+def test_read_lines_gives_the_lines_of_an_ordinary_file() -> None:
+    assert list(read_lines(io.StringIO("a\nb\n\nc"))) == ["a", "b", "", "c"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ValueError: num_attention_heads (28) must be divisible by tensor parallel size 8", ["(28)", "(8)"]),
+        ("AssertionError: num_key_value_heads (4) must be divisible by tp_size (3)", ["(4)", "(3)"]),
+        ("ValueError: Only 8 GPUs are available, but 16 are required.", ["8 GPUs", "16"]),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.50 GiB.", ["2.50 GiB"]),
+        ("RuntimeError: Assertion failed: MPI size 1 != TP size 2 * PP size 4", ["(1)", "TP 2 x PP 4"]),
+        ("The engine plan file is incompatible, expecting compute 8.6 got compute 8.0", ["8.6", "8.0"]),
+    ],
+)
+def test_the_numbers_of_the_log_are_in_the_sentence(line: str, words: list[str]) -> None:
+    found = diagnose([line], 1)
+    assert found is not None
+    assert [word for word in words if word not in found.message] == []
+
+
+def test_long_lines_full_of_literals_are_read_in_reasonable_time() -> None:
+    line = "must not fail: heads reuse paged context int8 eagle draft gather_context_logits https:// resolve " * 60
+    start = time.process_time()
+    diagnose([line] * 5, 1)
+    assert time.process_time() - start < 5
