@@ -29,9 +29,10 @@ environments:
 generate: environments
 	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
 	@$(TOOLS)/python tests/unit/operator/domain/generate_golden.py
+	@$(TOOLS)/python -m trtllm_api.diagnosis.docs docs/failures.md
 
 verify: generate
-	@git diff --exit-code --stat -- crds charts tests/unit/operator/domain/golden \
+	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md tests/unit/operator/domain/golden \
 	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
 
 bench: environments

@@ -11,10 +11,17 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "hack" / "cluster"), str(Path(__file__).parent)]
 
-import operator_speed  # noqa: E402 - they lie beside this file
+import diagnosis  # noqa: E402 - they lie beside this file
+import operator_speed  # noqa: E402
 import pipeline  # noqa: E402
+import planner  # noqa: E402
 
-SUITES = {"operator": operator_speed.measure, "pipeline": pipeline.measure}
+SUITES = {
+    "operator": operator_speed.measure,
+    "pipeline": pipeline.measure,
+    "diagnosis": diagnosis.measure,
+    "planner": planner.measure,
+}
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from types import FrameType
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
+from trtllm_api.diagnosis import DiagnosisReason, diagnose
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.fetch import run_fetch
 from trtllm_builder.files import is_disk_full
@@ -108,13 +109,13 @@ def _fault(stage: Stage, error: Exception) -> BuildResult:
             f"The GPU ran out of memory: {first_line(error, 300)}",
             "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
         )
-    return _failed(
-        stage,
-        ExitCode.TRANSIENT,
-        FailureReason.INTERNAL_ERROR,
-        f"{type(error).__name__}: {first_line(error, 300)}",
-        "The pod's log has the traceback. It is tried again.",
-    )
+    found = diagnose("".join(traceback.format_exception(error)).splitlines(), exit_code=1)
+    if found is not None and found.reason is not DiagnosisReason.UNKNOWN:
+        message, remedy = found.message, found.remedy
+    else:
+        message = f"{type(error).__name__}: {first_line(error, 300)}"
+        remedy = "The pod's log has the traceback. It is tried again."
+    return _failed(stage, ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR, message, remedy)
 
 
 def _report(result: BuildResult, progress: Progress, termination: Path) -> int:

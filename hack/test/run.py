@@ -25,6 +25,7 @@ from clusterlib.show import say  # noqa: E402
 
 TOOLS = REPOSITORY / ".venv" / "bin"
 BUILDER = REPOSITORY / ".venv-builder" / "bin"
+UNIT = ("tests/unit/api", "tests/unit/operator")
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 
 
@@ -44,7 +45,7 @@ CHECK = (
     Stage("types of hack", [TOOLS / "mypy", "hack/cluster/clusterlib", "hack/test/run.py", "hack/demo/demo.py"]),
     Stage("types of the builder", [BUILDER / "mypy", "-p", "trtllm_builder"]),
     Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
-    Stage("unit tests of the operator", [TOOLS / "pytest", "-q", "tests/unit/operator"], counts=True),
+    Stage("unit tests of the API and the operator", [TOOLS / "pytest", "-q", *UNIT], counts=True),
 )
 TEST = (
     *CHECK,

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildResult, FailureReason
+from trtllm_api.diagnosis import Diagnosis, DiagnosisReason, diagnose
 from trtllm_operator.children.job import CONTAINER
 from trtllm_operator.children.objects import (
     Object,
@@ -191,11 +192,13 @@ def _death(pod: Object) -> JobFailed | None:
         return None
     if end.get("reason") == "OOMKilled" or end.get("exitCode") == 137:
         return _out_of_memory(pod, end)
-    code = end.get("exitCode")
+    code, said = end.get("exitCode"), str(end.get("message") or "")
+    found = recognised(said, code)
+    if found is not None:
+        return JobFailed(str(found.reason), f"pod {name_of(pod)}: {found.message}", found.remedy)
     return JobFailed(
         PodReason.BAD_TERMINATION,
-        f"pod {name_of(pod)} ended with exit code {code} and left no result: "
-        + last_line(str(end.get("message") or "")),
+        f"pod {name_of(pod)} ended with exit code {code} and left no result: {last_line(said)}",
         _RETRY,
     )
 
@@ -264,6 +267,12 @@ def pod_trouble(pod: Object) -> tuple[PodReason, str] | None:
         if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
             return PodReason.CONFIGURATION, f"pod {name_of(pod)} cannot start ({reason}): {cut(said)}"
     return None
+
+
+def recognised(log: str, exit_code: Any) -> Diagnosis | None:
+    """What the end of a crashed container's log means, where the catalogue knows it."""
+    found = diagnose(log.splitlines(), exit_code=exit_code if isinstance(exit_code, int) else None)
+    return None if found is None or found.reason in {DiagnosisReason.UNKNOWN, DiagnosisReason.TERMINATED} else found
 
 
 def last_line(text: str) -> str:

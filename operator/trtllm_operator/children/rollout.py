@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
-from trtllm_operator.children.joboutcome import cut, last_line, pod_trouble
+from trtllm_operator.children.joboutcome import cut, last_line, pod_trouble, recognised
 from trtllm_operator.children.objects import (
     Object,
     condition_of,
@@ -135,6 +135,7 @@ def _own_words(end: Object) -> str:
     try:
         value = json.loads(text)
     except ValueError:
-        return last_line(text)
+        found = recognised(text, end.get("exitCode"))
+        return cut(found.sentence) if found is not None else last_line(text)
     message, remedy = dig(value, "message"), dig(value, "remedy")
     return cut(with_remedy(str(message), str(remedy or ""))) if message else last_line(text)

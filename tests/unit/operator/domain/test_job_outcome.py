@@ -171,10 +171,16 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
         "raise podTemplate.resources.requests to what the pod really uses, or give the node more room",
     ),
     "a builder that left no result is quoted with its last line": (
-        [ended(1, "Traceback\n  ...\nModuleNotFoundError: No module named 'torch'\n")],
+        [ended(1, "starting\nthat went wrong\n")],
         "BadTermination",
-        "pod p0 ended with exit code 1 and left no result: ModuleNotFoundError: No module named 'torch'",
+        "pod p0 ended with exit code 1 and left no result: that went wrong",
         "see the pod's log; set the annotation trtllm.dev/retry to a new value to try again",
+    ),
+    "a log that the catalogue knows is diagnosed": (
+        [ended(1, "Traceback\n  ...\nModuleNotFoundError: No module named 'torch'\n")],
+        "WrongImage",
+        "pod p0: The image lacks torch.",
+        "Use an image that has it.",
     ),
     "a builder that left nothing at all": (
         [ended(1)],
