@@ -13,6 +13,7 @@ from trtllm_operator.children.identity import MANAGER
 from trtllm_operator.children.objects import Object, dig
 from trtllm_operator.conditions import READY, STALLED
 from trtllm_operator.kube.client import KubeClient, KubeError
+from trtllm_operator.metrics import FAILURES
 
 log = logging.getLogger(__name__)
 _MAX_NOTE = 1000
@@ -30,6 +31,8 @@ class EventRecorder:
         """An Event when the reason of Ready has changed."""
         event = transition_event(resource, before, after, self._identity, datetime.now(UTC))
         if event is not None:
+            if event["type"] == "Warning":
+                FAILURES.labels(resource["kind"], event["reason"]).inc()
             task = asyncio.create_task(self._post(event))
             self._posting.add(task)
             task.add_done_callback(self._posting.discard)

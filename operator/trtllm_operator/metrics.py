@@ -31,6 +31,9 @@ API_REQUESTS = Counter(
     registry=REGISTRY,
 )
 EVENTS_SEEN = Counter("trtllm_operator_watch_events", "Watch events by kind.", ["kind"], registry=REGISTRY)
+FAILURES = Counter(
+    "trtllm_operator_failures", "Resources that could not get on, by why.", ["kind", "reason"], registry=REGISTRY
+)
 RESOURCES = Gauge("trtllm_operator_resources", "Resources by stage.", ["kind", "stage"], registry=REGISTRY)
 LEADER = Gauge("trtllm_operator_leader", "1 while this replica does the work.", registry=REGISTRY)
 RESYNC_TIME = Gauge(
