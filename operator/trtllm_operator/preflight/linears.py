@@ -5,17 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from trtllm_api.facts import LinearShape, ModelFacts
+from trtllm_api.planner.linears import KEPT_BY_DEFAULT
 from trtllm_api.quantizedmodel import Quantization
-
-KEPT_BY_DEFAULT = (
-    "*lm_head*",
-    "*output_layer*",
-    "*router*",
-    "*.gate",
-    "*shared_expert_gate*",
-    "*conv1d*",
-)
-"""Modules that ModelOpt's configurations leave in full precision: the head, routers and convolutions."""
 
 
 def quantized_linears(facts: ModelFacts, quantization: Quantization) -> tuple[LinearShape, ...]:

@@ -24,6 +24,8 @@ from trtllm_api.planner.tables import (
 )
 from trtllm_api.verdict import Severity, Verdict
 
+_CAUSAL = "ForCausalLM"
+
 
 def image_runtime(question: EngineQuestion) -> Iterator[Verdict]:
     """TensorRT engines can be built and run by images up to 1.3.0rc20 only."""
@@ -82,7 +84,8 @@ def _unknown(question: EngineQuestion) -> Verdict:
         engine = other is EngineRuntime.TENSORRT
         remedy = f"use runtime {other}" + (f" with an image <= {LAST_ENGINE_VERSION}" if engine else "")
     else:
-        near = get_close_matches(name, sorted(known), n=2, cutoff=0.8)
+        families = {item.removesuffix(_CAUSAL): item for item in sorted(known)}  # the suffix is alike in all
+        near = [families[item] for item in get_close_matches(name.removesuffix(_CAUSAL), families, n=2, cutoff=0.7)]
         remedy = "use a model of a known family" + (f" (the nearest are {' and '.join(near)})" if near else "")
     return Verdict(
         "ArchitectureSupported",

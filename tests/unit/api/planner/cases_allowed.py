@@ -70,6 +70,17 @@ PASSES: dict[str, EngineQuestion] = {
     "an FP8 cache on Ada": ask(kv_cache=KvFormat.FP8, gpu=L4),
     "reuse with paged context attention": made(options=Options(block_reuse=True)),
     "FP8 context attention beside FP8": made(algorithm=Algorithm.FP8, options=Options(fp8_context_fmha=True)),
+    "trusted code of an architecture that nobody knows": ask(
+        facts=ask().facts.model_copy(update={"custom_code": True, "architecture": "OwnForCausalLM"}),
+        trust_remote_code=True,
+    ),
+    "prompts as long as sequences and steps": ask(
+        limits=limits(max_seq_len=4096, max_input_len=4096, max_num_tokens=4096)
+    ),
+    "gathered logits without speculation": ask(options=Options(gather_context_logits=True)),
+    "an engine whose GPU is not known yet": made(stamp=stamp(product="NVIDIA-A10"), gpu=None),
+    "an offline pod whose texts are mounted": pod(offline=True, volume_bytes=110, needed_bytes=100),
+    "the fused plugin beside the fused MLP": made(options=Options(gemm_swiglu_plugin=True)),
     "a pod that has everything": pod(),
     "one rank on a MIG slice": ask(gpu=MIG),
     "a host with room": ask(host=HostFacts(64 * GIB, 80 * GIB, calibrates=True)),

@@ -46,6 +46,14 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
             "use runtime PyTorch"
         ),
     ),
+    "an unknown architecture without code of its own, though code is trusted": (
+        ask(facts=ask().facts.model_copy(update={"architecture": "OwnForCausalLM"}), trust_remote_code=True),
+        "ArchitectureSupported",
+        (
+            "architecture OwnForCausalLM is none of the 58 that the PyTorch runtime is known to load: use a model of a "
+            "known family"
+        ),
+    ),
     "custom code": (
         ask(facts=ask().facts.model_copy(update={"custom_code": True})),
         "ArchitectureSupported",

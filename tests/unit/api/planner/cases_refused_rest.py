@@ -197,6 +197,11 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         "FeatureCombinations",
         "W4A16_AWQ with group size 32 has no kernel: use group size 64 or 128",
     ),
+    "the fused plugin without the fused MLP": (
+        made(options=Options(gemm_swiglu_plugin=True, fused_mlp=False)),
+        "FeatureCombinations",
+        "gemm_swiglu_plugin needs use_fused_mlp: enable use_fused_mlp, or leave the plugin out",
+    ),
     "profiles beside an optimum": (
         made(options=Options(multiple_profiles=True, opt_num_tokens=1024)),
         "FeatureCombinations",

@@ -20,7 +20,7 @@ from trtllm_api.planner.mapping import (
     ranks_of,
     valid_tensors,
 )
-from trtllm_api.planner.memory import GIB, estimate, kv_bytes_per_token, needed_tokens, weight_bytes
+from trtllm_api.planner.memory import GIB, estimate, kv_bytes_per_token, linear_bytes, needed_tokens, weight_bytes
 from trtllm_api.planner.question import CheckpointFormat, Limits, Options
 from trtllm_api.planner.tables import Algorithm, EngineRuntime, KvFormat
 
@@ -97,6 +97,20 @@ def test_rotary_scaling_extends_the_positions_once(rope: dict[str, object] | Non
                 "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int", "strategy": "channel"}}},
             },
             CheckpointFormat("compressed-tensors", integer=True),
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}},
+            },
+            CheckpointFormat("compressed-tensors", Algorithm.MXFP4, 32),
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 16}}},
+            },
+            CheckpointFormat("compressed-tensors", Algorithm.NVFP4, 16),
         ),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, CheckpointFormat("bitsandbytes")),
     ],
@@ -200,6 +214,44 @@ def test_a_cache_is_counted_in_whole_blocks_for_every_beam_and_sequence() -> Non
     assert needed_tokens(replace(question, options=Options(tokens_per_block=64))) == 1024 * 6
     assert needed_tokens(replace(question, options=Options(tokens_per_block=128))) == 1024 * 6
     assert needed_tokens(replace(question, limits=Limits(max_seq_len=1025))) == 1056
+
+
+def test_a_shard_says_whether_its_layer_divides() -> None:
+    phi = facts("Phi-3-medium")
+    named = {item.name.rpartition(".")[2]: item for item in phi.linears}
+    assert shard(named["down_proj"], phi, Layout(5)).divides
+    assert not shard(named["down_proj"], phi, Layout(3)).divides
+    assert shard(named["gate_up_proj"], phi, Layout(5)).divides
+    assert not shard(named["gate_up_proj"], phi, Layout(3)).divides
+
+
+def test_only_layers_with_attention_have_a_cache() -> None:
+    config = {**CONFIGS["Llama-3-8B"], "layer_types": ["linear_attention", "linear_attention", "full_attention"] * 10}
+    details = details_from_config(config)
+    assert details.attention_layers == 10
+    question = ask("Llama-3-8B", details=details)
+    assert kv_bytes_per_token(question) == 10 * 2 * 8 * 128 * 2
+
+
+def test_experts_stored_as_one_tensor_are_cut_and_quantized_as_experts_are() -> None:
+    model = facts("Mixtral-8x7B")
+    fused = model.model_copy(update={"linears": tuple(i for i in model.linears if ".experts." not in i.name)})
+    question = ask("Mixtral-8x7B", layout=Layout(8), algorithm=Algorithm.FP8)
+    assert weight_bytes(replace(question, facts=fused)) == pytest.approx(weight_bytes(question), rel=0.01)
+
+
+def test_the_experts_of_a_token_take_memory() -> None:
+    question = ask("Qwen3-30B-A3B")
+    one = estimate(replace(question, details=replace(question.details, experts_per_token=1)), H100)
+    eight = estimate(question, H100)
+    assert eight.activations - one.activations == 2 * 8192 * 7 * (3 * 768 + 2 * 2048)
+
+
+def test_scales_are_counted() -> None:
+    assert linear_bytes(4096, 1024, Algorithm.W8A16, 128) == 4096 * 1024 + 4 * 1024
+    assert linear_bytes(4096, 1024, Algorithm.NVFP4, 16) == 4096 * 1024 * (0.5 + 1 / 16)
+    assert linear_bytes(4096, 1024, Algorithm.W4A16_AWQ, 128) == 4096 * 1024 * (0.5 + 2.5 / 128)
+    assert linear_bytes(4096, 1024, Algorithm.NONE, 128) == 4096 * 1024 * 2
 
 
 def test_gathered_logits_and_long_steps_take_memory() -> None:

@@ -83,6 +83,13 @@ def test_more_sequences_take_more_gpus() -> None:
     assert (few.placement.layout.tensor, many.placement.layout.tensor) == (1, 2)
 
 
+def test_smooth_quant_is_not_planned_beyond_the_key_heads() -> None:
+    tiny = Inventory((GpuNode("a", GpuKind("NVIDIA-X", 4500, (8, 6)), 8),))
+    changes = {"runtime": EngineRuntime.TENSORRT, "algorithm": Algorithm.SMOOTH_QUANT}
+    assert planned("Qwen2-7B", tiny, **changes, limits=Limits(512, 1)).placement.layout.tensor == 4
+    assert planned("Qwen2.5-0.5B", tiny, **changes, limits=Limits(512, 1)).placement.layout.tensor <= 2
+
+
 def test_tensor_parallelism_never_leaves_a_node() -> None:
     found = planned("Llama-3-70B", nodes(A100, 1, 1, 1, 1))
     assert found.placement.layout == Layout(1, 2)
