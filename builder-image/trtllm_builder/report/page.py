@@ -6,14 +6,15 @@ request. Whatever came from a user, a model or a tool is escaped where it enters
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from trtllm_api.quantizedmodel import Verdict
-from trtllm_builder.gate import CanaryOutcome, ModelMeasures, agreement_percent, change, percent, significant
-from trtllm_builder.report.charts import Bar, Chart, Limit, Tone, draw
-from trtllm_builder.report.model import Report, ReportCandidate, human_bytes, human_seconds
+from trtllm_builder.gate import CanaryOutcome, change
+from trtllm_builder.report.charts import Tone, draw
+from trtllm_builder.report.comparisons import comparisons
+from trtllm_builder.report.model import Report, human_bytes, human_seconds
+from trtllm_builder.report.numbers import NONE, agreement, canary_count, divergence, fixed
 from trtllm_builder.report.style import STYLE
 
 _TONES = {
@@ -22,8 +23,6 @@ _TONES = {
     Verdict.REFUSED: Tone.BAD,
     Verdict.FAILED: Tone.BAD,
 }
-_NONE = "–"
-_NOT_MEASURED = "not measured"
 
 
 def report_html(report: Report) -> str:
@@ -95,13 +94,13 @@ def _figures(report: Report) -> str:
         (
             change(report.reference, measures),
             "perplexity",
-            f"{_fixed(report.reference.perplexity)} to {_fixed(measures.perplexity)}",
+            f"{fixed(report.reference.perplexity)} to {fixed(measures.perplexity)}",
         )
     ]
     if measures.kl_divergence is not None:
-        figures.append((_divergence(measures), "KL divergence", "mean over the evaluated tokens, in nats"))
+        figures.append((divergence(measures), "KL divergence", "mean over the evaluated tokens, in nats"))
     if measures.top_token_agreement is not None:
-        figures.append((_agreement(measures), "top-token agreement", "positions with the same most likely token"))
+        figures.append((agreement(measures), "top-token agreement", "positions with the same most likely token"))
     if winner.size is not None:
         smaller = ""
         if report.reference_size > 0:
@@ -118,12 +117,12 @@ def _candidates(report: Report) -> str:
     rows = [
         [
             ("th", "Source model"),
-            ("td", _NONE),
-            ("num", escape(_fixed(report.reference.perplexity))),
-            ("num", _NONE),
-            ("num", _NONE),
-            ("num", _NONE),
-            ("num", escape(_canary_count(report.reference))),
+            ("td", NONE),
+            ("num", escape(fixed(report.reference.perplexity))),
+            ("num", NONE),
+            ("num", NONE),
+            ("num", NONE),
+            ("num", escape(canary_count(report.reference))),
             ("num", escape(human_bytes(report.reference_size))),
         ]
     ]
@@ -135,12 +134,12 @@ def _candidates(report: Report) -> str:
             [
                 ("th", f"{escape(candidate.name)}{chosen}{options}"),
                 ("td", f"{_badge(candidate.verdict)}<small>{escape(candidate.reason)}</small>"),
-                ("num", _NONE if measures is None else escape(_fixed(measures.perplexity))),
-                ("num", _NONE if measures is None else escape(change(report.reference, measures))),
-                ("num", _NONE if measures is None else escape(_divergence(measures))),
-                ("num", _NONE if measures is None else escape(_agreement(measures))),
-                ("num", _NONE if measures is None else escape(_canary_count(measures))),
-                ("num", _NONE if candidate.size is None else escape(human_bytes(candidate.size))),
+                ("num", NONE if measures is None else escape(fixed(measures.perplexity))),
+                ("num", NONE if measures is None else escape(change(report.reference, measures))),
+                ("num", NONE if measures is None else escape(divergence(measures))),
+                ("num", NONE if measures is None else escape(agreement(measures))),
+                ("num", NONE if measures is None else escape(canary_count(measures))),
+                ("num", NONE if candidate.size is None else escape(human_bytes(candidate.size))),
             ]
         )
     heads = ("Model", "Verdict", "Perplexity", "Change", "KL divergence", "Agreement", "Canaries", "Size")
@@ -148,94 +147,12 @@ def _candidates(report: Report) -> str:
 
 
 def _charts(report: Report) -> str:
-    measured = [candidate for candidate in report.candidates if candidate.measures is not None]
-    charts: list[Chart | None] = []
-    if measured:
-        charts.append(_perplexity_chart(report))
-        charts.append(_divergence_chart(report))
-        charts.append(_agreement_chart(report))
-    if any(candidate.size is not None for candidate in report.candidates):
-        charts.append(_size_chart(report))
     drawn = "".join(
         f"<figure><figcaption><h3>{escape(chart.title)}</h3><p>{escape(chart.description)}</p></figcaption>"
         f"{draw(chart)}</figure>"
-        for chart in charts
-        if chart is not None
+        for chart in comparisons(report)
     )
     return _section("Against the limits", f'<div class="charts">{drawn}</div>') if drawn else ""
-
-
-def _perplexity_chart(report: Report) -> Chart:
-    limit = percent(report.gate.max_perplexity_increase)
-    bars = []
-    for candidate in report.candidates:
-        increase = report.increase(candidate)
-        text = _NOT_MEASURED if candidate.measures is None else change(report.reference, candidate.measures)
-        within = increase is not None and increase <= limit
-        bars.append(
-            Bar(candidate.short_name, None if increase is None else float(increase), text, _tone(candidate, within))
-        )
-    return Chart(
-        "perplexity",
-        "Perplexity increase",
-        "How much worse each candidate predicts the evaluation texts than the source. Shorter is better.",
-        tuple(bars),
-        Limit(float(limit), f"at most {report.gate.max_perplexity_increase}"),
-    )
-
-
-def _divergence_chart(report: Report) -> Chart | None:
-    asked = report.gate.max_kl_divergence
-    values = [None if item.measures is None else item.measures.kl_divergence for item in report.candidates]
-    if all(value is None for value in values):
-        return None
-    bars = []
-    for candidate, value in zip(report.candidates, values, strict=True):
-        text = _NOT_MEASURED if candidate.measures is None else _divergence(candidate.measures)
-        within = value is not None and (asked is None or value <= float(asked))
-        bars.append(Bar(candidate.short_name, _finite(value), text, _tone(candidate, within)))
-    return Chart(
-        "divergence",
-        "KL divergence",
-        "How far each candidate's next-token distribution is from the source's, in nats. Shorter is better.",
-        tuple(bars),
-        None if asked is None else Limit(float(asked), f"at most {asked}"),
-    )
-
-
-def _agreement_chart(report: Report) -> Chart | None:
-    values = [None if item.measures is None else item.measures.top_token_agreement for item in report.candidates]
-    if all(value is None for value in values):
-        return None
-    least = percent(report.gate.min_top_token_agreement)
-    bars = []
-    for candidate in report.candidates:
-        text = _NOT_MEASURED if candidate.measures is None else _agreement(candidate.measures)
-        share = None if candidate.measures is None else agreement_percent(candidate.measures)
-        tone = _tone(candidate, share is not None and share >= least)
-        bars.append(Bar(candidate.short_name, None if share is None else float(share), text, tone))
-    return Chart(
-        "agreement",
-        "Top-token agreement",
-        "Share of positions where candidate and source prefer the same next token. Longer is better.",
-        tuple(bars),
-        Limit(float(least), f"at least {report.gate.min_top_token_agreement}"),
-        full_scale=100.0,
-    )
-
-
-def _size_chart(report: Report) -> Chart:
-    bars = [Bar("Source model", float(report.reference_size), human_bytes(report.reference_size), Tone.PLAIN)]
-    bars += [
-        Bar(
-            candidate.short_name,
-            None if candidate.size is None else float(candidate.size),
-            _NOT_MEASURED if candidate.size is None else human_bytes(candidate.size),
-            Tone.PLAIN,
-        )
-        for candidate in report.candidates
-    ]
-    return Chart("size", "Size", "The files of the source and of each candidate. Shorter is better.", tuple(bars))
 
 
 def _canaries(report: Report) -> str:
@@ -298,7 +215,7 @@ def _timings(report: Report) -> str:
         [
             ("th", escape(candidate.name)),
             *(
-                ("num", human_seconds(candidate.seconds[stage]) if stage in candidate.seconds else _NONE)
+                ("num", human_seconds(candidate.seconds[stage]) if stage in candidate.seconds else NONE)
                 for stage in stages
             ),
             ("num", human_seconds(sum(candidate.seconds.values()))),
@@ -314,7 +231,7 @@ def _details(report: Report) -> str:
     gate = report.gate
     facts = [
         ("Source digest", f"<code>{escape(report.source_digest)}</code>"),
-        ("Source revision", f"<code>{escape(report.source_revision or _NONE)}</code>"),
+        ("Source revision", f"<code>{escape(report.source_revision or NONE)}</code>"),
         ("Calibration", escape(report.calibration)),
         ("Evaluation", escape(report.evaluation)),
         (
@@ -367,13 +284,6 @@ def _badge(verdict: Verdict, text: str | None = None) -> str:
     return f'<span class="badge {_TONES[verdict].value}">{escape(text or verdict.value)}</span>'
 
 
-def _tone(candidate: ReportCandidate, within: bool) -> Tone:
-    """A bar's colour tells about this limit, not about the whole candidate; beyond it a warning stays a warning."""
-    if within:
-        return Tone.GOOD
-    return Tone.WARN if candidate.verdict is Verdict.WARNED else Tone.BAD
-
-
 def _answer(text: str) -> str:
     return f"<pre>{escape(text)}</pre>" if text.strip() else "<em>(empty)</em>"
 
@@ -384,34 +294,3 @@ def _sentence(text: str) -> str:
     if not stripped:
         return ""
     return stripped[0].upper() + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
-
-
-def _fixed(value: float) -> str:
-    if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else "infinite"
-    return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.2e}"
-
-
-def _divergence(measures: ModelMeasures) -> str:
-    value = measures.kl_divergence
-    if value is None:
-        return _NONE
-    return significant(value) if math.isfinite(value) else _fixed(value)
-
-
-def _agreement(measures: ModelMeasures) -> str:
-    value = measures.top_token_agreement
-    if value is None:
-        return _NONE
-    share = agreement_percent(measures)
-    return _fixed(value) if share is None else f"{share:.1f}%"
-
-
-def _canary_count(measures: ModelMeasures) -> str:
-    if not measures.canaries:
-        return _NONE
-    return f"{sum(canary.passed for canary in measures.canaries)}/{len(measures.canaries)}"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -168,7 +168,7 @@ EXCERPTS: list[tuple[str, str]] = [
     ("C14", "numpy.core._exceptions._ArrayMemoryError: Unable to allocate {n}.5 GiB for an array with shape (1, 2)"),
     ("C14", "MemoryError"),
     ("C14k", "Killed"),
-    ("C14k", "/work/convert.sh: line 7:    {n} Killed                  python3 convert_checkpoint.py --model_dir /m"),
+    ("C14k", "/opt/convert.sh: line 7:    {n} Killed                  python3 convert_checkpoint.py --model_dir /m"),
     ("C14k", "mpirun noticed that process rank 6 with PID 0 on node worker exited on signal 9 (Killed)."),
     ("C16", "RuntimeError: shape '[{n}, 128, 4096]' is invalid for input of size 20971520"),
     ("C16", "ValueError: unexpected qkv weight shape (6144, 4096)"),

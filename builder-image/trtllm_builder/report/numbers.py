@@ -1,0 +1,46 @@
+"""Measurements as a reader sees them; the page's tables and comparisons write numbers through here."""
+
+from __future__ import annotations
+
+import math
+
+from trtllm_builder.gate import ModelMeasures, agreement_percent, significant
+
+NONE = "–"
+NOT_MEASURED = "not measured"
+
+
+def fixed(value: float) -> str:
+    """A perplexity: two decimals where people can read them."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "infinite"
+    return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.2e}"
+
+
+def divergence(measures: ModelMeasures) -> str:
+    """KL divergence, four digits."""
+    value = measures.kl_divergence
+    if value is None:
+        return NONE
+    return significant(value) if math.isfinite(value) else fixed(value)
+
+
+def agreement(measures: ModelMeasures) -> str:
+    """The share as a percentage."""
+    value = measures.top_token_agreement
+    if value is None:
+        return NONE
+    share = agreement_percent(measures)
+    return fixed(value) if share is None else f"{share:.1f}%"
+
+
+def canary_count(measures: ModelMeasures) -> str:
+    """Passed and asked, as "2/2"."""
+    if not measures.canaries:
+        return NONE
+    return f"{sum(canary.passed for canary in measures.canaries)}/{len(measures.canaries)}"
+
+
+def finite(value: float | None) -> float | None:
+    """A length to draw; None for what has none."""
+    return value if value is not None and math.isfinite(value) else None
