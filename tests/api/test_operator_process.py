@@ -88,9 +88,12 @@ def ready(api: ApiServer, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(api: ApiServer, cluster: Cluster) -> Iterator[None]:
+def nothing_left(cluster: Cluster) -> Iterator[None]:
+    """Of other tests, nor for them."""
+    everything = "qm,eb,jobs,leases,resourcequotas"
+    cluster.kubectl("delete", everything, "--all", "--wait=true", "--timeout=30s")
     yield
-    cluster.kubectl("delete", "qm,jobs,leases,resourcequotas", "--all", "--wait=true", "--timeout=30s")
+    cluster.kubectl("delete", everything, "--all", "--wait=true", "--timeout=30s")
 
 
 def test_a_resource_gets_its_claim_its_request_and_a_job_that_it_owns(api: ApiServer) -> None:
