@@ -20,8 +20,8 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="forbid",
         alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
+        populate_by_name=True,  # validate_by_name in pydantic < 2.11, which NVIDIA's older images have
+        protected_namespaces=(),  # older pydantic warns of every field that begins with model_
         use_attribute_docstrings=True,
     )
 
@@ -44,6 +44,8 @@ ShortText = Annotated[str, StringConstraints(max_length=256)]
 Message = Annotated[str, StringConstraints(max_length=4096)]
 Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 DecimalString = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Fraction = Annotated[str, StringConstraints(max_length=8, pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$")]
+"""0 to 1."""
 Percent = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 Quantity = Annotated[str, StringConstraints(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
 ModulePattern = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[-._*a-zA-Z0-9\[\]]+$")]

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
+from trtllm_api.enginebuild import Runtime
+from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
 from trtllm_api.quantizedmodel import (
     Canary,
     CandidatePlan,
     CandidateStatus,
+    Checkpoint,
     HubDataset,
     Measures,
     Method,
@@ -40,6 +43,12 @@ MAX_RESULT_BYTES = 4096
 HF_TOKEN_ENV = "HF_TOKEN"
 DATASET_TOKEN_ENV = "TRTLLM_DATASET_TOKEN"
 SERVE_PORT = 8000
+CONTROL_PORT = 8001
+"""Of the launcher beside trtllm-serve: it says whether the server is ready."""
+APP_PATH = "/opt/trtllm/app"
+"""Where the builder's code is, also in containers of NVIDIA's image, into which an init container copies it."""
+LAUNCH_PATH = "/etc/trtllm/launch.json"
+"""The LaunchRequest of a server."""
 
 
 class ExitCode(IntEnum):
@@ -92,6 +101,14 @@ class FailureReason(StrEnum):
     """The quality gate refused every candidate."""
     OUT_OF_MEMORY = "OutOfMemory"
     """The GPU or the container ran out of memory."""
+    GPU_MISMATCH = "GpuMismatch"
+    """The pod runs on another GPU than the engine is for, or sees fewer than it needs."""
+    IMAGE_MISMATCH = "ImageMismatch"
+    """The image is not the TensorRT-LLM version that was asked for, or lacks a program."""
+    CONVERSION_FAILED = "ConversionFailed"
+    """convert_checkpoint.py did not write a whole checkpoint."""
+    ENGINE_BUILD_FAILED = "EngineBuildFailed"
+    """trtllm-build did not write every rank."""
     ARTIFACT_CORRUPT = "ArtifactCorrupt"
     """A published artifact does not match its manifest."""
     INTERNAL_ERROR = "InternalError"
@@ -103,6 +120,9 @@ class Stage(StrEnum):
 
     FETCH = "Fetch"
     QUANTIZE = "Quantize"
+    CONVERT = "Convert"
+    BUILD = "Build"
+    PUBLISH = "Publish"
 
 
 class DatasetRequest(ApiModel):
@@ -150,10 +170,100 @@ class QuantizeRequest(ApiModel):
     source_manifest: str
     """Absolute path of the source's manifest inside the pod."""
     candidates: tuple[CandidatePlan, ...]
+    checkpoint: Checkpoint = Checkpoint()
     calibration: CalibrationRequest
     gate: GateRequest
     device: Device
     trust_remote_code: bool = False
+
+
+class ExpectedGpu(ApiModel):
+    """What a pod must find where it runs; None: anything."""
+
+    product: ShortText | None = None
+    """As the node label nvidia.com/gpu.product has it."""
+    compute_capability: ShortText | None = None
+    """As "9.0"; compared as numbers."""
+    count: int = 1
+    """GPUs that the container must see, at least."""
+
+
+class ConvertRequest(ApiModel):
+    """convert_checkpoint.py: a TensorRT-LLM checkpoint in the request's work directory, `checkpoint/` below it."""
+
+    script: ShortText
+    """Family of the script: llama, qwen, ...; the image's examples directory has one for each."""
+    arguments: tuple[str, ...]
+    """All but --model_dir and --output_dir."""
+    model_path: str
+    """Absolute path of the Hugging Face checkpoint inside the pod."""
+    model_manifest: str
+    """Absolute path of its manifest inside the pod."""
+    tensor: int
+    pipeline: int
+    context: int = 1
+    gpu: ExpectedGpu
+    version: ShortText | None = None
+    """TensorRT-LLM's, as the image must say; None: whatever it says."""
+
+
+class RanksRequest(ApiModel):
+    """trtllm-build: this pod's ranks, in the request's work directory, `engine/` below it."""
+
+    checkpoint_path: str | None = None
+    """Absolute path of a published TensorRT-LLM checkpoint; None: `checkpoint/` of the work directory."""
+    arguments: tuple[str, ...]
+    """All but --checkpoint_dir, --output_dir, --workers and the timing caches."""
+    world: int
+    pods: int
+    """Pods that share the ranks; JOB_COMPLETION_INDEX says which one this is."""
+    gpus_per_pod: int
+    workers: int
+    timing_cache: bool = True
+    gpu: ExpectedGpu
+    version: ShortText | None = None
+
+
+class PublishRequest(ApiModel):
+    """Check every rank and config.json, and publish the engine."""
+
+    inputs: dict[str, Any]
+    """Everything that changes the bytes and was known before: model, options, image; what the pods saw is added."""
+    world: int
+    pods: int
+    tensor: int
+    pipeline: int
+    context: int = 1
+    probe_manifest: str | None = None
+    """Absolute path of the model's manifest, whose probe the engine must answer, too."""
+    tokenizer_path: str | None = None
+    """Absolute path of the model's directory: all of it but the weights goes with the engine, as `tokenizer/`."""
+
+
+class LaunchRequest(ApiModel):
+    """How to start trtllm-serve; the same for every pod of a replica, which knows its place from LeaderWorkerSet."""
+
+    runtime: Runtime
+    model_path: str
+    """Absolute path of the engine, or of the Hugging Face checkpoint."""
+    model_manifest: str
+    """Absolute path of its manifest, whose probe the server must answer; without one, any answer that is no garbage."""
+    tokenizer_path: str
+    """Absolute path of a directory with the tokenizer; the checkpoint itself where it has one."""
+    arguments: tuple[str, ...]
+    """Of trtllm-serve, all but the model, --tokenizer, --host, --port and the file of options."""
+    options_flag: ShortText
+    """--config or --extra_llm_api_options, as the image's version has it."""
+    options: dict[str, Any]
+    """The file of options (LlmArgs)."""
+    served_model_name: ShortText
+    world: int
+    nodes: int = 1
+    """Pods of a replica; with several, mpirun starts a rank for each GPU."""
+    gpus_per_node: int
+    gpu: ExpectedGpu
+    version: ShortText | None = None
+    drain_seconds: int = 120
 
 
 class BuildRequest(ApiModel):
@@ -165,6 +275,9 @@ class BuildRequest(ApiModel):
     request_digest: Digest
     fetch: FetchRequest | None = None
     quantize: QuantizeRequest | None = None
+    convert: ConvertRequest | None = None
+    ranks: RanksRequest | None = None
+    publish: PublishRequest | None = None
 
 
 class FetchResult(ApiModel):
@@ -203,6 +316,21 @@ class QuantizeResult(ApiModel):
     artifact: ArtifactResult | None = None
 
 
+class EngineResult(ApiModel):
+    """A published engine."""
+
+    digest: Digest
+    path: str
+    """Relative to the store."""
+    bytes: int
+    version: ShortText
+    product: ShortText
+    compute_capability: ShortText
+    world: int
+    limits: EngineLimits
+    reused: bool = False
+
+
 class BuildResult(ApiModel):
     """The termination message of a builder."""
 
@@ -213,15 +341,20 @@ class BuildResult(ApiModel):
     remedy: Message = ""
     fetch: FetchResult | None = None
     quantize: QuantizeResult | None = None
+    engine: EngineResult | None = None
 
     def to_termination_message(self) -> bytes:
-        """At most MAX_RESULT_BYTES bytes of JSON: what is too long is cut from the texts, never from the numbers."""
+        """At most MAX_RESULT_BYTES bytes of JSON: texts are cut first, then the lightest kinds of linear layers go."""
         wire = self.to_wire()
         encoded = json.dumps(wire, separators=(",", ":")).encode()
         limit = 480
         while len(encoded) > MAX_RESULT_BYTES and limit >= 15:
             encoded = json.dumps(_shorten(wire, limit), separators=(",", ":")).encode()
             limit //= 2
+        linears = wire.get("fetch", {}).get("facts", {}).get("linears", [])
+        while len(encoded) > MAX_RESULT_BYTES and linears:
+            linears.remove(min(linears, key=lambda item: item["outFeatures"] * item["inFeatures"] * item["count"]))
+            encoded = json.dumps(_shorten(wire, 15), separators=(",", ":")).encode()
         if len(encoded) > MAX_RESULT_BYTES:
             raise ValueError(f"a result of {len(encoded)} bytes does not fit {MAX_RESULT_BYTES}")
         return encoded
@@ -250,4 +383,6 @@ class ProgressLine(ApiModel):
     total: Annotated[float, Field(ge=0)]
     unit: ShortText = ""
     eta_seconds: Annotated[float, Field(ge=0)] | None = None
+    rate: Annotated[float, Field(ge=0)] | None = None
+    """Units a second, since the step began."""
     detail: ShortText = ""

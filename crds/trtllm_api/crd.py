@@ -11,6 +11,7 @@ from typing import Any
 
 from trtllm_api import GROUP, VERSION
 from trtllm_api import enginebuild as eb
+from trtllm_api import enginestatus as es
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.base import ApiModel, cel
 
@@ -80,13 +81,14 @@ def _condition(kind: str, field: str) -> str:
 
 
 _AGE = _column("Age", ".metadata.creationTimestamp", "date")
+_PROGRESS = _column("Progress", ".status.progress.summary", about="What is being done now, and how far it is")
 
 _QUANTIZED_MODEL_COLUMNS = [
     _column("Stage", ".status.stage"),
     _column("Ready", _condition("Ready", "status")),
     _column("Method", ".status.artifact.method", about="The method that passed the quality gate"),
     _column("Quality", _condition("QualityPassed", "reason")),
-    _column("Progress", ".status.progress.percent", "integer", about="Percent of what is being done now"),
+    _PROGRESS,
     _column("Message", _condition("Ready", "message"), wide=True),
     _AGE,
 ]
@@ -96,6 +98,7 @@ _ENGINE_BUILD_COLUMNS = [
     _column("Ready", _condition("Ready", "status")),
     _column("Method", ".status.artifact.method"),
     _column("Replicas", ".status.serving.readyReplicas", "integer"),
+    _PROGRESS,
     _column("URL", ".status.serving.url"),
     _column("Message", _condition("Ready", "message"), wide=True),
     _AGE,
@@ -173,7 +176,7 @@ def definitions() -> list[dict[str, Any]]:
             "eb",
             "Serves a model: rolls out the artifact of a QuantizedModel and keeps the last good one serving.",
             eb.EngineBuildSpec,
-            eb.EngineBuildStatus,
+            es.EngineBuildStatus,
             _ENGINE_BUILD_COLUMNS,
             {
                 "scale": {

@@ -19,6 +19,38 @@ class LinearShape(ApiModel):
     count: Annotated[int, Field(ge=1)]
 
 
+class CheckpointFacts(ApiModel):
+    """quantization_config or hf_quant_config.json of a checkpoint that is quantized already."""
+
+    method: ShortText
+    """quant_method: awq, gptq, compressed-tensors, fp8, modelopt, ..."""
+    algorithm: ShortText | None = None
+    """TensorRT-LLM's name of it (QuantAlgo), where it has one."""
+    group_size: Annotated[int, Field(ge=0)] | None = None
+    act_order: bool = False
+    """GPTQ's desc_act."""
+    integer: bool = False
+    """compressed-tensors of `type: int`."""
+    symmetric: bool = True
+    """No zero points."""
+    kv_cache: ShortText | None = None
+
+
+class Details(ApiModel):
+    """What config.json says beyond the usual; left out where it says nothing."""
+
+    positions: Annotated[int, Field(ge=0)] | None = None
+    """Longest sequence with rotary scaling applied."""
+    rope_type: ShortText | None = None
+    moe_intermediate_size: Annotated[int, Field(ge=0)] | None = None
+    experts_per_token: Annotated[int, Field(ge=0)] | None = None
+    attention_layers: Annotated[int, Field(ge=0)] | None = None
+    """Layers with a KV cache, where not every layer has one."""
+    kv_lora_rank: Annotated[int, Field(ge=0)] | None = None
+    qk_rope_head_dim: Annotated[int, Field(ge=0)] | None = None
+    checkpoint: CheckpointFacts | None = None
+
+
 class ModelFacts(ApiModel):
     """Read from config.json, the safetensors headers and the tokenizer files."""
 
@@ -43,4 +75,5 @@ class ModelFacts(ApiModel):
     """config.json or tokenizer_config.json has an auto_map: the model runs its own code."""
     quantization: ShortText | None = None
     """quant_method of a checkpoint that is already quantized."""
+    details: Details = Details()
     linears: Annotated[tuple[LinearShape, ...], Field(max_length=64)] = ()

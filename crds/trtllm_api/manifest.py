@@ -17,6 +17,7 @@ class ArtifactKind(StrEnum):
 
     SOURCE = "Source"
     QUANTIZED_CHECKPOINT = "QuantizedCheckpoint"
+    ENGINE = "Engine"
 
 
 class ManifestFile(ApiModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from trtllm_api.base import ApiModel, Message, ObjectName, Quantity, SecretKey, ShortText, StringMap, cel
 
@@ -48,6 +48,8 @@ class Progress(ApiModel):
 
     stage: ShortText
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    summary: ShortText = ""
+    """All of it in a few words, for `kubectl get`."""
     detail: ShortText = ""
     eta_seconds: Annotated[int, Field(ge=0)] | None = None
     job: ObjectName | None = None
@@ -82,11 +84,43 @@ class ConfigMapKeyRef(ApiModel):
     key: SecretKey
 
 
+def exactly_one(fields: tuple[str, ...], of: str) -> dict[str, Any]:
+    """`json_schema_extra` with the CEL rule that exactly one of the (camelCase) fields is set."""
+    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in fields)
+    return {"x-kubernetes-validations": [cel(f"{count} == 1", f"{of} takes exactly one of {', '.join(fields)}")]}
+
+
+class KeySelector(ApiModel):
+    """One key of a ConfigMap or Secret in the resource's namespace."""
+
+    name: ObjectName
+    key: SecretKey
+    optional: bool | None = None
+
+
+class EnvVarSource(ApiModel):
+    """Where the value of an environment variable comes from."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one(("configMapKeyRef", "secretKeyRef"), "valueFrom"))
+
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
+
+
 class EnvVar(ApiModel):
-    """An environment variable with a literal value."""
+    """An environment variable: a literal value, or one from a ConfigMap or Secret."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel("!(has(self.value) && has(self.valueFrom))", "env takes value or valueFrom, not both")
+            ]
+        }
+    )
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-    value: Annotated[str, StringConstraints(max_length=4096)] = ""
+    value: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    value_from: EnvVarSource | None = None
 
 
 class Toleration(ApiModel):
@@ -109,6 +143,33 @@ class ResourceRequirements(ApiModel):
     limits: ResourceList | None = None
 
 
+RawObject = Annotated[
+    dict[str, Any], Field(max_length=32, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+]
+"""An object of Kubernetes' own API, checked by Kubernetes when the pod is made."""
+
+
+class VolumeMount(ApiModel):
+    """Where a volume of podTemplate.volumes appears in the container."""
+
+    name: ObjectName
+    mount_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    sub_path: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    read_only: bool | None = None
+
+
+class ResourceClaim(ApiModel):
+    """A claim of dynamic resource allocation; the container uses all of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=exactly_one(("resourceClaimName", "resourceClaimTemplateName"), "a resource claim")
+    )
+
+    name: ObjectName
+    resource_claim_name: ObjectName | None = None
+    resource_claim_template_name: ObjectName | None = None
+
+
 class PodTemplate(ApiModel):
     """What users may set on the pods of a stage; merged over what the operator plans."""
 
@@ -121,10 +182,9 @@ class PodTemplate(ApiModel):
     priority_class_name: ObjectName | None = None
     runtime_class_name: ObjectName | None = None
     service_account_name: ObjectName | None = None
+    affinity: RawObject | None = None
+    volumes: Annotated[tuple[RawObject, ...], Field(max_length=32)] | None = None
+    """Kubernetes volumes; their names must not be those of the operator's own (tmp, shm, claim-*, file-*, app)."""
+    volume_mounts: Annotated[tuple[VolumeMount, ...], Field(max_length=32)] | None = None
+    resource_claims: Annotated[tuple[ResourceClaim, ...], Field(max_length=8)] | None = None
     image_pull_secrets: Annotated[tuple[SecretRef, ...], Field(max_length=8)] | None = None
-
-
-def exactly_one(fields: tuple[str, ...], of: str) -> dict[str, Any]:
-    """`json_schema_extra` with the CEL rule that exactly one of the (camelCase) fields is set."""
-    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in fields)
-    return {"x-kubernetes-validations": [cel(f"{count} == 1", f"{of} takes exactly one of {', '.join(fields)}")]}

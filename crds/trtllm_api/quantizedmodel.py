@@ -12,6 +12,7 @@ from trtllm_api.base import (
     DecimalString,
     Device,
     Digest,
+    Fraction,
     Message,
     ModulePattern,
     ObjectName,
@@ -134,32 +135,32 @@ class Quantization(ApiModel):
         json_schema_extra={
             "x-kubernetes-validations": [
                 cel(
-                    "(self.method == 'Auto') == has(self.auto)",
+                    "(has(self.method) && self.method == 'Auto') == has(self.auto)",
                     "auto is set for method Auto, which needs it, and for no other method",
                 ),
                 cel(
-                    "!has(self.groupSize) || self.method in ['INT4WeightOnly', 'INT4AWQ', 'W4A8AWQ']",
+                    "!has(self.groupSize) || !has(self.method) || "
+                    "self.method in ['INT4WeightOnly', 'INT4AWQ', 'W4A8AWQ']",
                     "groupSize applies to INT4WeightOnly, INT4AWQ and W4A8AWQ only",
                 ),
                 cel(
-                    "!has(self.smoothQuantAlpha) || self.method == 'INT8SmoothQuant'",
+                    "!has(self.smoothQuantAlpha) || !has(self.method) || self.method == 'INT8SmoothQuant'",
                     "smoothQuantAlpha applies to INT8SmoothQuant only",
                 ),
                 cel(
-                    "!has(self.kvCache) || self.method != 'None'",
+                    "!has(self.kvCache) || !has(self.method) || self.method != 'None'",
                     "kvCache needs a quantization method other than None",
                 ),
             ]
         }
     )
 
-    method: Method
+    method: Method | None = None
+    """Omitted: the methods that the target GPU runs natively, the smallest first, until one passes the quality gate."""
     group_size: Annotated[int, Field(ge=16, le=1024, multiple_of=16)] | None = None
     """Input columns that share one scale; planned from the model's shapes when omitted."""
     kv_cache: KVCache | None = None
-    smooth_quant_alpha: Annotated[str, StringConstraints(max_length=8, pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$")] | None = (
-        None
-    )
+    smooth_quant_alpha: Fraction | None = None
     """How much of the activations' difficulty moves into the weights, 0 to 1; ModelOpt's 1.0 when omitted."""
     exclude_modules: Annotated[tuple[ModulePattern, ...], Field(max_length=64)] = ()
     """Module names to leave in full precision; * matches anything."""
@@ -242,7 +243,7 @@ class Quality(ApiModel):
     canaries: Annotated[tuple[Canary, ...], Field(max_length=16)] = ()
     on_failure: OnFailure = OnFailure.FALLBACK
     fallbacks: Annotated[tuple[Method, ...], Field(max_length=8)] = ()
-    """Methods tried in this order when the gate refuses the one asked for."""
+    """Methods tried in this order when the gate refuses the one asked for, or all that were planned."""
 
 
 class Storage(ApiModel):
@@ -254,14 +255,45 @@ class Storage(ApiModel):
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
 
 
+class CheckpointFormat(StrEnum):
+    """How the artifact's weights are laid out."""
+
+    HUGGING_FACE = "HuggingFace"
+    """ModelOpt's unified checkpoint: for the runtimes Transformers and PyTorch, whatever their parallelism."""
+    TENSORRT_LLM = "TensorRTLLM"
+    """For the runtime TensorRT: one file per rank, the parallelism baked in."""
+
+
+class Checkpoint(ApiModel):
+    """The artifact's format."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    # a default is judged before the defaults inside it are filled in
+                    "(has(self.format) && self.format == 'TensorRTLLM') || "
+                    "((!has(self.tensor) || self.tensor == 1) && (!has(self.pipeline) || self.pipeline == 1))",
+                    "tensor and pipeline belong to format TensorRTLLM: a HuggingFace checkpoint fits any parallelism",
+                )
+            ]
+        }
+    )
+
+    format: CheckpointFormat = CheckpointFormat.HUGGING_FACE
+    tensor: Annotated[int, Field(ge=1, le=64)] = 1
+    pipeline: Annotated[int, Field(ge=1, le=64)] = 1
+
+
 class QuantizedModelSpec(ApiModel):
     """What is wanted."""
 
     source: Source
     trust_remote_code: bool = False
-    quantization: Quantization
+    quantization: Quantization = Quantization()
     calibration: Calibration = Calibration()
     quality: Quality = Quality()
+    checkpoint: Checkpoint = Checkpoint()
     device: Device = Device.GPU
     storage: Storage = Storage()
     pod_template: PodTemplate = PodTemplate()
@@ -292,8 +324,22 @@ class CandidatePlan(ApiModel):
     auto: AutoQuantization | None = None
 
 
+class MethodLadder(ApiModel):
+    """The methods of a spec that names none: decided once, whatever nodes come and go afterwards."""
+
+    inputs: Digest
+    """Identity of what it was decided for; another spec is decided anew."""
+    target: Message
+    """What the methods run on."""
+    methods: Annotated[tuple[Method, ...], Field(max_length=8)]
+    """All that the target runs, the smallest first, whether this model can have them or not."""
+
+
 class QuantizationPlan(ApiModel):
     """What will be tried, in order, and why."""
+
+    ladder: MethodLadder | None = None
+    """Where spec.quantization.method is omitted."""
 
     candidates: Annotated[tuple[CandidatePlan, ...], Field(max_length=9)]
     why: Annotated[tuple[Message, ...], Field(max_length=32)] = ()
@@ -341,6 +387,7 @@ class ArtifactStatus(ApiModel):
     bytes: Annotated[int, Field(ge=0)]
     method: Method
     group_size: int | None = None
+    checkpoint: Checkpoint = Checkpoint()
     report: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """Path of the HTML report on the claim."""
     reused_from: ObjectName | None = None

@@ -13,7 +13,7 @@ from full_status import ENGINE_BUILD_STATUS, QUANTIZED_MODEL_STATUS, condition
 from trtllm_api.base import ApiModel
 
 MODEL: Spec = {"source": {"huggingFace": {"repo": "org/model"}}, "quantization": {"method": "FP8"}}
-BUILD: Spec = {"modelRef": {"name": "smollm2"}}
+BUILD: Spec = {"modelRef": {"name": "smollm2"}, "serving": {}}
 BOTH = pytest.mark.parametrize(
     ("kind", "spec"), [(QUANTIZED_MODEL, MODEL), (ENGINE_BUILD, BUILD)], ids=["QuantizedModel", "EngineBuild"]
 )
@@ -23,7 +23,7 @@ MODEL_CELLS = {
     "Ready": "True",
     "Method": "FP8",
     "Quality": "Passed",
-    "Progress": 40,
+    "Progress": "Quantizing 40%, 2 min left",
     "Message": "All is well",
 }
 BUILD_CELLS = {
@@ -32,6 +32,7 @@ BUILD_CELLS = {
     "Ready": "True",
     "Method": "FP8",
     "Replicas": 2,
+    "Progress": "Quantizing 40%, 2 min left",
     "URL": "http://chat-serve.default.svc",
     "Message": "All is well",
 }
@@ -77,9 +78,11 @@ def test_names_and_category_list_both_kinds(api: ApiServer, cluster: Cluster, na
     rows = [line.split() for line in cluster.kubectl("get", names).splitlines()]
 
     assert ["NAME", "STAGE", "READY", "METHOD", "QUALITY", "PROGRESS", "AGE"] in rows
-    assert ["NAME", "STAGE", "READY", "METHOD", "REPLICAS", "URL", "AGE"] in rows
-    assert ["quantizedmodel.trtllm.dev/shown", "Ready", "True", "FP8", "Passed", "40"] in [row[:-1] for row in rows]
-    build = ["enginebuild.trtllm.dev/shown", "Serving", "True", "FP8", "2", "http://chat-serve.default.svc"]
+    assert ["NAME", "STAGE", "READY", "METHOD", "REPLICAS", "PROGRESS", "URL", "AGE"] in rows
+    progress = ["Quantizing", "40%,", "2", "min", "left"]
+    model = ["quantizedmodel.trtllm.dev/shown", "Ready", "True", "FP8", "Passed", *progress]
+    assert model in [row[:-1] for row in rows]
+    build = ["enginebuild.trtllm.dev/shown", "Serving", "True", "FP8", "2", *progress, "http://chat-serve.default.svc"]
     assert build in [row[:-1] for row in rows]
 
 

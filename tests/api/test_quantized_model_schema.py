@@ -26,7 +26,29 @@ from schema_cases import (
     unbounded,
     uncovered,
 )
-from shared_fields import METHODS, OBJECT_NAME, POD_TEMPLATE, QUANTITY, SECRET_KEY, SHORT_TEXT, pod_fields, pod_required
+from shared_fields import (
+    METHODS,
+    POD_TEMPLATE,
+    SOURCE_RULE,
+    pod_fields,
+    pod_required,
+    pod_rules,
+    source_fields,
+    source_required,
+    storage_fields,
+)
+from shared_values import (
+    DECIMAL,
+    FRACTION,
+    HUB_REPO,
+    MODULE,
+    OBJECT_NAME,
+    PERCENT,
+    RELATIVE_PATH,
+    REVISION,
+    SECRET_KEY,
+    SHORT_TEXT,
+)
 
 CONFIG_MAP = {"configMap": {"name": "texts", "key": "texts.txt"}}
 ON_CLAIM = {"persistentVolumeClaim": {"claimName": "models", "path": "llama/base"}}
@@ -49,6 +71,7 @@ SPEC: dict[str, Any] = {
         "onFailure": "Fallback",
         "fallbacks": ["INT8WeightOnly"],
     },
+    "checkpoint": {"format": "HuggingFace", "tensor": 1, "pipeline": 1},
     "device": "GPU",
     "storage": {
         "claimName": "store",
@@ -59,7 +82,7 @@ SPEC: dict[str, Any] = {
     "podTemplate": POD_TEMPLATE,
     "suspend": False,
 }
-MINIMAL: dict[str, Any] = {"source": {"huggingFace": {"repo": "org/model"}}, "quantization": {"method": "FP8"}}
+MINIMAL: dict[str, Any] = {"source": {"huggingFace": {"repo": "org/model"}}}
 
 
 def quantized(**quantization: object) -> Spec:
@@ -69,69 +92,11 @@ def quantized(**quantization: object) -> Spec:
 
 GROUPED = quantized(method="INT4AWQ", groupSize=128)
 SMOOTH = quantized(method="INT8SmoothQuant", smoothQuantAlpha="0.5")
+DIVIDED = put(SPEC, "spec.checkpoint", {"format": "TensorRTLLM", "tensor": 2, "pipeline": 2})
 AUTO = quantized(method="Auto", auto={"effectiveBits": "5.5", "candidates": ["INT4AWQ", "FP8"]})
 FROM_CLAIM = put(SPEC, "spec.source", ON_CLAIM)
 FROM_URI = put(SPEC, "spec.source", AT_URI)
 
-HUB_REPO = text(
-    200,
-    pattern="^[-._a-zA-Z0-9]+(/[-._a-zA-Z0-9]+)?$",
-    wrong={
-        "with a space": "org/my model",
-        "with two slashes": "a/b/c",
-        "without a character": "",
-        "as a URL": "hf://a",
-    },
-    right={"without an organisation": "gpt2", "with dots and dashes": "HuggingFaceTB/SmolLM2-135M_v1.0"},
-)
-REVISION = text(
-    255,
-    shortest=1,
-    pattern="^[-._/a-zA-Z0-9]+$",
-    wrong={"with a space": "my branch", "with a colon": "a:b"},
-    right={"like a pull request": "refs/pr/1", "like a commit": "0123456789abcdef0123456789abcdef01234567"},
-)
-RELATIVE_PATH = text(
-    1024,
-    pattern="^([^/.][^/]*(/[^/.][^/]*)*)?$",
-    wrong={"from the root": "/models", "to the parent": "../models", "through the parent": "a/../b", "hidden": ".a"},
-    right={"of no characters": "", "with a file's ending": "models/llama.v2"},
-)
-DECIMAL = text(
-    24,
-    pattern="^[0-9]+(\\.[0-9]+)?$",
-    wrong={"below zero": "-0.1", "in words": "little", "without a digit": "", "with an exponent": "1e-3"},
-    right={"of 0": "0", "with digits after the point": "4.25"},
-    fill=lambda length: "1" * length,
-)
-PERCENT = text(
-    24,
-    pattern="^[0-9]+(\\.[0-9]+)?%$",
-    wrong={"without its sign": "10", "below zero": "-1%", "without a digit": "%", "with a space": "10 %"},
-    right={"of 0%": "0%", "of 100%": "100%", "with digits after the point": "2.5%"},
-    fill=lambda length: "1." + "0" * (length - 3) + "%",
-)
-MODULE = text(
-    256,
-    shortest=1,
-    pattern="^[-._*a-zA-Z0-9\\[\\]]+$",
-    wrong={"with a space": "lm head", "with a comma": "a,b"},
-    right={"with a star": "model.layers.*.mlp", "with brackets": "layers.[01].mlp"},
-)
-ALPHA = text(
-    8,
-    pattern="^(0(\\.[0-9]+)?|1(\\.0+)?)$",
-    wrong={"above 1": "1.5", "below 0": "-0.5", "without a digit": "", "that is a percentage": "50%"},
-    right={"of 0": "0", "of 1": "1.0", "of a half": "0.5"},
-    fill=lambda length: "0." + "5" * (length - 2),
-)
-URI = text(
-    1024,
-    pattern="^(s3|gs|https?)://.+$",
-    wrong={"of a local file": "file:///etc", "without a scheme": "bucket/model", "without a host": "s3://"},
-    right={"of a web server": "https://example.com/model", "of a bucket": "gs://bucket/model"},
-    fill=lambda length: "s3://" + "a" * (length - 5),
-)
 METHOD = choice(*METHODS)
 PLAIN_METHOD = choice(*METHODS[:8], besides=METHODS[8:])
 
@@ -170,18 +135,11 @@ def dataset_required(path: str, of: str) -> dict[str, tuple[str, Spec]]:
 CALIBRATION = "spec.calibration.dataset"
 EVALUATION = "spec.quality.evaluation.dataset"
 FIELDS = [
-    Field("spec.source.huggingFace.repo", "the model's repository", HUB_REPO, SPEC),
-    Field("spec.source.huggingFace.revision", "the model's revision", REVISION, SPEC),
-    Field("spec.source.huggingFace.tokenSecretRef.name", "the token Secret's name", OBJECT_NAME, SPEC),
-    Field("spec.source.huggingFace.tokenSecretRef.key", "the token Secret's key", SECRET_KEY, SPEC),
-    Field("spec.source.persistentVolumeClaim.claimName", "the model's claim", OBJECT_NAME, FROM_CLAIM),
-    Field("spec.source.persistentVolumeClaim.path", "the model's path", RELATIVE_PATH, FROM_CLAIM),
-    Field("spec.source.uri.uri", "the model's URI", URI, FROM_URI),
-    Field("spec.source.uri.secretRef.name", "the URI's Secret", OBJECT_NAME, FROM_URI),
+    *source_fields("spec.source", SPEC),
     Field("spec.quantization.method", "a method", PLAIN_METHOD, quantized(method="FP8")),
     Field("spec.quantization.groupSize", "a group size", number(16, 1024, step=16), GROUPED),
     Field("spec.quantization.kvCache", "a KV cache", choice("FP8", "INT8"), SPEC),
-    Field("spec.quantization.smoothQuantAlpha", "an alpha", ALPHA, SMOOTH),
+    Field("spec.quantization.smoothQuantAlpha", "an alpha", FRACTION, SMOOTH),
     Field("spec.quantization.excludeModules", "a list of excluded modules", items(64, "lm_head"), SPEC),
     Field("spec.quantization.excludeModules[]", "an excluded module", MODULE, SPEC),
     Field("spec.quantization.auto.effectiveBits", "a number of effective bits", DECIMAL, AUTO),
@@ -210,21 +168,15 @@ FIELDS = [
     Field("spec.quality.fallbacks", "a list of fallbacks", items(8, "FP8"), SPEC),
     Field("spec.quality.fallbacks[]", "a fallback", METHOD, SPEC),
     Field("spec.device", "a device", choice("GPU", "CPU"), SPEC),
-    Field("spec.storage.claimName", "the store's claim", OBJECT_NAME, SPEC),
-    Field("spec.storage.size", "the store's size", QUANTITY, SPEC),
-    Field("spec.storage.storageClassName", "the store's class", OBJECT_NAME, SPEC),
-    Field("spec.storage.accessMode", "the store's access mode", choice("ReadWriteMany", "ReadWriteOnce"), SPEC),
+    *storage_fields("spec.storage", SPEC),
+    Field("spec.checkpoint.format", "a checkpoint's format", choice("HuggingFace", "TensorRTLLM"), SPEC),
+    Field("spec.checkpoint.tensor", "a checkpoint's tensor parallelism", number(1, 64), DIVIDED),
+    Field("spec.checkpoint.pipeline", "a checkpoint's pipeline parallelism", number(1, 64), DIVIDED),
     *pod_fields("spec.podTemplate", SPEC),
 ]
 REQUIRED: dict[str, tuple[str, Spec]] = {
     "spec.source": ("a source", SPEC),
-    "spec.source.huggingFace.repo": ("the model's repository", SPEC),
-    "spec.source.huggingFace.tokenSecretRef.name": ("the token Secret's name", SPEC),
-    "spec.source.persistentVolumeClaim.claimName": ("the model's claim", FROM_CLAIM),
-    "spec.source.uri.uri": ("the model's URI", FROM_URI),
-    "spec.source.uri.secretRef.name": ("the URI's Secret", FROM_URI),
-    "spec.quantization": ("a quantization", SPEC),
-    "spec.quantization.method": ("a method", SPEC),
+    **source_required("spec.source", SPEC),
     "spec.quantization.auto.effectiveBits": ("a number of effective bits", AUTO),
     **dataset_required(CALIBRATION, "the calibration data's"),
     **dataset_required(EVALUATION, "the evaluation data's"),
@@ -234,7 +186,6 @@ REQUIRED: dict[str, tuple[str, Spec]] = {
 }
 
 NAME_RULE = "metadata.name must be no more than 40 characters: names of Jobs and Services are derived from it"
-SOURCE_RULE = "source takes exactly one of huggingFace, persistentVolumeClaim, uri"
 DATASET_RULE = "dataset takes exactly one of configMap, persistentVolumeClaim, huggingFace"
 AUTO_RULE = "auto is set for method Auto, which needs it, and for no other method"
 GROUP_RULE = "groupSize applies to INT4WeightOnly, INT4AWQ and W4A8AWQ only"
@@ -242,6 +193,7 @@ ALPHA_RULE = "smoothQuantAlpha applies to INT8SmoothQuant only"
 KV_RULE = "kvCache needs a quantization method other than None"
 FALLBACK_RULE = "fallbacks are tried with onFailure Fallback only"
 AGREEMENT_RULE = "minTopTokenAgreement must be no more than 100%"
+DIVIDED_RULE = "tensor and pipeline belong to format TensorRTLLM: a HuggingFace checkpoint fits any parallelism"
 BITS = {"effectiveBits": "5.5"}
 
 
@@ -280,6 +232,15 @@ BROKEN_RULES = [
         for method in METHODS
         if method not in allowed
     ),
+    _breaks(
+        "a Hugging Face checkpoint for two ranks is refused",
+        "spec.checkpoint",
+        {"format": "HuggingFace", "tensor": 2},
+        DIVIDED_RULE,
+    ),
+    _breaks("a checkpoint of two stages and no format is refused", "spec.checkpoint", {"pipeline": 2}, DIVIDED_RULE),
+    *pod_rules("spec.podTemplate", SPEC),
+    _breaks("a search without a method is refused", "spec.quantization", {"auto": BITS}, AUTO_RULE),
     _breaks("method Auto without a search is refused", "spec.quantization", {"method": "Auto"}, AUTO_RULE),
     _breaks(
         "a group size on Auto is refused",
@@ -313,9 +274,19 @@ KEPT_RULES = [
         for name, path in {"calibration": CALIBRATION, "evaluation": EVALUATION}.items()
         for what, value in {"on a claim": ON_CLAIM, "on the hub": DATASET_ON_HUB}.items()
     ),
+    Acceptance("a TensorRT-LLM checkpoint of one rank is accepted", put(SPEC, "spec.checkpoint.format", "TensorRTLLM")),
     Acceptance("data of the builder's own are accepted", leave_out(leave_out(SPEC, CALIBRATION), EVALUATION)),
     Acceptance("method Auto with a search is accepted", AUTO),
     Acceptance("method None is accepted", quantized(method="None")),
+    Acceptance("no method, to be planned, is accepted", quantized()),
+    *(
+        Acceptance(f"{what} for a method to be planned is accepted", quantized(**option))
+        for what, option in {
+            "a group size": {"groupSize": 64},
+            "an alpha": {"smoothQuantAlpha": "0.5"},
+            "a KV cache": {"kvCache": "FP8"},
+        }.items()
+    ),
     Acceptance("an alpha on INT8SmoothQuant is accepted", SMOOTH),
     *(
         Acceptance(f"a group size on {method} is accepted", quantized(method=method, groupSize=64))

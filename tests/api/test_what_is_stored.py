@@ -11,11 +11,12 @@ from full_status import ENGINE_BUILD_STATUS, QUANTIZED_MODEL_STATUS
 from schema_cases import put, status_schema
 
 from trtllm_api.base import ApiModel
-from trtllm_api.enginebuild import EngineBuildSpec, EngineBuildStatus
+from trtllm_api.enginebuild import EngineBuildSpec
+from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.quantizedmodel import QuantizedModelSpec, QuantizedModelStatus
 
 MODEL: Spec = {"source": {"huggingFace": {"repo": "org/model"}}, "quantization": {"method": "FP8"}}
-BUILD: Spec = {"modelRef": {"name": "smollm2"}}
+BUILD: Spec = {"modelRef": {"name": "smollm2"}, "serving": {}}
 MODEL_DEFAULTS: Spec = {
     "source": {"huggingFace": {"repo": "org/model", "revision": "main"}},
     "trustRemoteCode": False,
@@ -30,6 +31,7 @@ MODEL_DEFAULTS: Spec = {
         "onFailure": "Fallback",
         "fallbacks": [],
     },
+    "checkpoint": {"format": "HuggingFace", "tensor": 1, "pipeline": 1},
     "device": "GPU",
     "storage": {"claimName": "trtllm-store", "size": "100Gi", "accessMode": "ReadWriteMany"},
     "podTemplate": {},
@@ -37,11 +39,16 @@ MODEL_DEFAULTS: Spec = {
 }
 BUILD_DEFAULTS: Spec = {
     "modelRef": {"name": "smollm2"},
+    "trustRemoteCode": False,
+    "storage": {"claimName": "trtllm-store", "size": "100Gi", "accessMode": "ReadWriteMany"},
     "runtime": "Transformers",
     "device": "GPU",
+    "podTemplate": {},
     "serving": {
         "replicas": 1,
         "maxConcurrentRequests": 4,
+        "options": {},
+        "extraArgs": [],
         "service": {"type": "ClusterIP", "port": 80},
         "podTemplate": {},
     },
@@ -76,6 +83,7 @@ def test_defaults_are_filled_in_as_the_operator_reads_them(
 @pytest.mark.parametrize(
     ("path", "given", "expected"),
     [
+        ("spec.quantization", {}, {"excludeModules": []}),
         ("spec.source.huggingFace.tokenSecretRef", {"name": "hub"}, {"name": "hub", "key": "token"}),
         (
             "spec.source",
@@ -97,15 +105,16 @@ def test_defaults_are_filled_in_as_the_operator_reads_them(
                 "dataset": {"huggingFace": {"repo": "a/b", "revision": "main", "split": "train", "column": "text"}},
             },
         ),
-        ("spec.podTemplate", {"env": [{"name": "A"}]}, {"env": [{"name": "A", "value": ""}]}),
+        ("spec.checkpoint", {"format": "TensorRTLLM"}, {"format": "TensorRTLLM", "tensor": 1, "pipeline": 1}),
         ("spec.storage", None, {"claimName": "trtllm-store", "size": "100Gi", "accessMode": "ReadWriteMany"}),
     ],
     ids=[
+        "a method may be left to be planned",
         "a token is under the key token",
         "a claim is read at its root",
         "a search tries INT4AWQ and FP8",
         "a hub data set is its texts for training",
-        "an environment variable is empty",
+        "a TensorRT-LLM checkpoint is for one rank",
         "null asks for the default",
     ],
 )
@@ -117,6 +126,31 @@ def test_defaults_inside_optional_parts(api: ApiServer, path: str, given: object
 def put_into(created: dict[str, Any], path: str, expected: object) -> dict[str, Any]:
     """The object as it must be."""
     return {**created, "spec": put(created["spec"], path, expected)}
+
+
+ENGINE: Spec = {
+    "source": {"huggingFace": {"repo": "org/model"}},
+    "runtime": "TensorRT",
+    "image": "tensorrt-llm:1.2.1",
+    "serving": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("spec.parallelism", {}),
+        ("spec.limits", {"maxBatchSize": 8}),
+        ("spec.convert", {"smoothQuant": {}}),
+        ("spec.build", {"lora": {}, "plugins": {"gemm": "auto"}}),
+        ("spec.serving", {"lora": {}, "options": {"kv_cache_config": {"dtype": "fp8", "x": [1, {"y": True}]}}}),
+        ("spec.podTemplate", {"volumes": [{"name": "a", "csi": {"driver": "x"}}], "affinity": {"nodeAffinity": {}}}),
+    ],
+)
+def test_defaults_of_an_engine_are_those_of_the_model(api: ApiServer, path: str, given: object) -> None:
+    spec = put(ENGINE, path, given)
+    stored = api.try_create(ENGINE_BUILD, spec).succeeded()["spec"]
+    assert stored == EngineBuildSpec.model_validate(spec).to_wire()
 
 
 @BOTH

@@ -9,12 +9,13 @@ from trtllm_api.diagnosis.container import diagnose_container
 from trtllm_api.diagnosis.lines import read_lines
 from trtllm_api.diagnosis.model import Certainty, Diagnosis
 from trtllm_api.diagnosis.reasons import DiagnosisReason
-from trtllm_api.diagnosis.scan import diagnose
+from trtllm_api.diagnosis.scan import Scanner, diagnose
 
 __all__ = [
     "Certainty",
     "Diagnosis",
     "DiagnosisReason",
+    "Scanner",
     "diagnose",
     "diagnose_container",
     "read_lines",

@@ -131,16 +131,22 @@ def split(lines: Iterable[str]) -> Iterator[str]:
 
 def read_lines(stream: TextIO) -> Iterator[str]:
     """The lines of a stream, in pieces of at most CHUNK characters, so that no line can fill the memory."""
+    return (piece for piece, _ in read_pieces(stream))
+
+
+def read_pieces(stream: TextIO) -> Iterator[tuple[str, bool]]:
+    """As read_lines, and whether the line ends with the piece."""
     rest = ""
     while piece := stream.read(CHUNK):
         *whole, rest = (rest + piece).split("\n")
-        yield from whole
+        for line in whole:
+            yield line, True
         if len(rest) >= CHUNK:
             # the last words are kept: a message may lie on the cut
-            yield rest
+            yield rest, False
             rest = rest[-1024:]
     if rest:
-        yield rest
+        yield rest, True
 
 
 def _unwrap(raw: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from trtllm_api.diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
@@ -91,8 +91,9 @@ _COMMON: Final = frozenset(
 _COMPLAINTS: Final = re.compile(
     r"not |n't|\bno |must|should|error|fail|requir|need|unsupported|exceed|only|mismatch|!=|invalid|assert|crash|died"
     r"|dead|larg|greater|long|disabl|ignor|off|detect|cannot|expected|wrong|unknown|missing|insufficient|out of"
-    r"|conflict|unable|refus|too |never|impossible|illegal|abort|allow|fmharunner|429|fall|custom|trust|killing"
+    r"|conflict|unable|refus|too |never|impossible|illegal|abort|allow|fmharunner|fall|custom|trust|killing"
 )
+_NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _ERROR_LINE: Final = re.compile(
     r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bwhat\(\):|Assertion failed"
     r"|\b(?:error|fatal)(?: \w+)?:|\w(?:Error|Exception):|^panic:"
@@ -131,10 +132,10 @@ def diagnose(
     Any size of log is read once, in bounded memory. The exit code counts only when the log names no cause; with 0, only
     what the catalogue knows is reported, for exit 0 is not success. Limit and peak are quoted when memory ran out.
     """
-    scan = _Scan()
-    for batch, first in _batches(lines):
-        scan.batch(batch, first)
-    found = scan.result(exit_code)
+    scanner = Scanner()
+    for line in lines:
+        scanner.feed(line)
+    found = scanner.result(exit_code)
     if found is not None and found.reason is DiagnosisReason.HOST_OUT_OF_MEMORY:
         return with_memory(found, memory_limit, memory_peak)
     return found
@@ -149,17 +150,32 @@ def with_memory(found: Diagnosis, limit: str | None, peak: str | None) -> Diagno
     return replace(found, message=f"{found.message.removesuffix('.')} ({', '.join(numbers)}).")
 
 
-def _batches(lines: Iterable[str]) -> Iterator[tuple[list[str], int]]:
-    batch: list[str] = []
-    size, first = 0, 1
-    for number, line in enumerate(split(lines), 1):
-        batch.append(line)
-        size += len(line) + 1
-        if size >= _BATCH:
-            yield batch, first
-            batch, size, first = [], 0, number + 1
-    if batch:
-        yield batch, first
+class Scanner:
+    """`diagnose` for a log that is still being written: lines as they come, the explanation at the end."""
+
+    def __init__(self) -> None:
+        self._scan = _Scan()
+        self._batch: list[str] = []
+        self._size, self._read = 0, 0
+
+    def feed(self, line: str) -> None:
+        """Take the next line; memory stays bounded."""
+        for part in split((line,)):
+            self._batch.append(part)
+            self._size += len(part) + 1
+            if self._size >= _BATCH:
+                self._flush()
+
+    def result(self, exit_code: int | None) -> Diagnosis | None:
+        """The best explanation of what was read."""
+        self._flush()
+        return self._scan.result(exit_code)
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._scan.batch(self._batch, self._read + 1)
+            self._read += len(self._batch)
+            self._batch, self._size = [], 0
 
 
 @cache
@@ -170,6 +186,12 @@ def literals() -> dict[str, tuple[tuple[Entry, Pattern], ...]]:
         for pattern in entry.patterns:
             found.setdefault(pattern.literal, []).append((entry, pattern))
     return {literal: tuple(patterns) for literal, patterns in found.items()}
+
+
+@cache
+def _searched() -> tuple[tuple[str, bool], ...]:
+    """Every literal, and whether it has a digit."""
+    return tuple((literal, any(char.isdigit() for char in literal)) for literal in literals())
 
 
 @cache
@@ -186,7 +208,9 @@ class _Scan:
     def batch(self, lines: list[str], first: int) -> None:
         """Look at a batch, and at single lines only where a literal was found."""
         text = "\n".join(lines).lower()
-        hits = [literal for literal in literals() if literal in text]
+        # once for all lines that differ in numbers only
+        shapes = "\n".join(set(text.translate(_NO_DIGITS).split("\n")))
+        hits = [literal for literal, numbered in _searched() if literal in (text if numbered else shapes)]
         words = [*hits, *(word for word in _ALWAYS if word in text)]
         if self._error is None:
             words += [word for word in _ERROR_WORDS if word in text]
@@ -284,9 +308,18 @@ class _Scan:
 def _worth(low: str, hits: list[str]) -> list[str]:
     """The literals of this line; common ones only when the line complains."""
     found = [literal for literal in hits if literal in low]
-    if found and _COMMON.issuperset(found) and not _COMPLAINTS.search(low, 0, 4 * _WINDOW):
-        return []
+    if found and _COMMON.issuperset(found):
+        head = low[: 4 * _WINDOW]
+        # most lines of a log differ from an earlier one in numbers only
+        if "429" not in head and not _complains(head.translate(_NO_DIGITS)):
+            return []
     return found
+
+
+@lru_cache(maxsize=4096)
+def _complains(text: str) -> bool:
+    """Of a line in lower case, without its digits."""
+    return _COMPLAINTS.search(text) is not None
 
 
 def _search(pattern: Pattern, text: str) -> re.Match[str] | None:

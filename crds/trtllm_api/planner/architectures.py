@@ -138,7 +138,6 @@ FOREIGN_FORMATS: Mapping[EngineRuntime, Mapping[str, frozenset[Algorithm]]] = {
         ),
     },
     EngineRuntime.TENSORRT: {
-        "modelopt": frozenset(Algorithm),
         "fp8": frozenset({Algorithm.FP8_BLOCK}),
         "awq": frozenset({Algorithm.W4A16_AWQ, Algorithm.W4A16_GPTQ}),
         "gptq": frozenset({Algorithm.W4A16_GPTQ, Algorithm.W8A16_GPTQ}),
@@ -149,4 +148,10 @@ FOREIGN_FORMATS: Mapping[EngineRuntime, Mapping[str, frozenset[Algorithm]]] = {
 LLAMA_FAMILY = frozenset(
     {"LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen2MoeForCausalLM"}
 )
-"""Architectures whose AutoAWQ and GPTQ checkpoints the engine converters read."""
+"""Architectures whose AutoAWQ and GPTQ checkpoints the engine converters read, by the scripts llama and qwen."""
+
+CONVERTIBLE_GROUPS = (64, 128)
+"""Group sizes of AWQ and GPTQ for which the engine runtime has kernels."""
+
+GPTQ_8_BIT_SINCE = Version(1, 2)
+"""Before it, an 8-bit GPTQ checkpoint is converted as if it had 4 bits; the Qwen script's only, even then."""

@@ -1,4 +1,4 @@
-"""ModelFacts and ModelDetails from config.json alone, without weights; for the command line and for tests.
+"""ModelFacts from config.json alone, without weights, for the command line and for tests; its Details for fetch, too.
 
 Shapes follow the configuration of the Llama, Qwen, Mistral, Mixtral, Gemma, Phi-3 and DeepSeek families; the builder
 reads the real ones from the safetensors headers. Norms and biases are counted roughly (well under 0.1 %).
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.planner.question import CheckpointFormat, ModelDetails
-from trtllm_api.planner.tables import BITS, Algorithm, KvFormat
+from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
+from trtllm_api.planner.tables import BITS, Algorithm, algorithm_named
 
 Config = Mapping[str, Any]
 _FUSED = frozenset({"phi3"})
@@ -19,14 +18,16 @@ _FUSED = frozenset({"phi3"})
 _UNGATED = frozenset({"phi", "gpt_neox", "starcoder2", "gpt2", "opt", "falcon", "nemotron"})
 """Model types whose MLP has two layers."""
 _PREFIX = "model.layers.*."
+_SHORT = 256
+"""What the API's ShortText holds."""
 
 
 class UnreadableConfig(ValueError):
     """config.json lacks what a plan needs."""
 
 
-def facts_from_config(config: Config) -> ModelFacts:
-    """What the model of this config.json is, before quantization."""
+def facts_from_config(config: Config, hf_quant_config: Config | None = None) -> ModelFacts:
+    """What the model of this config.json is; hf_quant_config.json, where there is one, says how it was quantized."""
     text = _text(config)
     architectures = config.get("architectures") or [""]
     needed = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
@@ -43,12 +44,9 @@ def facts_from_config(config: Config) -> ModelFacts:
     if not tied:
         parameters += vocabulary * hidden
         linears = (*linears, LinearShape(name="lm_head", out_features=vocabulary, in_features=hidden, count=1))
-    checkpoint = checkpoint_format(config)
-    bits = (
-        BITS[checkpoint.algorithm]
-        if checkpoint is not None and checkpoint.algorithm is not None
-        else BITS[Algorithm.NONE]
-    )
+    details = details_from_config(config, hf_quant_config)
+    checkpoint = details.checkpoint
+    bits = BITS[(algorithm_named(checkpoint.algorithm) if checkpoint else None) or Algorithm.NONE]
     return ModelFacts(
         architecture=str(architectures[0]),
         model_type=str(config.get("model_type", "")),
@@ -67,12 +65,13 @@ def facts_from_config(config: Config) -> ModelFacts:
         tied_embeddings=tied,
         custom_code=bool(config.get("auto_map")),
         quantization=checkpoint.method if checkpoint is not None else None,
+        details=details,
         linears=linears,
     )
 
 
-def details_from_config(config: Config) -> ModelDetails:
-    """What config.json says beyond ModelFacts."""
+def details_from_config(config: Config, hf_quant_config: Config | None = None) -> Details:
+    """What config.json says beyond the usual; hf_quant_config.json, where there is one, wins over it."""
     text = _text(config)
     rope = text.get("rope_scaling") or text.get("rope_parameters") or {}
     rope = rope if isinstance(rope, Mapping) else {}
@@ -81,65 +80,90 @@ def details_from_config(config: Config) -> ModelDetails:
     attention = None
     if isinstance(layer_types, list):
         attention = sum("attention" in str(item) and "linear" not in str(item) for item in layer_types)
-    return ModelDetails(
-        positions=_positions(text, rope, str(kind) if kind else None),
-        rope_type=str(kind) if kind else None,
-        moe_intermediate_size=_int(text, "moe_intermediate_size"),
-        experts_per_token=_int(text, "num_experts_per_tok"),
+    return Details(
+        positions=_positions(text, rope, str(kind) if kind else None) or None,
+        rope_type=str(kind)[:_SHORT] if kind else None,
+        moe_intermediate_size=_int(text, "moe_intermediate_size") or None,
+        experts_per_token=_int(text, "num_experts_per_tok") or None,
         attention_layers=attention,
-        kv_lora_rank=_int(text, "kv_lora_rank"),
-        qk_rope_head_dim=_int(text, "qk_rope_head_dim"),
-        checkpoint=checkpoint_format(config),
+        kv_lora_rank=_int(text, "kv_lora_rank") or None,
+        qk_rope_head_dim=_int(text, "qk_rope_head_dim") or None,
+        checkpoint=checkpoint_format(config, hf_quant_config),
     )
 
 
-def checkpoint_format(config: Config) -> CheckpointFormat | None:
-    """What quantization_config says; None for a checkpoint that is not quantized."""
+def checkpoint_format(config: Config, hf_quant_config: Config | None = None) -> CheckpointFacts | None:
+    """What hf_quant_config.json or quantization_config says; None for a checkpoint that is not quantized."""
+    own = (hf_quant_config or {}).get("quantization")
+    if isinstance(own, Mapping) and (own.get("quant_algo") or own.get("kv_cache_quant_algo")):
+        return _modelopt(own)
     found = config.get("quantization_config")
     if not isinstance(found, Mapping) or not found.get("quant_method"):
         return None
     method = str(found["quant_method"])
+    if method.startswith("modelopt"):
+        return _modelopt(found)
     if method == "compressed-tensors":
         return _compressed(found)
     group = _int(found, "group_size", "q_group_size") or None
+    if found.get("group_size", found.get("q_group_size")) == -1:
+        group = 0  # a scale for each channel
     blocks = found.get("weight_block_size")
     if isinstance(blocks, list) and blocks:
-        return CheckpointFormat(method, Algorithm.FP8_BLOCK, int(blocks[0]))
-    bits = _int(found, "bits", "w_bit")
+        return CheckpointFacts(method=method[:_SHORT], algorithm=Algorithm.FP8_BLOCK, group_size=int(blocks[0]))
     algorithm = {
         ("awq", 4): Algorithm.W4A16_AWQ,
         ("gptq", 4): Algorithm.W4A16_GPTQ,
         ("gptq", 8): Algorithm.W8A16_GPTQ,
         ("mxfp4", 0): Algorithm.MXFP4,
         ("nvfp4", 0): Algorithm.NVFP4,
-    }.get((method, bits))
-    named = str(found.get("quant_algo", ""))
-    if method.startswith("modelopt"):
-        method = "modelopt"
-        algorithm = next((item for item in Algorithm if item == named), None)
-    kv = str(found.get("kv_cache_quant_algo") or "")
-    return CheckpointFormat(
-        method,
-        algorithm,
-        group,
+    }.get((method, _int(found, "bits", "w_bit")))
+    return CheckpointFacts(
+        method=method[:_SHORT],
+        algorithm=algorithm,
+        group_size=group,
         act_order=bool(found.get("desc_act")),
-        kv_cache=next((item for item in KvFormat if item == kv), KvFormat.AUTO),
+        symmetric=not found.get("zero_point", True) if method == "awq" else found.get("sym") is not False,
     )
 
 
-def _compressed(found: Config) -> CheckpointFormat:
+def _modelopt(found: Config) -> CheckpointFacts:
+    """hf_quant_config.json's `quantization`, or the same keys in config.json."""
+    return CheckpointFacts(
+        method="modelopt",
+        algorithm=_short(found.get("quant_algo")),
+        group_size=_int(found, "group_size") or None,
+        symmetric=not found.get("has_zero_point"),
+        kv_cache=_short(found.get("kv_cache_quant_algo")),
+    )
+
+
+def _compressed(found: Config) -> CheckpointFacts:
     groups = found.get("config_groups")
     first: Any = next(iter(groups.values()), {}) if isinstance(groups, Mapping) else {}
     weights: Any = first.get("weights") if isinstance(first, Mapping) else None
     if not isinstance(weights, Mapping):
-        return CheckpointFormat("compressed-tensors")
+        return CheckpointFacts(method="compressed-tensors")
     bits, group, strategy = _int(weights, "num_bits"), _int(weights, "group_size") or None, weights.get("strategy")
-    if weights.get("type") != "float":
-        return CheckpointFormat("compressed-tensors", None, group, integer=True)
-    if bits == 4:
-        return CheckpointFormat("compressed-tensors", Algorithm.MXFP4 if group == 32 else Algorithm.NVFP4, group)
-    kinds = {"channel": Algorithm.FP8_ROWWISE, "block": Algorithm.FP8_BLOCK}
-    return CheckpointFormat("compressed-tensors", kinds.get(str(strategy), Algorithm.FP8), group)
+    integer = weights.get("type") != "float"
+    algorithm = None
+    if not integer and bits == 4:
+        algorithm = Algorithm.MXFP4 if group == 32 else Algorithm.NVFP4
+    elif not integer:
+        kinds = {"channel": Algorithm.FP8_ROWWISE, "block": Algorithm.FP8_BLOCK}
+        algorithm = kinds.get(str(strategy), Algorithm.FP8)
+    return CheckpointFacts(
+        method="compressed-tensors",
+        algorithm=algorithm,
+        group_size=group,
+        act_order=weights.get("actorder") in {"group", True},
+        integer=integer,
+        symmetric=weights.get("symmetric") is not False,
+    )
+
+
+def _short(value: object) -> str | None:
+    return str(value)[:_SHORT] if value else None
 
 
 def _text(config: Config) -> Config:

@@ -70,6 +70,14 @@ def gpus_per_pod(world: int, gpus_per_node: int) -> int:
     return min(world, gpus_per_node)
 
 
+def build_pods(layout: Layout, nodes: int, gpus_per_node: int, gpus: int | None) -> tuple[int, int]:
+    """Pods that build and the GPUs of each: as those that serve, or fewer where build.gpus are fewer than ranks."""
+    if gpus is None or gpus >= layout.world:
+        return nodes, gpus_per_node
+    pods = nodes_for(gpus, gpus_per_node)
+    return pods, nodes_for(gpus, pods)
+
+
 def heads_divide(facts: ModelFacts, tensor: int, context: int = 1) -> bool:
     """Attention heads can be dealt out to this many ranks."""
     return facts.heads == 0 or facts.heads % (tensor * context) == 0

@@ -108,7 +108,7 @@ def kv_bytes_per_token(question: EngineQuestion) -> int:
     all_layers = facts.layers if details.attention_layers is None else details.attention_layers
     layers = math.ceil(all_layers / layout.pipeline)
     if details.kv_lora_rank:
-        numbers = layers * (details.kv_lora_rank + details.qk_rope_head_dim)
+        numbers = layers * (details.kv_lora_rank + (details.qk_rope_head_dim or 0))
     else:
         numbers = 2 * layers * max(1, math.ceil(facts.key_value_heads / layout.tensor)) * facts.head_dim
     return math.ceil(numbers * size / layout.context)

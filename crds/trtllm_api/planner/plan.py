@@ -7,6 +7,7 @@ Every proposal has passed the preflight rules themselves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trtllm_api.planner.host import HostNeeds, host_needs
@@ -59,20 +60,31 @@ def memory_items(memory: MemoryEstimate) -> tuple[tuple[str, str], ...]:
     )
 
 
-def plan(question: EngineQuestion, inventory: Inventory) -> Plan | NoPlan:
-    """Decide the question's layout and GPU, which are ignored if set, on the GPUs of an inventory."""
+def plan(question: EngineQuestion, inventory: Inventory, layout: Layout | None = None) -> Plan | NoPlan:
+    """Decide the question's layout and GPU, which are ignored if set, on the GPUs of an inventory.
+
+    With a layout that is decided already only the GPUs are chosen.
+    """
     asked = question.layout
     ranks = (asked.asked_moe_tensor or 1) * (asked.asked_moe_expert or 1)
     least = Layout(ranks, 1, 1, asked.asked_moe_tensor, asked.asked_moe_expert)
-    fixed = refusals(judge(FIXED_RULES, replace(question, layout=least, gpu=None)))
+    if layout is None:
+        fixed = refusals(judge(FIXED_RULES, replace(question, layout=least, gpu=None)))
+    else:
+        fixed = refusals(judge(ENGINE_RULES, replace(question, layout=layout, gpu=None, gpus_per_node=None, pods=None)))
     if fixed:
         return NoPlan(fixed, tuple(verdict.message for verdict in fixed), tuple(verdict.remedy for verdict in fixed))
-    search = Search(question, inventory)
+    search = Search(question, inventory, layout=layout)
     found = search.run()
     if not found:
         return NoPlan((), reasons(search, inventory), would_fit(question, inventory, search))
+    return plan_of(search, found)
+
+
+def plan_of(search: Search, found: Sequence[Placement]) -> Plan:
+    """Of what a search found, the best first."""
     best = found[0]
-    decided = settle(question, best)
+    decided = settle(search.question, best)
     return Plan(
         placement=best,
         question=decided,

@@ -5,45 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trtllm_api.facts import ModelFacts
+from trtllm_api.buildoptions import Build, Convert
+from trtllm_api.enginebuild import Serving
+from trtllm_api.enginestatus import EngineLimits
+from trtllm_api.facts import Details, ModelFacts
 from trtllm_api.planner.inventory import GpuKind
 from trtllm_api.planner.mapping import ONE_RANK, Layout
 from trtllm_api.planner.tables import Algorithm, EngineRuntime, ImageInfo, KvFormat
 
 DEFAULT_GROUP = 128
-
-
-@dataclass(frozen=True)
-class CheckpointFormat:
-    """quantization_config or hf_quant_config.json of a checkpoint that is quantized already."""
-
-    method: str
-    """quant_method: awq, gptq, compressed-tensors, fp8, modelopt, ..."""
-    algorithm: Algorithm | None = None
-    group_size: int | None = None
-    act_order: bool = False
-    """GPTQ's desc_act."""
-    integer: bool = False
-    """compressed-tensors of `type: int`."""
-    kv_cache: KvFormat = KvFormat.AUTO
-
-
-@dataclass(frozen=True)
-class ModelDetails:
-    """What config.json says beyond ModelFacts; everything has a value that assumes nothing."""
-
-    positions: int = 0
-    """Longest sequence with rotary scaling applied; 0: max_position_embeddings."""
-    rope_type: str | None = None
-    moe_intermediate_size: int = 0
-    experts_per_token: int = 0
-    attention_layers: int | None = None
-    """Layers with a KV cache, where not every layer has one."""
-    kv_lora_rank: int = 0
-    """Multi-head latent attention caches one compressed vector of this width per token ..."""
-    qk_rope_head_dim: int = 0
-    """... and this many numbers beside it."""
-    checkpoint: CheckpointFormat | None = None
 
 
 class KvCacheType(StrEnum):
@@ -110,6 +80,22 @@ class EngineStamp:
     world: int
     rank_files: int
     """Ranks whose file is there and not empty."""
+    limits: EngineLimits | None = None
+    """What its config.json says it was built for."""
+
+
+@dataclass(frozen=True)
+class ArtifactFacts:
+    """The artifact of a QuantizedModel, from which an engine is built or which is served."""
+
+    quantized: bool
+    engine_format: bool
+    """checkpoint.format TensorRTLLM: one file per rank; else a Hugging Face checkpoint."""
+    tensor: int = 1
+    """Parallelism that is baked into a checkpoint of the engine's format."""
+    pipeline: int = 1
+    name: str = ""
+    """Of the QuantizedModel."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +178,24 @@ class EngineQuestion:
     """Scales of the KV cache come from calibration."""
     exclude_modules: tuple[str, ...] = ()
     options: Options = Options()
-    details: ModelDetails = ModelDetails()
     trust_remote_code: bool = False
     stamp: EngineStamp | None = None
+    artifact: ArtifactFacts | None = None
+    """None: the model comes from spec.source."""
+    build: Build | None = None
+    convert: Convert | None = None
+    serving: Serving | None = None
+    """None: nothing is served."""
+    access_mode: str | None = None
+    """Of the claim that holds model and engine; None: not known."""
     files: FileFacts | None = None
     pod: PodFacts | None = None
     host: HostFacts | None = None
+
+    @property
+    def details(self) -> Details:
+        """What config.json says beyond the usual."""
+        return self.facts.details
 
     @property
     def group(self) -> int:

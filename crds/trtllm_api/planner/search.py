@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from trtllm_api.planner.inventory import GpuKind, Inventory
 from trtllm_api.planner.linears import misfits
-from trtllm_api.planner.mapping import ONE_RANK, Layout, moe_layouts, valid_tensors
+from trtllm_api.planner.mapping import ONE_RANK, Layout, moe_layouts, nodes_for, valid_tensors
 from trtllm_api.planner.memory import MIB, MemoryEstimate, estimate, weight_bytes
 from trtllm_api.planner.question import EngineQuestion
 from trtllm_api.planner.rules import ENGINE_RULES
@@ -60,20 +60,33 @@ class _Candidate:
     pipeline: int
     nodes: int
     per_node: int
+    context: int = 1
 
     @property
-    def cost(self) -> tuple[int, int, int, tuple[int, int], str]:
-        """Smallest, then fastest; the product's name keeps the order the same for ever."""
-        world = self.tensor * self.pipeline
+    def cost(self) -> tuple[bool, int, int, int, tuple[int, int], str]:
+        """Tensor parallelism inside a node, then smallest, then fastest; the product's name keeps the order."""
+        world = self.tensor * self.pipeline * self.context
         major, minor = self.gpu.capability
-        return world * self.gpu.usable_mib, world, self.pipeline, (-major, -minor), self.gpu.product
+        splits = self.nodes > 1 and self.per_node % self.tensor != 0
+        return splits, world * self.gpu.usable_mib, world, self.pipeline, (-major, -minor), self.gpu.product
 
 
 class Search:
     """One walk over all layouts of a model on an inventory, cheapest first; keeps what it learns for explanations."""
 
-    def __init__(self, question: EngineQuestion, inventory: Inventory, alternatives: int = ALTERNATIVES) -> None:
+    def __init__(
+        self,
+        question: EngineQuestion,
+        inventory: Inventory,
+        alternatives: int = ALTERNATIVES,
+        layout: Layout | None = None,
+        per_node: int | None = None,
+    ) -> None:
         self.question = question
+        self.layout = layout
+        """Where it was decided by somebody else, only a place for it is looked for."""
+        self._per_node = per_node
+        """GPUs of each node that such a layout takes; None: whatever leaves none idle."""
         self.refused: dict[GpuKind, Verdict] = {}
         """Kinds of GPU that cannot execute this, whatever the layout."""
         self.rejected: Verdict | None = None
@@ -128,6 +141,9 @@ class Search:
         counts = self._inventory.counts(gpu)
         if not counts:
             return
+        if self.layout is not None:
+            yield from self._places(gpu, counts, self.layout)
+            return
         layers = max(1, self.question.facts.layers)
         inside = [
             tensor for tensor in self._tensors if tensor <= (counts[0] if gpu.whole else 1) and self._layouts(tensor)
@@ -149,6 +165,24 @@ class Search:
                         break
                     yield _Candidate(gpu, tensor, nodes * per_node // tensor, nodes, per_node)
 
+    def _places(self, gpu: GpuKind, counts: tuple[int, ...], layout: Layout) -> Iterator[_Candidate]:
+        """On one node where one is large enough, else on several: none idle, and tensor parallelism inside each."""
+        tensor, pipeline, context = layout.tensor, layout.pipeline, layout.context
+        if layout.world <= (counts[0] if gpu.whole else 1):
+            yield _Candidate(gpu, tensor, pipeline, 1, layout.world, context)
+            return
+        if not gpu.whole:
+            return
+        ways = []
+        for per_node in range(1, counts[0] + 1) if self._per_node is None else (self._per_node,):
+            nodes = nodes_for(layout.world, per_node)
+            if nodes <= sum(count >= per_node for count in counts):
+                splits = per_node % tensor != 0 and tensor % per_node != 0  # a tensor-parallel group across two nodes
+                ways.append((splits, nodes * per_node - layout.world, nodes, per_node))
+        if ways:
+            _, _, nodes, per_node = min(ways)
+            yield _Candidate(gpu, tensor, pipeline, nodes, per_node, context)
+
     def shortage(self) -> str | None:
         """What the layout lacked that came nearest to fitting."""
         if self._short is None:
@@ -158,9 +192,9 @@ class Search:
         return shortage(question, gpu, estimate(question, gpu, self._weights_of(question)))
 
     def _place(self, candidate: _Candidate, least: int) -> Placement | None:
-        room = candidate.tensor * candidate.pipeline * candidate.gpu.usable_mib * MIB
+        room = candidate.tensor * candidate.pipeline * candidate.context * candidate.gpu.usable_mib * MIB
         for shape in self._layouts(candidate.tensor):
-            layout = replace(shape, pipeline=candidate.pipeline)
+            layout = replace(shape, pipeline=candidate.pipeline, context=candidate.context)
             if least > room:  # all these GPUs together are smaller than the model
                 self._too_small(layout, candidate.gpu, least - room)
                 return None
@@ -185,6 +219,8 @@ class Search:
 
     def _layouts(self, tensor: int) -> tuple[Layout, ...]:
         """Ways to deal out the experts whose shards the kernels take; one way for a dense model, or none."""
+        if self.layout is not None:
+            return (self.layout,)
         if tensor not in self._shapes:
             question = self.question
             facts, group, kept = question.facts, question.group, question.exclude_modules

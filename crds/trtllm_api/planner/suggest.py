@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trtllm_api.planner.inventory import GpuKind, GpuNode, Inventory
+from trtllm_api.planner.mapping import Layout
 from trtllm_api.planner.question import EngineQuestion, KvCacheType
 from trtllm_api.planner.search import Placement, Search
 from trtllm_api.planner.tables import BITS, PRODUCTS, Algorithm, KvFormat
@@ -31,32 +32,37 @@ def reasons(search: Search, inventory: Inventory) -> tuple[str, ...]:
     return tuple(why)
 
 
-def _best(question: EngineQuestion, inventory: Inventory) -> Placement | None:
-    return next(iter(Search(question, inventory, alternatives=0).run()), None)
+def _best(question: EngineQuestion, inventory: Inventory, layout: Layout | None) -> Placement | None:
+    return next(iter(Search(question, inventory, 0, layout).run()), None)
 
 
 def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) -> tuple[str, ...]:
     """Changes that were planned, and fit."""
     found = []
+    if search.layout is not None:
+        placement = _best(question, inventory, None)
+        if placement is not None:
+            found.append(f"another parallelism: {placement}")
     block = question.options.tokens_per_block
     length = search.most_tokens // block * block
     if length and question.options.kv_cache_type is KvCacheType.PAGED:
         shorter = replace(question, limits=replace(question.limits, max_seq_len=length))
-        placement = _best(shorter, inventory)
+        placement = _best(shorter, inventory, search.layout)
         if placement is not None:
             found.append(f"max_seq_len {length}: {placement}")
     if question.kv_cache is KvFormat.AUTO:
-        placement = _best(replace(question, kv_cache=KvFormat.FP8), inventory)
+        placement = _best(replace(question, kv_cache=KvFormat.FP8), inventory, search.layout)
         if placement is not None:
             found.append(f"FP8 KV cache: {placement}")
     if question.details.checkpoint is None and question.facts.quantization is None:
         for algorithm in _SMALLER:
             if BITS[algorithm] < BITS[question.algorithm]:
-                placement = _best(replace(question, algorithm=algorithm, group_size=None), inventory)
+                smaller = replace(question, algorithm=algorithm, group_size=None)
+                placement = _best(smaller, inventory, search.layout)
                 if placement is not None:
                     found.append(f"{algorithm}: {placement}")
                     break
-    return (*found, *_more_nodes(question, inventory, search), *_products(question))
+    return (*found, *_more_nodes(question, inventory, search), *_products(question, search.layout))
 
 
 def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
@@ -66,18 +72,18 @@ def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) 
         counts = inventory.counts(kind)
         if kind.whole and counts and kind not in search.refused:
             nodes = tuple(GpuNode(f"node-{index}", kind, counts[0]) for index in range(len(counts) + MORE_NODES))
-            placement = _best(question, Inventory(nodes))
+            placement = _best(question, Inventory(nodes), search.layout)
             if placement is not None:
                 found.append(str(placement))
     return found
 
 
-def _products(question: EngineQuestion) -> list[str]:
+def _products(question: EngineQuestion, layout: Layout | None) -> list[str]:
     """The smallest known GPUs, as many as one node may have, that would do as asked."""
     placements = []
     for product in PRODUCTS:
         kind = GpuKind(product.name, product.memory_mib, product.capability)
-        placement = _best(question, Inventory((GpuNode("one", kind, NODE_GPUS),)))
+        placement = _best(question, Inventory((GpuNode("one", kind, NODE_GPUS),)), layout)
         if placement is not None:
             placements.append(placement)
     placements.sort(key=lambda item: (item.layout.world * item.gpu.usable_mib, item.layout.world, item.gpu.product))

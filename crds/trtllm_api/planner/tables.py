@@ -44,6 +44,11 @@ class Algorithm(StrEnum):
     MIXED = "MIXED_PRECISION"
 
 
+def algorithm_named(name: str | None) -> Algorithm | None:
+    """The algorithm of a checkpoint's `quant_algo`; None for none and for those that no table here knows."""
+    return next((item for item in Algorithm if item == name), None)
+
+
 class KvFormat(StrEnum):
     """Formats of the attention cache."""
 
@@ -110,6 +115,8 @@ class ImageInfo:
 
     reference: str
     version: Version | None
+    said: bool = False
+    """The user has said which version it is, whatever it is called."""
 
     @property
     def has_engine_backend(self) -> bool | None:
@@ -117,6 +124,8 @@ class ImageInfo:
         return None if self.version is None else self.version <= LAST_ENGINE_VERSION
 
 
+_CALENDAR = 20
+"""A tag such as 24.07 is a month: Triton's images have it."""
 LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
 """1.3.0rc20 is the last one with the TensorRT backend."""
 
@@ -124,10 +133,11 @@ LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
 def image_info(reference: str, version: str | None = None) -> ImageInfo:
     """The version from the image's tag, unless it is given: a registry's mirror may name its images differently."""
     if version is not None:
-        return ImageInfo(reference, parse_version(version))
+        return ImageInfo(reference, parse_version(version), said=True)
     name = reference.partition("@")[0]
     last = name.rsplit("/", 1)[-1]
-    return ImageInfo(reference, parse_version(last.partition(":")[2]) if ":" in last else None)
+    found = parse_version(last.partition(":")[2]) if ":" in last else None
+    return ImageInfo(reference, None if found is not None and found.major >= _CALENDAR else found)
 
 
 _HOPPER, _ADA, _AMPERE = (9, 0), (8, 9), ((8, 0), (8, 6))

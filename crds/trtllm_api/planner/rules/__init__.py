@@ -9,12 +9,13 @@ from __future__ import annotations
 from trtllm_api.planner.question import EngineQuestion
 from trtllm_api.planner.rules.artifacts import engine_runtime, file_integrity
 from trtllm_api.planner.rules.capacity import calibration_and_host_memory, gpu_memory
-from trtllm_api.planner.rules.limits import lengths
+from trtllm_api.planner.rules.checkpoints import checkpoint_recognised
+from trtllm_api.planner.rules.commands import extra_arguments, lora, options_of_version
+from trtllm_api.planner.rules.limits import lengths, serving_within_engine
 from trtllm_api.planner.rules.options import feature_combinations
 from trtllm_api.planner.rules.platform import (
     algorithm_vs_gpu,
     architecture_supported,
-    checkpoint_recognised,
     image_runtime,
 )
 from trtllm_api.planner.rules.pods import pod_hygiene
@@ -28,11 +29,15 @@ ENGINE_RULES: tuple[Rule[EngineQuestion], ...] = (
     file_integrity,
     algorithm_vs_gpu,
     feature_combinations,
+    options_of_version,
+    extra_arguments,
+    lora,
     heads_and_layers,
     moe,
     shard_alignment,
     world_size,
     lengths,
+    serving_within_engine,
     gpu_memory,
     engine_runtime,
     calibration_and_host_memory,
@@ -45,8 +50,22 @@ FIXED_RULES: tuple[Rule[EngineQuestion], ...] = (
     file_integrity,
     algorithm_vs_gpu,
     feature_combinations,
+    options_of_version,
+    extra_arguments,
+    lora,
     moe,
     lengths,
+    serving_within_engine,
     calibration_and_host_memory,
 )
 """Those whose answer, asked without a GPU, no layout changes; moe for the expert parallelism that is asked for."""
+PLACE_RULES: tuple[Rule[EngineQuestion], ...] = (
+    algorithm_vs_gpu,
+    feature_combinations,
+    heads_and_layers,
+    world_size,
+    gpu_memory,
+    engine_runtime,
+    pod_hygiene,
+)
+"""Those whose answer depends on the kind of GPU or on how many a node has."""

@@ -1,4 +1,4 @@
-"""The rule Lengths: limits of an engine against its model and against each other."""
+"""The rule Lengths: limits of an engine against its model and each other, and of a server against its engine."""
 
 from __future__ import annotations
 
@@ -57,6 +57,29 @@ def lengths(question: EngineQuestion) -> Iterator[Verdict]:
                 maxNumTokens=limits.max_num_tokens,
             )
     yield from _batch(question)
+
+
+def serving_within_engine(question: EngineQuestion) -> Iterator[Verdict]:
+    """A server of an engine may be asked for less than the engine was built for, never for more."""
+    serving = question.serving
+    if question.runtime is not EngineRuntime.TENSORRT or serving is None:
+        return
+    built = question.stamp.limits if question.stamp is not None else None
+    asked = question.limits
+    pairs = (
+        ("maxBatchSize", serving.max_batch_size, built.max_batch_size if built else asked.batch),
+        ("maxTokens", serving.max_tokens, built.max_tokens if built else asked.max_num_tokens),
+        ("maxSequenceLength", serving.max_sequence_length, built.max_sequence_length if built else asked.max_seq_len),
+        ("maxBeamWidth", serving.max_beam_width, built.max_beam_width if built else asked.max_beam_width),
+    )
+    for name, wanted, most in pairs:
+        if wanted is not None and wanted > most:
+            yield _refusal(
+                f"serving.{name} {wanted} exceeds the {most} that the engine {'was' if built else 'is'} built for",
+                f"use {most} or less, or set limits.{name} {wanted}, which builds another engine",
+                serving=wanted,
+                engine=most,
+            )
 
 
 def _batch(question: EngineQuestion) -> Iterator[Verdict]:

@@ -1,4 +1,4 @@
-"""Rules ImageRuntime, ArchitectureSupported, CheckpointRecognised, AlgorithmVsGpu: what no layout changes."""
+"""Rules ImageRuntime, ArchitectureSupported, AlgorithmVsGpu: what no layout changes."""
 
 from __future__ import annotations
 
@@ -7,47 +7,91 @@ from difflib import get_close_matches
 
 from trtllm_api.planner.architectures import (
     ARCHITECTURES,
-    FOREIGN_FORMATS,
-    LLAMA_FAMILY,
     PYTORCH_KNOWN_UP_TO,
     ROPE_TYPES,
 )
-from trtllm_api.planner.question import CheckpointFormat, EngineQuestion
+from trtllm_api.planner.question import EngineQuestion
 from trtllm_api.planner.tables import (
     LAST_ENGINE_VERSION,
     Algorithm,
     Capability,
     EngineRuntime,
-    KvFormat,
+    Version,
     table_for,
     usable_algorithms,
 )
 from trtllm_api.verdict import Severity, Verdict
 
+IMAGE = "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
+"""The image that remedies name."""
 _CAUSAL = "ForCausalLM"
+OTHER_IMAGES = (
+    "vllm",
+    "sglang",
+    "text-generation-inference",
+    "transformers",
+    "ollama",
+    "llama.cpp",
+    "lmdeploy",
+    "pytorch",
+    "tritonserver",
+    "cuda",
+)
+"""Names of images that hold something else."""
+OWN_NAMES = ("tensorrt-llm", "tensorrt_llm", "tensorrtllm", "trtllm")
+"""Words in the names of images that hold TensorRT-LLM, whatever else they hold."""
+BUILDER_NAME = "trtllm-builder"
+"""This project's own image, which holds runtime Transformers."""
+FIRST_VERSION = Version(0, 20, 0, 0)
+"""The oldest version whose command lines are known here."""
 
 
 def image_runtime(question: EngineQuestion) -> Iterator[Verdict]:
-    """TensorRT engines can be built and run by images up to 1.3.0rc20 only."""
-    if question.runtime is not EngineRuntime.TENSORRT:
-        return
+    """The image must be TensorRT-LLM's, say its version, and have the runtime."""
     image = question.image
-    if image.has_engine_backend is None:
-        yield Verdict(
-            "ImageRuntime",
-            Severity.WARNING,
-            f"the tag of image {image.reference} does not say which TensorRT-LLM version is in it",
-            "give the version explicitly, or use a tag such as 1.2.1",
+    foreign = None if image.said else _foreign(image.reference)
+    if foreign is not None:
+        yield _image(
+            f"image {image.reference} is {foreign}'s, and runtime {question.runtime} needs TensorRT-LLM's",
+            f"use {IMAGE} or a mirror of it; set imageVersion where a mirror is only called so",
         )
-    elif not image.has_engine_backend:
-        yield Verdict(
-            "ImageRuntime",
-            Severity.REFUSAL,
+    elif image.version is None:
+        yield _image(
+            f"image {image.reference} does not say which TensorRT-LLM version is in it, and its flags and formats "
+            "depend on that",
+            "set imageVersion, or use a tag that is a version, such as 1.2.1",
+        )
+    elif image.version < FIRST_VERSION:
+        yield _image(
+            f"image {image.reference} has TensorRT-LLM {image.version}, and command lines are known from "
+            f"{FIRST_VERSION.major}.{FIRST_VERSION.minor} on",
+            f"use {IMAGE}",
+            version=str(image.version),
+        )
+    elif question.runtime is EngineRuntime.TENSORRT and not image.has_engine_backend:
+        yield _image(
             f"image {image.reference} (TensorRT-LLM {image.version}) has no TensorRT engine backend: "
             f"{LAST_ENGINE_VERSION} was the last with it",
             "use an image <= 1.2.x, or runtime PyTorch",
-            {"version": str(image.version)},
+            version=str(image.version),
         )
+
+
+def _image(message: str, remedy: str, **numbers: str) -> Verdict:
+    return Verdict("ImageRuntime", Severity.REFUSAL, message, remedy, numbers)
+
+
+def _foreign(reference: str) -> str | None:
+    """What an image is, by its name, if it is not TensorRT-LLM's."""
+    name = reference.partition("@")[0].lower()
+    host, slash, rest = name.partition("/")
+    repository = rest if slash and ("." in host or ":" in host) else name
+    parts = [part.partition(":")[0] for part in repository.split("/")]
+    if BUILDER_NAME in parts:
+        return BUILDER_NAME
+    if any(word in name for word in OWN_NAMES):
+        return None
+    return next((word for word in OTHER_IMAGES for part in parts if part == word or part.startswith(f"{word}-")), None)
 
 
 def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
@@ -94,77 +138,6 @@ def _unknown(question: EngineQuestion) -> Verdict:
         remedy,
         {"architecture": name},
     )
-
-
-def checkpoint_recognised(question: EngineQuestion) -> Iterator[Verdict]:
-    """What a checkpoint that is quantized already is, against what the runtime reads."""
-    checkpoint = question.details.checkpoint
-    if checkpoint is None:
-        if question.facts.quantization is None:
-            return
-        checkpoint = CheckpointFormat(question.facts.quantization)
-    problem = _unreadable(checkpoint, question)
-    if problem:
-        yield Verdict(
-            "CheckpointRecognised",
-            Severity.REFUSAL,
-            problem,
-            _way_out(checkpoint, question),
-            {"quantMethod": checkpoint.method},
-        )
-        return
-    yield from _conflicts(checkpoint, question)
-
-
-def _unreadable(checkpoint: CheckpointFormat, question: EngineQuestion) -> str:
-    runtime, method = question.runtime, checkpoint.method
-    readable = FOREIGN_FORMATS[runtime].get(method)
-    if readable is None:
-        return f"the checkpoint is {method}, which the {runtime} runtime cannot load"
-    if checkpoint.integer and method == "compressed-tensors":
-        return "the checkpoint is compressed-tensors with integer weights, which would be read as FP8"
-    if checkpoint.algorithm is not None and checkpoint.algorithm not in readable:
-        return f"the checkpoint is {method} with {checkpoint.algorithm}, which the {runtime} runtime does not read"
-    if method in {"awq", "gptq"} and question.facts.architecture not in LLAMA_FAMILY:
-        return f"{method} checkpoints of {question.facts.architecture} cannot be converted: the Llama family's only"
-    if method == "gptq" and checkpoint.act_order:
-        return "the GPTQ checkpoint has desc_act: true, whose reordered columns no engine kernel reads"
-    if checkpoint.algorithm is Algorithm.NVFP4 and checkpoint.group_size not in {None, 16}:
-        return f"the NVFP4 checkpoint has group size {checkpoint.group_size}, where only 16 is read"
-    if checkpoint.algorithm is Algorithm.FP8_BLOCK and checkpoint.group_size not in {None, 128}:
-        return f"the FP8 checkpoint has blocks of {checkpoint.group_size}, where only 128 x 128 is read"
-    return ""
-
-
-def _way_out(checkpoint: CheckpointFormat, question: EngineQuestion) -> str:
-    method = {"awq": "INT4AWQ", "gptq": "INT4AWQ"}.get(checkpoint.method, "FP8")
-    quantize = f"quantize the original (BF16 or FP16) model instead, for example with method {method}"
-    convertible = (
-        question.runtime is EngineRuntime.PYTORCH
-        and checkpoint.method in {"awq", "gptq"}
-        and not checkpoint.act_order
-        and question.facts.architecture in LLAMA_FAMILY
-    )
-    return quantize + ("; or use runtime TensorRT with an image <= 1.2.x, which converts it" if convertible else "")
-
-
-def _conflicts(checkpoint: CheckpointFormat, question: EngineQuestion) -> Iterator[Verdict]:
-    asked = question.algorithm
-    if checkpoint.algorithm is not None and asked is not Algorithm.NONE and asked is not checkpoint.algorithm:
-        yield Verdict(
-            "CheckpointRecognised",
-            Severity.REFUSAL,
-            f"the checkpoint is {checkpoint.algorithm} already, and {asked} is asked for",
-            f"ask for {checkpoint.algorithm}, or quantize the original (BF16 or FP16) model",
-            {"checkpoint": checkpoint.algorithm, "asked": asked},
-        )
-    if KvFormat.AUTO not in {checkpoint.kv_cache, question.kv_cache} and checkpoint.kv_cache != question.kv_cache:
-        yield Verdict(
-            "CheckpointRecognised",
-            Severity.REFUSAL,
-            f"the checkpoint's KV cache is {checkpoint.kv_cache}, and {question.kv_cache} is asked for",
-            f"ask for {checkpoint.kv_cache}, or leave the KV cache's format out",
-        )
 
 
 def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:

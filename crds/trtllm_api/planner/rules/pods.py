@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trtllm_api.planner.host import DISK_MARGIN
+from trtllm_api.planner.mapping import build_pods, nodes_for
 from trtllm_api.planner.memory import GIB, gib
 from trtllm_api.planner.question import EngineQuestion, PodFacts
 from trtllm_api.verdict import Severity, Verdict
@@ -36,8 +37,30 @@ def pod_hygiene(question: EngineQuestion) -> Iterator[Verdict]:
             f"{gpu.product} is shared by {gpu.replicas} pods; nothing keeps them to {gib(gpu.usable_mib << 20)} each",
             "use a whole GPU for a server",
         )
+    yield from _storage(question)
     if question.pod is not None:
         yield from _pod(question, question.pod)
+
+
+def _storage(question: EngineQuestion) -> Iterator[Verdict]:
+    """A ReadWriteOnce volume is on one node at a time."""
+    if question.access_mode != "ReadWriteOnce":
+        return
+    per_node = question.gpus_per_node
+    nodes = question.pods or (nodes_for(question.layout.world, per_node) if per_node else 1)
+    if question.serving is None and question.build is not None and per_node:  # nothing but the build mounts it
+        nodes, _ = build_pods(question.layout, nodes, per_node, question.build.gpus)
+    remedy = "use a claim of accessMode ReadWriteMany"
+    if nodes > 1:
+        yield _refusal(
+            f"the claim is ReadWriteOnce, and {question.layout} takes {nodes} pods on {nodes} nodes that all mount it",
+            f"{remedy}, or a layout that fits one node",
+        )
+    elif question.serving is not None and question.serving.replicas > 1:
+        yield _warning(
+            f"the claim is ReadWriteOnce: of {question.serving.replicas} replicas only those on one node can start",
+            remedy,
+        )
 
 
 def _pod(question: EngineQuestion, pod: PodFacts) -> Iterator[Verdict]:

@@ -90,11 +90,6 @@ PASSES: dict[str, EngineQuestion] = {
 }
 
 WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
-    "an image whose tag is no version": (
-        made(image=image_info("registry.example/trtllm:latest")),
-        "ImageRuntime",
-        "the tag of image registry.example/trtllm:latest does not say which TensorRT-LLM version is in it",
-    ),
     "an architecture that a newer image may know": (
         ask(facts=ask().facts.model_copy(update={"architecture": "LlamaNextForCausalLM"}), image=image_info("x:1.9.0")),
         "ArchitectureSupported",

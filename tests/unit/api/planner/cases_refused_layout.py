@@ -11,11 +11,10 @@ from engine_questions import (
 )
 from public_models import A10, A100, B200, L4, NEW_IMAGE, T4, ask
 
+from trtllm_api.facts import CheckpointFacts, Details
 from trtllm_api.planner.mapping import Layout
 from trtllm_api.planner.question import (
-    CheckpointFormat,
     EngineQuestion,
-    ModelDetails,
 )
 from trtllm_api.planner.tables import Algorithm
 
@@ -63,7 +62,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
     ),
     "an unknown rotary scaling": (
-        ask(details=ModelDetails(rope_type="spiral")),
+        ask(details=Details(rope_type="spiral")),
         "ArchitectureSupported",
         (
             "rope_scaling of type spiral is not implemented: known types: default, dynamic, linear, llama3, "
@@ -72,12 +71,13 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
     ),
     "AutoAWQ in PyTorch": (
-        ask("Llama-2-13B", **checkpoint("awq", AWQ)),
+        ask("Llama-2-13B", **checkpoint("awq", AWQ, group_size=128, symmetric=False)),
         "CheckpointRecognised",
         (
-            "the checkpoint is awq, which the PyTorch runtime cannot load: quantize the original (BF16 or FP16) model "
-            "instead, for example with method INT4AWQ; or use runtime TensorRT with an image <= 1.2.x, which "
-            "converts it"
+            "the checkpoint is AutoAWQ (INT4, group size 128, asymmetric), which the PyTorch runtime cannot load: "
+            "quantize the original (BF16 or FP16) model instead, for example with method INT4AWQ; or use runtime "
+            "TensorRT with TensorRT-LLM 0.20 to 1.3.0rc20, which converts it (group size 64 or 128, desc_act false, "
+            "symmetric or not)"
         ),
     ),
     "bitsandbytes": (
@@ -90,21 +90,20 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
     ),
     "GPTQ with reordered columns": (
-        made(**checkpoint("gptq", GPTQ, act_order=True)),
+        made(**checkpoint("gptq", GPTQ, group_size=128, act_order=True)),
         "CheckpointRecognised",
         (
-            "the GPTQ checkpoint has desc_act: true, whose reordered columns no engine kernel reads: quantize "
-            "the original "
-            "(BF16 or FP16) model instead, for example with method INT4AWQ"
+            "the checkpoint is GPTQ (INT4, group size 128, desc_act true, symmetric), whose reordered columns "
+            "(desc_act: true) no engine kernel reads: quantize the original (BF16 or FP16) model instead, for example "
+            "with method INT4AWQ"
         ),
     ),
     "AutoAWQ of Phi-3": (
         made(model="Phi-3-mini", **checkpoint("awq", AWQ)),
         "CheckpointRecognised",
         (
-            "awq checkpoints of Phi3ForCausalLM cannot be converted: the Llama family's only: quantize the "
-            "original (BF16 or "
-            "FP16) model instead, for example with method INT4AWQ"
+            "the checkpoint is AutoAWQ (INT4, symmetric) of Phi3ForCausalLM, where only the Llama and Qwen2 families "
+            "are converted: quantize the original (BF16 or FP16) model instead, for example with method INT4AWQ"
         ),
     ),
     "compressed-tensors with integers": (
@@ -118,7 +117,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a checkpoint of another format than asked for": (
         ask(
-            details=ModelDetails(checkpoint=CheckpointFormat("modelopt", Algorithm.FP8)),
+            details=Details(checkpoint=CheckpointFacts(method="modelopt", algorithm=Algorithm.FP8)),
             algorithm=Algorithm.NVFP4,
             gpu=B200,
         ),

@@ -7,17 +7,16 @@ from typing import Any
 
 from public_models import H100, ask
 
+from trtllm_api.facts import CheckpointFacts, Details
 from trtllm_api.planner.inventory import GpuKind
 from trtllm_api.planner.mapping import Layout
 from trtllm_api.planner.memory import GIB
 from trtllm_api.planner.question import (
     CheckpointFile,
-    CheckpointFormat,
     EngineQuestion,
     EngineStamp,
     FileFacts,
     Limits,
-    ModelDetails,
     PodFacts,
 )
 from trtllm_api.planner.tables import Algorithm, EngineRuntime
@@ -42,7 +41,7 @@ def limits(**changes: Any) -> Limits:
 
 def checkpoint(method: str, algorithm: Algorithm | None = None, **more: Any) -> dict[str, Any]:
     return {
-        "details": ModelDetails(checkpoint=CheckpointFormat(method, algorithm, **more)),
+        "details": Details(checkpoint=CheckpointFacts(method=method, algorithm=algorithm, **more)),
         "algorithm": algorithm or Algorithm.NONE,
     }
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.planner.fromconfig import details_from_config, facts_from_config
+from trtllm_api.planner.fromconfig import facts_from_config
 from trtllm_api.planner.inventory import GpuKind, GpuNode, Inventory
 from trtllm_api.planner.question import EngineQuestion, Limits
-from trtllm_api.planner.tables import image_info, product_named
+from trtllm_api.planner.tables import algorithm_named, image_info, product_named
 
 ENGINE_IMAGE = image_info("nvcr.io/nvidia/tensorrt-llm/release:1.2.1")
 NEW_IMAGE = image_info("nvcr.io/nvidia/tensorrt-llm/release:1.3.0")
@@ -114,18 +114,20 @@ RTX5090 = gpu("NVIDIA-GeForce-RTX-5090")
 
 def ask(model: str = "Llama-3-8B", **changes: Any) -> EngineQuestion:
     """A question about a model as published, that nothing speaks against, with changes."""
-    config = CONFIGS[model]
-    details = details_from_config(config)
+    known = facts(model)
+    if "details" in changes:
+        known = known.model_copy(update={"details": changes.pop("details")})
     base = EngineQuestion(
-        facts=facts(model),
-        details=details,
+        facts=known,
         limits=Limits(max_seq_len=4096, max_batch_size=8),
         image=ENGINE_IMAGE,
         gpu=H100,
         gpus_per_node=8,
     )
-    if details.checkpoint is not None and details.checkpoint.algorithm is not None:
-        base = replace(base, algorithm=details.checkpoint.algorithm)
+    checkpoint = known.details.checkpoint
+    algorithm = algorithm_named(checkpoint.algorithm) if checkpoint is not None else None
+    if algorithm is not None:
+        base = replace(base, algorithm=algorithm)
     return replace(base, **changes)
 
 

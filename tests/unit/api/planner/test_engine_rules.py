@@ -8,6 +8,7 @@ import pytest
 from cases_allowed import PASSES, WARNED
 from cases_refused_layout import REFUSED_LAYOUT
 from cases_refused_rest import REFUSED_REST
+from cases_refused_sources import PASSING_SOURCES, REFUSED_SOURCES
 from engine_questions import AWQ, POD, limits, made, stamp
 from public_models import NEW_IMAGE
 
@@ -16,12 +17,13 @@ from trtllm_api.planner.question import Options
 from trtllm_api.planner.rules import ENGINE_RULES
 from trtllm_api.verdict import Severity, judge, refusals
 
-REFUSED = {**REFUSED_LAYOUT, **REFUSED_REST}
+ALLOWED = {**PASSES, **PASSING_SOURCES}
+REFUSED = {**REFUSED_LAYOUT, **REFUSED_REST, **REFUSED_SOURCES}
 
 
-@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("name", ALLOWED)
 def test_nothing_speaks_against(name: str) -> None:
-    assert [verdict.sentence() for verdict in refusals(judge(ENGINE_RULES, PASSES[name]))] == []
+    assert [verdict.sentence() for verdict in refusals(judge(ENGINE_RULES, ALLOWED[name]))] == []
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -80,5 +82,6 @@ def test_every_rule_has_a_refused_case() -> None:
         "FileIntegrity",
         "ArchitectureSupported",
         "FeatureCombinations",
+        "ExtraArguments",
         "PodHygiene",
     }

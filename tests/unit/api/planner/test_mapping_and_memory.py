@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from public_models import CONFIGS, H100, ask, facts
 
+from trtllm_api.facts import CheckpointFacts
 from trtllm_api.planner.fromconfig import UnreadableConfig, details_from_config, facts_from_config
 from trtllm_api.planner.host import host_needs
 from trtllm_api.planner.linears import shard
@@ -21,7 +22,7 @@ from trtllm_api.planner.mapping import (
     valid_tensors,
 )
 from trtllm_api.planner.memory import GIB, estimate, kv_bytes_per_token, linear_bytes, needed_tokens, weight_bytes
-from trtllm_api.planner.question import CheckpointFormat, Limits, Options
+from trtllm_api.planner.question import Limits, Options
 from trtllm_api.planner.tables import Algorithm, EngineRuntime, KvFormat
 
 PARAMETERS = {
@@ -71,51 +72,54 @@ def test_rotary_scaling_extends_the_positions_once(rope: dict[str, object] | Non
 @pytest.mark.parametrize(
     ("config", "found"),
     [
-        ({"quant_method": "awq", "bits": 4, "group_size": 64}, CheckpointFormat("awq", Algorithm.W4A16_AWQ, 64)),
+        (
+            {"quant_method": "awq", "bits": 4, "group_size": 64},
+            CheckpointFacts(method="awq", algorithm=Algorithm.W4A16_AWQ, group_size=64, symmetric=False),
+        ),
         (
             {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True},
-            CheckpointFormat("gptq", Algorithm.W4A16_GPTQ, 128, act_order=True),
+            CheckpointFacts(method="gptq", algorithm=Algorithm.W4A16_GPTQ, group_size=128, act_order=True),
         ),
         (
             {"quant_method": "fp8", "weight_block_size": [128, 128]},
-            CheckpointFormat("fp8", Algorithm.FP8_BLOCK, 128),
+            CheckpointFacts(method="fp8", algorithm=Algorithm.FP8_BLOCK, group_size=128),
         ),
         (
             {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16},
-            CheckpointFormat("modelopt", Algorithm.NVFP4, 16, kv_cache=KvFormat.FP8),
+            CheckpointFacts(method="modelopt", algorithm=Algorithm.NVFP4, group_size=16, kv_cache=KvFormat.FP8),
         ),
         (
             {
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float", "strategy": "channel"}}},
             },
-            CheckpointFormat("compressed-tensors", Algorithm.FP8_ROWWISE),
+            CheckpointFacts(method="compressed-tensors", algorithm=Algorithm.FP8_ROWWISE),
         ),
         (
             {
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int", "strategy": "channel"}}},
             },
-            CheckpointFormat("compressed-tensors", integer=True),
+            CheckpointFacts(method="compressed-tensors", integer=True),
         ),
         (
             {
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}},
             },
-            CheckpointFormat("compressed-tensors", Algorithm.MXFP4, 32),
+            CheckpointFacts(method="compressed-tensors", algorithm=Algorithm.MXFP4, group_size=32),
         ),
         (
             {
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 16}}},
             },
-            CheckpointFormat("compressed-tensors", Algorithm.NVFP4, 16),
+            CheckpointFacts(method="compressed-tensors", algorithm=Algorithm.NVFP4, group_size=16),
         ),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, CheckpointFormat("bitsandbytes")),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, CheckpointFacts(method="bitsandbytes")),
     ],
 )
-def test_a_quantized_checkpoint_is_recognised(config: dict[str, object], found: CheckpointFormat) -> None:
+def test_a_quantized_checkpoint_is_recognised(config: dict[str, object], found: CheckpointFacts) -> None:
     assert details_from_config({**CONFIGS["Llama-3-8B"], "quantization_config": config}).checkpoint == found
 
 
@@ -242,7 +246,8 @@ def test_experts_stored_as_one_tensor_are_cut_and_quantized_as_experts_are() -> 
 
 def test_the_experts_of_a_token_take_memory() -> None:
     question = ask("Qwen3-30B-A3B")
-    one = estimate(replace(question, details=replace(question.details, experts_per_token=1)), H100)
+    few = question.details.model_copy(update={"experts_per_token": 1})
+    one = estimate(replace(question, facts=question.facts.model_copy(update={"details": few})), H100)
     eight = estimate(question, H100)
     assert eight.activations - one.activations == 2 * 8192 * 7 * (3 * 768 + 2 * 2048)
 

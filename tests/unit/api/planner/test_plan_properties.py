@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from public_models import ENGINE_IMAGE
 
-from trtllm_api.planner.fromconfig import details_from_config, facts_from_config
+from trtllm_api.planner.fromconfig import facts_from_config
 from trtllm_api.planner.inventory import GpuKind, GpuNode, Inventory
 from trtllm_api.planner.memory import MIB
 from trtllm_api.planner.plan import NoPlan, Plan, plan
@@ -59,7 +59,6 @@ def questions(draw: st.DrawFn) -> EngineQuestion:
     config = draw(configurations())
     return EngineQuestion(
         facts=facts_from_config(config),
-        details=details_from_config(config),
         limits=Limits(
             max_seq_len=draw(st.sampled_from([512, 4096, 32768])),
             max_batch_size=draw(st.sampled_from([1, 16, 256])),

@@ -1,0 +1,21 @@
+"""The rules of a QuantizedModel, in the order in which a user should mend things; judged by quantizedmodel.state."""
+
+from __future__ import annotations
+
+from trtllm_api.preflight.checkpoint import already_quantized, architecture_supported, custom_code
+from trtllm_api.preflight.groupsize import group_size
+from trtllm_api.preflight.options import dataset_token, effective_bits, effort, kv_cache, lengths
+from trtllm_api.preflight.question import QuantizeQuestion
+from trtllm_api.verdict import Rule
+
+QUANTIZE_RULES: tuple[Rule[QuantizeQuestion], ...] = (
+    already_quantized,
+    custom_code,
+    architecture_supported,
+    group_size,
+    kv_cache,
+    effective_bits,
+    lengths,
+    dataset_token,
+    effort,
+)
