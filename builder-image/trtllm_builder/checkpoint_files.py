@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from trtllm_api.contract import FailureReason
+from trtllm_builder.engine.checkpoint import Unusable, mapping_of
 from trtllm_builder.failure import bad_model
 from trtllm_builder.safetensors_header import TensorHeader, read_header, refuse_lfs_pointer
 
@@ -17,6 +18,7 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model"
 _OTHER_WEIGHTS = ("*.bin", "*.pth", "*.pt", "*.gguf", "*.h5", "*.msgpack")
 
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "*.tiktoken", "LICENSE*", "NOTICE*")
+_EXPORT_AGAIN = "Export the checkpoint again, with convert_checkpoint.py or ModelOpt."
 _UNWANTED = ("consolidated*", "manifest.json")
 """The same weights in another layout, and a name that the store needs for itself."""
 
@@ -30,11 +32,20 @@ class Checkpoint:
     tokenizer_config: dict[str, Any]
     tensors: dict[str, TensorHeader]
     weight_bytes: int
+    quantization: dict[str, Any] = field(default_factory=dict)
+    """hf_quant_config.json."""
+
+    @property
+    def is_ranks(self) -> bool:
+        """A TensorRT-LLM checkpoint: split into ranks, with names of its own."""
+        return _is_ranks(self.config)
 
 
 def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
     """Check every file that a model needs; raises SourceIncomplete, SourceCorrupt or CustomCodeNotTrusted."""
     config = _json(directory, "config.json", required=True)
+    if _is_ranks(config):
+        return _inspect_ranks(directory, config)
     if not isinstance(config.get("architectures"), list) or not config["architectures"] or not config.get("model_type"):
         raise bad_model(
             FailureReason.SOURCE_INCOMPLETE,
@@ -69,6 +80,40 @@ def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
             f"The model brings Python code of its own for {', '.join(custom)}, and spec.trustRemoteCode is false.",
             "Read that code; if you trust it, set spec.trustRemoteCode: true.",
         )
+    return Checkpoint(
+        directory,
+        config,
+        tokenizer_config,
+        tensors,
+        sum(shard.stat().st_size for shard in shards),
+        _json(directory, "hf_quant_config.json", required=False),
+    )
+
+
+def _is_ranks(config: dict[str, Any]) -> bool:
+    return isinstance(config.get("architecture"), str) and isinstance(config.get("mapping"), dict)
+
+
+def _inspect_ranks(directory: Path, config: dict[str, Any]) -> Checkpoint:
+    """A TensorRT-LLM checkpoint needs no tokenizer: trtllm-build does not read one."""
+    try:
+        mapping = mapping_of(config)
+    except Unusable as fault:
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT, f"The TensorRT-LLM checkpoint cannot be read: {fault}.", _EXPORT_AGAIN
+        ) from fault
+    shards = [directory / f"rank{rank}.safetensors" for rank in range(mapping.files)]
+    missing = [shard.name for shard in shards if not shard.is_file()]
+    if missing:
+        raise bad_model(
+            FailureReason.SOURCE_INCOMPLETE,
+            f"{len(missing)} of {len(shards)} rank files are missing ({mapping}), the first is {missing[0]}.",
+            "Fetch the missing files; then set the annotation trtllm.dev/retry.",
+        )
+    tensors = {f"{shard.stem}.{name}": tensor for shard in shards for name, tensor in read_header(shard).items()}
+    if not tensors:
+        raise bad_model(FailureReason.SOURCE_CORRUPT, f"{shards[0].name} holds no tensors.", _EXPORT_AGAIN)
+    tokenizer_config = _json(directory, "tokenizer_config.json", required=False)
     return Checkpoint(directory, config, tokenizer_config, tensors, sum(shard.stat().st_size for shard in shards))
 
 

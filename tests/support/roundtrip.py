@@ -16,17 +16,18 @@ from typing import Any
 
 import torch
 
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method
+from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, Checkpoint, KVCache, Method
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.datasets import Purpose, load_texts
 from trtllm_builder.progress import Progress, Step
 from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.evaluation import Reference, Scores, measure, measure_source
+from trtllm_builder.quantize.modelopt_ranks import export_ranks
 from trtllm_builder.quantize.package import complete, stored_type
 from trtllm_builder.quantize.windows import Windows, cut
 
 NVFP4 = CandidatePlan(method=Method.NVFP4)
-AUTO = CandidatePlan(method=Method.AUTO, auto=AutoQuantization(effective_bits="8"))
+AUTO = CandidatePlan(method=Method.AUTO, auto=AutoQuantization(effective_bits="7"))
 PLANS: dict[str, CandidatePlan] = {
     "FP8": CandidatePlan(method=Method.FP8),
     "FP8PerChannelPerToken": CandidatePlan(method=Method.FP8_PER_CHANNEL_PER_TOKEN),
@@ -44,6 +45,13 @@ PLANS: dict[str, CandidatePlan] = {
     "Auto-cache": AUTO.model_copy(update={"kv_cache": KVCache.FP8}),
 }
 """Everything whose simulation runs on a CPU, too; NVFP4's needs a GPU."""
+RANKED: dict[str, CandidatePlan] = {
+    **{name: PLANS[name] for name in PLANS if name not in {"INT8WeightOnly-cache", "INT4WeightOnly-32"}},
+    "None": CandidatePlan(method=Method.NONE),
+    "INT8SmoothQuant-cache": CandidatePlan(method=Method.INT8_SMOOTH_QUANT, kv_cache=KVCache.INT8),
+    "INT8WeightOnly-cache": CandidatePlan(method=Method.INT8_WEIGHT_ONLY, kv_cache=KVCache.INT8),
+}
+"""What is exported for the runtime TensorRT."""
 
 
 def quiet_step() -> Step:
@@ -82,12 +90,23 @@ class Workshop:
     evaluation: Windows
     calibration: Windows
 
-    def export(self, plan: CandidatePlan, directory: Path, *, simulate: bool = True) -> Exported:
-        """Through the adapter and the package, as the ladder does."""
+    def quantized(self, plan: CandidatePlan, checkpoint: Checkpoint | None = None) -> Any:
+        """ModelOpt's simulation."""
         calibrated = modelopt_adapter.needs_calibration(plan)
         batches = self.calibration.batches(4, self.device) if calibrated else []
         model = load_model(self.source, self.device)
-        model = modelopt_adapter.quantize(model, plan, batches, quiet_step())
+        return modelopt_adapter.quantize(model, plan, batches, quiet_step(), checkpoint or Checkpoint())
+
+    def ship(self, model: Any, plan: CandidatePlan, checkpoint: Checkpoint, directory: Path) -> Path:
+        """A copy of the simulation as TensorRT-LLM's ranks."""
+        directory.mkdir(parents=True)
+        export_ranks(copy.deepcopy(model), plan, checkpoint, directory, stored_type(self.source))
+        complete(self.source, directory)
+        return directory
+
+    def export(self, plan: CandidatePlan, directory: Path, *, simulate: bool = True) -> Exported:
+        """Through the adapter and the package, as the ladder does."""
+        model = self.quantized(plan)
         simulated = measure_source(merged(model), self.evaluation, quiet_step()) if simulate else None
         weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
         directory.mkdir(parents=True)

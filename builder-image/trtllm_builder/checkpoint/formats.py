@@ -42,6 +42,8 @@ CACHE_SCALES = frozenset({"k_scale", "v_scale"})
 _PACKED = frozenset({"U8", "I8", "F8_E4M3"})
 """Types, as safetensors names them, that mean nothing without a scale."""
 
+_INT4 = ("W4A16_AWQ", "W4A8_AWQ", "W4A16_GPTQ")
+
 
 @dataclass(frozen=True)
 class LayerFormat:
@@ -76,14 +78,8 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
                 f"The checkpoint's quantization {algorithm} (layer {module}) is not one that this server computes.",
                 f"Quantize the original model with a QuantizedModel; supported are {', '.join(sorted(SUPPORTED))}.",
             )
-        lost = sorted(_NEEDED[algorithm] - scales)
-        if lost:
-            raise bad_model(
-                FailureReason.ARTIFACT_CORRUPT,
-                f"Layer {module} is {algorithm}, but the checkpoint holds no {', '.join(lost)} for it.",
-                "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
-            )
         formats[module] = LayerFormat(algorithm, frozenset(scales))
+        refuse_lost_scales(module, formats[module])
     _refuse_lost_cache_scales(config, found)
     unscaled = sorted(set(layers) - set(formats))
     if unscaled or (not formats and general not in {"None", "NO_QUANT"}):
@@ -94,6 +90,17 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
             "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
         )
     return formats
+
+
+def refuse_lost_scales(module: str, layer: LayerFormat) -> None:
+    """Raise ArtifactCorrupt for a layer without a scale that its format computes with."""
+    lost = sorted(_NEEDED.get(layer.algorithm, frozenset({"weight_scale"})) - layer.scales)
+    if lost:
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"Layer {module} is {layer.algorithm}, but the checkpoint holds no {', '.join(lost)} for it.",
+            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+        )
 
 
 def refuse_unscaled(types: Mapping[str, str]) -> None:
@@ -116,7 +123,7 @@ def refuse_wrong_shapes(
 ) -> None:
     """Raise ArtifactCorrupt for a layer whose tensors are not those of its format at its size [out, columns]."""
     weight = shapes.get(f"{module}.weight")
-    wanted = {"W4A16_AWQ": (out // 2, columns), "W4A8_AWQ": (out // 2, columns), "NVFP4": (out, columns // 2)}
+    wanted = {"NVFP4": (out, columns // 2)} | dict.fromkeys(_INT4, (out // 2, columns))
     needed = wanted.get(layer.algorithm, (out, columns))
     if weight is None or tuple(weight) != needed:
         found = "is missing" if weight is None else f"has shape {list(weight)}"

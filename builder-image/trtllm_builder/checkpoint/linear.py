@@ -24,6 +24,7 @@ class QuantizedLinear(nn.Module):
     weight_scale_2: Tensor
     input_scale: Tensor
     pre_quant_scale: Tensor | None
+    zero: Tensor | None
 
     def __init__(self, layer: LayerFormat, tensors: Mapping[str, Tensor], bias: Tensor | None) -> None:
         """`tensors` and `bias` are empty tensors on the meta device with the checkpoint's shapes and types."""
@@ -31,7 +32,7 @@ class QuantizedLinear(nn.Module):
         self.algorithm = layer.algorithm
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
-        for name in SCALES:
+        for name in (*SCALES, "zero"):
             if name not in tensors:
                 self.register_buffer(name, None)
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
@@ -48,6 +49,11 @@ class QuantizedLinear(nn.Module):
         match self.algorithm:
             case "W4A16_AWQ":
                 return numerics.scale_groups(numerics.unpack_int4_rows(weight).float(), scale.float())
+            case "W4A16_GPTQ":
+                wide = numerics.scale_groups(numerics.unpack_int4_rows(weight).float(), scale.float())
+                if self.zero is None:
+                    return wide
+                return wide + self.zero.float().repeat_interleave(wide.shape[1] // scale.shape[1], dim=1)
             case "W4A8_AWQ":
                 wide = numerics.scale_groups(numerics.unpack_int4_rows(weight).float(), scale.float())
                 return numerics.round_fp8(wide, second.float())
@@ -65,6 +71,8 @@ class QuantizedLinear(nn.Module):
                 return numerics.round_fp8_per_token(x)
             case "W8A8_SQ_PER_CHANNEL":
                 return numerics.round_int8(x, self.input_scale.float())
+            case "W8A8_PER_TOKEN":
+                return numerics.round_int8_per_token(x)
             case "NVFP4":
                 return numerics.round_nvfp4(x, self.input_scale.float())
             case _:

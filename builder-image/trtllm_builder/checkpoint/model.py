@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_builder.checkpoint import quantizer
+from trtllm_builder.checkpoint import quantizer, tensorrtllm
 from trtllm_builder.checkpoint.formats import refuse_unscaled
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.failure import BuilderFailure, bad_model
@@ -26,9 +26,14 @@ _ROTARY = "rotary_emb.inv_freq"
 def load_model(
     directory: Path, device: str, *, trust_remote_code: bool = False, dtype: torch.dtype | None = None
 ) -> Any:
-    """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16."""
-    _refuse_unscaled(directory)
+    """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16.
+
+    Of a TensorRT-LLM checkpoint, all ranks are put together.
+    """
     precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    if tensorrtllm.is_tensorrtllm(directory):
+        return tensorrtllm.load_directory(directory, device, precision)
+    _refuse_unscaled(directory)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             directory,
@@ -56,6 +61,10 @@ def load_model(
 
 def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
     """The tokenizer beside the model."""
+    if tensorrtllm.is_tensorrtllm(directory):
+        # config.json is TensorRT-LLM's: transformers finds no model type in it
+        config = AutoConfig.from_pretrained(directory / tensorrtllm.HF_CONFIG, local_files_only=True)
+        return AutoTokenizer.from_pretrained(directory, config=config, local_files_only=True)
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code, local_files_only=True)
 
 

@@ -51,6 +51,19 @@ def round_int8(x: Tensor, scale: Tensor) -> Tensor:
     return ((x.float() / scale).round().clamp(-128, 127) * scale).to(x.dtype)
 
 
+def round_int8_per_token(x: Tensor) -> Tensor:
+    """Through int8, the scale of each token from its own largest value."""
+    scale = x.float().abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127.0
+    return round_int8(x, scale)
+
+
+def quantize_columns(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Weight [out, in] -> int8 [out, in] and float32 scale [out]: what trtllm-build does to a weight-only layer."""
+    limit = 2 ** (bits - 1)
+    scale = weight.float().abs().amax(dim=1).clamp(min=1e-12) / limit
+    return (weight.float() / scale.unsqueeze(1)).round().clamp(-limit, limit - 1).to(torch.int8), scale
+
+
 def round_nvfp4(x: Tensor, scale: Tensor) -> Tensor:
     """Through e2m1 in blocks of 16, each block's scale in e4m3 under the tensor's `scale`."""
     shape = x.shape

@@ -5,6 +5,7 @@ Without it transformers warns "unknown quantization type" and drops the scales: 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +20,13 @@ from transformers.utils.quantization_config import QuantizationConfigMixin, Quan
 from trtllm_api.contract import FailureReason
 from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, layer_formats, refuse_unscaled, refuse_wrong_shapes
 from trtllm_builder.checkpoint.linear import QuantizedLinear
-from trtllm_builder.checkpoint.numerics import round_fp8
+from trtllm_builder.checkpoint.numerics import round_fp8, round_int8
 from trtllm_builder.failure import bad_model
 from trtllm_builder.safetensors_header import TensorHeader, read_header
 
 METHOD = "modelopt"
 KV_ATTENTION = "modelopt_fp8_kv"
+INT8_KV_ATTENTION = "modelopt_int8_kv"
 _TYPES = {
     "U8": torch.uint8,
     "I8": torch.int8,
@@ -109,15 +111,20 @@ def _empty(header: TensorHeader) -> torch.Tensor:
     return torch.empty(header.shape, dtype=_TYPES[header.dtype], device="meta")
 
 
-def _fp8_kv_attention(
-    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *arguments: Any, **options: Any
-) -> Any:
-    """SDPA on keys and values as an FP8 cache holds them."""
-    k_scale = getattr(getattr(module, "k_proj", None), "k_scale", None)
-    v_scale = getattr(getattr(module, "v_proj", None), "v_scale", None)
-    if k_scale is not None and v_scale is not None:
-        key, value = round_fp8(key, k_scale.float()), round_fp8(value, v_scale.float())
-    return sdpa_attention_forward(module, query, key, value, *arguments, **options)
+def _attention_with(rounded: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[..., Any]:
+    """SDPA on keys and values as a quantized cache holds them."""
+
+    def attention(
+        module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *arguments: Any, **options: Any
+    ) -> Any:
+        k_scale = getattr(getattr(module, "k_proj", None), "k_scale", None)
+        v_scale = getattr(getattr(module, "v_proj", None), "v_scale", None)
+        if k_scale is not None and v_scale is not None:
+            key, value = rounded(key, k_scale.float()), rounded(value, v_scale.float())
+        return sdpa_attention_forward(module, query, key, value, *arguments, **options)
+
+    return attention
 
 
-AttentionInterface.register(KV_ATTENTION, _fp8_kv_attention)
+AttentionInterface.register(KV_ATTENTION, _attention_with(round_fp8))
+AttentionInterface.register(INT8_KV_ATTENTION, _attention_with(round_int8))

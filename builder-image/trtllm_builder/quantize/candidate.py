@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trtllm_api.contract import QuantizeRequest
-from trtllm_api.quantizedmodel import Canary, CandidatePlan, Method
+from trtllm_api.quantizedmodel import Canary, CandidatePlan, CheckpointFormat, Method
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.degenerate import newly_degenerate, why_degenerate
 from trtllm_builder.files import files_below
@@ -23,7 +23,9 @@ from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.answers import answer, free_answer, probe_of
 from trtllm_builder.quantize.evaluation import Reference, measure, measure_source
 from trtllm_builder.quantize.evidence import Measured
+from trtllm_builder.quantize.modelopt_ranks import export_ranks
 from trtllm_builder.quantize.package import complete, stored_type
+from trtllm_builder.quantize.ranks_refusals import refuse_layout
 from trtllm_builder.quantize.windows import Windows
 
 _WHOLE = ".whole"
@@ -87,21 +89,28 @@ def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]
     directory.mkdir(parents=True)
     seconds: dict[str, float] = {}
     label = f"{plan.method}" + (f", group size {plan.group_size}" if plan.group_size else "")
-    if plan.method is Method.NONE:
+    checkpoint = bench.request.checkpoint
+    ranks = checkpoint.format is CheckpointFormat.TENSORRT_LLM
+    if plan.method is Method.NONE and not ranks:
         _link(bench.source, directory)
     else:
         model = bench.take_source()
+        if ranks:
+            refuse_layout(plan, checkpoint, model.config)
         calibrating = modelopt_adapter.needs_calibration(plan)
         batches = bench.calibration().batches(bench.request.calibration.batch_size, bench.device) if calibrating else []
         started = time.monotonic()
         with bench.progress.step("Quantizing", len(batches), "batches") as step:
             step.advance(0, label)
             step.write()
-            model = modelopt_adapter.quantize(model, plan, batches, step)
+            model = modelopt_adapter.quantize(model, plan, batches, step, checkpoint)
         seconds["quantize"] = time.monotonic() - started
         started = time.monotonic()
         with bench.progress.step("Exporting"):
-            modelopt_adapter.export(model, plan, directory, stored_type(bench.source))
+            if ranks:
+                export_ranks(model, plan, checkpoint, directory, stored_type(bench.source))
+            else:
+                modelopt_adapter.export(model, plan, directory, stored_type(bench.source))
             complete(bench.source, directory)
         seconds["export"] = time.monotonic() - started
         del model

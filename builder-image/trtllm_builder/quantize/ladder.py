@@ -13,7 +13,7 @@ from trtllm_api.base import Device
 from trtllm_api.contract import ArtifactResult, ExitCode, FailureReason, QuantizeRequest, QuantizeResult
 from trtllm_api.digest import digest_of, short
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, Verdict
+from trtllm_api.quantizedmodel import CandidatePlan, CheckpointFormat, Method, Verdict
 from trtllm_builder.checkpoint import load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.failure import BuilderFailure
@@ -30,8 +30,12 @@ from trtllm_builder.store import Store, read_artifact
 
 _RECIPE = 1
 """Raised with every change here that makes other bytes from the same inputs."""
+_SEARCH = 2
+"""Likewise, of Auto's search alone."""
 _EXPORT_PERCENT = 110
 """A candidate is never larger than its source; a little room for scales and metadata."""
+_RANKS_PERCENT = 250
+"""Of a TensorRT-LLM checkpoint: its head is not tied, and weight-only layers are exported twice."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,11 @@ def _measure_source(run: _Run) -> Measured:
 def _inputs(run: _Run, plan: CandidatePlan) -> dict[str, object]:
     """Everything that changes the artifact's bytes; not the gate, which only decides whether they ship."""
     calibration = run.bench.calibration().identity if modelopt_adapter.needs_calibration(plan) else None
+    checkpoint = run.request.checkpoint
+    # artifacts of the usual format keep the digests that they had before there were others
+    other = {} if checkpoint.format is CheckpointFormat.HUGGING_FACE else {"checkpoint": checkpoint.to_wire()}
+    if plan.method is Method.AUTO:
+        other["search"] = {"version": _SEARCH}
     return {
         "recipe": _RECIPE,
         "source": run.request.source_digest,
@@ -152,6 +161,7 @@ def _inputs(run: _Run, plan: CandidatePlan) -> dict[str, object]:
         "calibration": calibration and {**calibration, "batchSize": run.request.calibration.batch_size},
         "device": str(run.request.device),
         "tools": modelopt_adapter.versions(),
+        **other,
     }
 
 
@@ -166,7 +176,8 @@ def _measure(
     if published is not None:
         measured = examine(run.bench, source, published.directory, {})
     else:
-        run.store.require_space(source.bytes * _EXPORT_PERCENT // 100, f"A {plan.method} candidate")
+        percent = _RANKS_PERCENT if run.request.checkpoint.format is CheckpointFormat.TENSORRT_LLM else _EXPORT_PERCENT
+        run.store.require_space(source.bytes * percent // 100, f"A {plan.method} candidate")
         seconds = make(run.bench, plan, directory)
         measured = examine(run.bench, source, directory, seconds)
     run.evidence.save(directory.name, measured)

@@ -19,7 +19,16 @@ from typing import Any
 import torch
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import GROUPED_METHODS, WEIGHT_ONLY_METHODS, CandidatePlan, KVCache, Method
+from trtllm_api.quantizedmodel import (
+    GROUPED_METHODS,
+    WEIGHT_ONLY_METHODS,
+    CandidatePlan,
+    Checkpoint,
+    CheckpointFormat,
+    KVCache,
+    Method,
+)
+from trtllm_builder.checkpoint.ranks import stages
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Step
 
@@ -34,6 +43,14 @@ _CONFIGS = {
     Method.W4A8_AWQ: "W4A8_AWQ_BETA_CFG",
 }
 _SCORE_BATCHES = 16
+_LOSS_SCALE = 1024.0
+"""Scores grow with its square: the search's solver takes differences below 1e-7, a robust model's, for none."""
+_LAYER = re.compile(r"(?P<stem>.*\.layers)\.(?P<number>\d+)\.(?P<rest>.+)")
+_FUSED = {
+    **dict.fromkeys(("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), "self_attn.qkv"),
+    **dict.fromkeys(("mlp.gate_proj", "mlp.up_proj"), "mlp.gate_up"),
+}
+"""Layers that engines fuse share a format."""
 
 logging.getLogger("modelopt").setLevel(logging.ERROR)
 
@@ -43,16 +60,25 @@ def needs_calibration(plan: CandidatePlan) -> bool:
     return plan.method not in WEIGHT_ONLY_METHODS or plan.kv_cache is not None
 
 
-def quantize(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step) -> Any:
+def quantize(
+    model: Any,
+    plan: CandidatePlan,
+    batches: Sequence[torch.Tensor],
+    step: Step,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - frozen
+) -> Any:
     """Quantize in place, or by search for Auto; the model with simulated quantization.
 
     `batches` are input_ids [batch, length] on the model's device; empty when `needs_calibration` says no.
+    `checkpoint` is what it will be exported as: some have no place for what others have.
     Raises BuilderFailure QuantizationNotSupported with what ModelOpt said.
     """
     import modelopt.torch.quantization as mtq
 
-    if plan.kv_cache not in {None, KVCache.FP8}:
-        raise _not_supported(plan, ValueError(f"its checkpoints have no place for a {plan.kv_cache} KV cache's scales"))
+    if plan.kv_cache is KVCache.INT8 and checkpoint.format is not CheckpointFormat.TENSORRT_LLM:
+        raise not_supported(plan, ValueError(f"its checkpoints have no place for a {plan.kv_cache} KV cache's scales"))
+    if plan.method is Method.NONE:
+        return model
 
     def forward_loop(under_calibration: Any) -> None:
         with torch.no_grad():
@@ -61,15 +87,15 @@ def quantize(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], s
                 step.advance(1)
 
     try:
-        with _quiet():
+        with quiet():
             if plan.method is Method.AUTO:
-                found = _search(model, plan, batches, step)
-                return found if plan.kv_cache is None else _add_cache(found, forward_loop)
+                found = _search(model, plan, batches, step, checkpoint.pipeline)
+                return found if plan.kv_cache is None else _add_cache(found, plan.kv_cache, forward_loop)
             return mtq.quantize(model, _configuration(plan), forward_loop if batches else None)
     except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
         if "out of memory" in str(error).lower():
             raise
-        raise _not_supported(plan, error) from error
+        raise not_supported(plan, error) from error
 
 
 def export(model: Any, plan: CandidatePlan, directory: Path, dtype: torch.dtype) -> None:
@@ -77,10 +103,10 @@ def export(model: Any, plan: CandidatePlan, directory: Path, dtype: torch.dtype)
     from modelopt.torch.export import export_hf_checkpoint
 
     try:
-        with _quiet(), torch.inference_mode(False):
+        with quiet(), torch.inference_mode(False):
             export_hf_checkpoint(model, dtype=dtype, export_dir=directory)
     except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise _not_supported(plan, error) from error
+        raise not_supported(plan, error) from error
 
 
 def versions() -> dict[str, str]:
@@ -99,10 +125,20 @@ def _configuration(plan: CandidatePlan) -> dict[str, Any]:
         _set_group_size(entries, plan.group_size)
     if plan.smooth_quant_alpha is not None:
         configuration["algorithm"] = {"method": "smoothquant", "alpha": float(plan.smooth_quant_alpha)}
-    if plan.kv_cache is KVCache.FP8:
-        entries += copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
+    if plan.kv_cache is not None:
+        entries += _cache_entries(plan.kv_cache)
     entries += [{"quantizer_name": name, "enable": False} for name in _below(plan.exclude_modules)]
     return {**configuration, "quant_cfg": entries}
+
+
+def _cache_entries(cache: KVCache) -> list[dict[str, Any]]:
+    import modelopt.torch.quantization as mtq
+
+    entries: list[dict[str, Any]] = copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
+    if cache is KVCache.INT8:
+        for entry in entries:
+            entry["cfg"] = {**entry["cfg"], "num_bits": 8}
+    return entries
 
 
 def _set_group_size(entries: list[dict[str, Any]], size: int) -> None:
@@ -123,7 +159,7 @@ def _below(patterns: Sequence[str]) -> list[str]:
     return [f"{name}.*" for name in _named(patterns)]
 
 
-def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step) -> Any:
+def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], step: Step, pipeline: int) -> Any:
     import modelopt.torch.quantization as mtq
 
     if plan.auto is None:
@@ -137,32 +173,55 @@ def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], st
         step.advance(1)
         return searched(**batch)
 
-    found, _ = mtq.auto_quantize(
-        model,
-        constraints={"effective_bits": float(plan.auto.effective_bits)},
-        quantization_formats=formats,
-        data_loader=[{"input_ids": batch, "labels": batch} for batch in batches],
-        forward_step=forward,
-        loss_func=lambda output, _: output.loss,
-        num_calib_steps=len(batches),
-        num_score_steps=min(len(batches), _SCORE_BATCHES),
-        disabled_layers=["*lm_head*", *_named(plan.exclude_modules), *_below(plan.exclude_modules)],
-    )
+    with _alike_in_stages(model.config.num_hidden_layers, pipeline):
+        found, _ = mtq.auto_quantize(
+            model,
+            constraints={"effective_bits": float(plan.auto.effective_bits)},
+            quantization_formats=formats,
+            data_loader=[{"input_ids": batch, "labels": batch} for batch in batches],
+            forward_step=forward,
+            loss_func=lambda output, _: output.loss * _LOSS_SCALE,
+            num_calib_steps=len(batches),
+            num_score_steps=min(len(batches), _SCORE_BATCHES),
+            disabled_layers=["*lm_head*", *_named(plan.exclude_modules), *_below(plan.exclude_modules)],
+        )
     return found
 
 
-def _add_cache(model: Any, forward_loop: Callable[[Any], None]) -> Any:
+@contextmanager
+def _alike_in_stages(layers: int, pipeline: int) -> Iterator[None]:
+    """One recipe for layers with the same number in their stages: TensorRT-LLM checkpoints know no other names."""
+    from modelopt.torch.quantization.algorithms import AutoQuantizeGradientSearcher as Searcher
+
+    numbers = [number for stage in stages(layers, pipeline) for number in range(len(stage))]
+
+    def group(_: Any, name: str) -> str | None:
+        found = _LAYER.fullmatch(name)
+        if found is None or pipeline == 1:
+            return None
+        return f"{found['stem']}.{numbers[int(found['number'])]}.{_FUSED.get(found['rest'], found['rest'])}"
+
+    rules = Searcher.quant_grouping_rules
+    Searcher.quant_grouping_rules = [group, *rules]
+    try:
+        yield
+    finally:
+        Searcher.quant_grouping_rules = rules
+
+
+def _add_cache(model: Any, cache: KVCache, forward_loop: Callable[[Any], None]) -> Any:
     """The search knows weights and inputs alone: the cache's scales are calibrated when it is over."""
     import modelopt.torch.quantization as mtq
     from modelopt.torch.quantization.conversion import set_quantizer_by_cfg_context
 
-    entries = copy.deepcopy(list(mtq.FP8_KV_CFG["quant_cfg"]))
+    entries = _cache_entries(cache)
     mtq.set_quantizer_by_cfg(model, entries)
     with set_quantizer_by_cfg_context(model, [{"quantizer_name": "*", "enable": False}, *entries]):
         return mtq.calibrate(model, "max", forward_loop)
 
 
-def _not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
+def not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
+    """What ModelOpt said, as one sentence; modelopt_ranks.py says it so, too."""
     said = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
     least = re.search(r"(?:minimum achievable effective bits is|whose num_bits =) ([0-9]+(?:\.[0-9]+)?)", said)
     if least and plan.auto:
@@ -178,7 +237,7 @@ def _not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """ModelOpt talks to people on stdout, where the operator reads progress."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from trtllm_builder.checkpoint.formats import SCALES
+from trtllm_builder.checkpoint.tensorrtllm import HF_CONFIG, is_tensorrtllm
 from trtllm_builder.checkpoint_files import model_files
 
 _QUANTIZATION = "hf_quant_config.json"
@@ -18,11 +19,17 @@ _TYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 def complete(source: Path, directory: Path) -> None:
-    """Add the tokenizer, the chat template, the generation settings and what config.json lacks."""
+    """Add the tokenizer, the chat template, the generation settings and what config.json lacks.
+
+    Beside a TensorRT-LLM checkpoint, whose config.json is its own, the source's is hf_config.json.
+    """
     for path in model_files(source):
         weights = path.suffix == ".safetensors" or path.name.endswith(".safetensors.index.json")
         if not weights and path.name != "config.json" and not (directory / path.name).exists():
             shutil.copyfile(path, directory / path.name)
+    if is_tensorrtllm(directory):
+        shutil.copyfile(source / "config.json", directory / HF_CONFIG)
+        return
     original = json.loads((source / "config.json").read_text(encoding="utf-8"))
     path = directory / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))

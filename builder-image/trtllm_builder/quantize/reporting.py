@@ -14,7 +14,7 @@ import torch
 
 from trtllm_api.contract import QuantizeRequest
 from trtllm_api.digest import short
-from trtllm_api.quantizedmodel import CandidatePlan
+from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, CheckpointFormat
 from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.evidence import Measured, Tried
 from trtllm_builder.report import FreeAnswer, Report, ReportCandidate, report_html, report_json
@@ -68,18 +68,18 @@ def _report(title: str, request: QuantizeRequest, source: Measured, tried: Seque
         gate=gate,
         reference=source.measures,
         reference_size=source.bytes,
-        candidates=tuple(_candidate(attempt, source) for attempt in tried),
+        candidates=tuple(_candidate(attempt, source, request.checkpoint) for attempt in tried),
         chosen=next((index for index, attempt in enumerate(tried) if attempt.usable), None),
     )
 
 
-def _candidate(attempt: Tried, source: Measured) -> ReportCandidate:
+def _candidate(attempt: Tried, source: Measured, checkpoint: Checkpoint) -> ReportCandidate:
     measured, plan = attempt.measured, attempt.plan
     question = measured.probe.prompt if measured and measured.probe else ""
     return ReportCandidate(
         label=str(plan.method),
         group_size=plan.group_size,
-        options=_options(plan),
+        options=_options(plan, checkpoint),
         measures=measured.measures if measured else None,
         size=measured.bytes if measured else None,
         seconds=measured.seconds if measured else {},
@@ -90,12 +90,15 @@ def _candidate(attempt: Tried, source: Measured) -> ReportCandidate:
     )
 
 
-def _options(plan: CandidatePlan) -> str:
+def _options(plan: CandidatePlan, checkpoint: Checkpoint) -> str:
     told = [
         f"kvCache {plan.kv_cache}" if plan.kv_cache else "",
         f"smoothQuantAlpha {plan.smooth_quant_alpha}" if plan.smooth_quant_alpha else "",
         f"{plan.auto.effective_bits} bits on average" if plan.auto else "",
         f"{', '.join(plan.exclude_modules)} excluded" if plan.exclude_modules else "",
+        f"{checkpoint.format}, tensor {checkpoint.tensor}, pipeline {checkpoint.pipeline}"
+        if checkpoint.format is CheckpointFormat.TENSORRT_LLM
+        else "",
     ]
     return ", ".join(part for part in told if part)
 

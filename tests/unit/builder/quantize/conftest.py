@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_builder.failure import BuilderFailure
 
 _SUPPORT = str(Path(__file__).resolve().parents[3] / "support")
@@ -28,11 +31,45 @@ def failure_of(call: Callable[[], object]) -> BuilderFailure:
     return caught.value
 
 
+def ranked(tensor: int = 1, pipeline: int = 1) -> Checkpoint:
+    """A TensorRT-LLM checkpoint of that many ranks and stages."""
+    return Checkpoint(format=CheckpointFormat.TENSORRT_LLM, tensor=tensor, pipeline=pipeline)
+
+
+def assert_same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """Bit by bit."""
+    assert set(one) == set(other)
+    for name, tensor in one.items():
+        assert (tensor.dtype, tensor.shape) == (other[name].dtype, other[name].shape), name
+        assert torch.equal(*(item.contiguous().view(torch.uint8) for item in (tensor, other[name]))), name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _libraries() -> Iterator[None]:
+    """Loaded first and left out of collections: candidate.py asks for several, and each would go through them all."""
+    import modelopt.torch.export
+    import modelopt.torch.quantization  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tiny") / "source"
     directory.mkdir()
     tiny_model.make(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def wide_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight heads that share two keys and values, four layers, a prime number of tokens."""
+    directory = tmp_path_factory.mktemp("models") / "wide"
+    directory.mkdir()
+    tiny_model.make(directory, steps=60, heads=8, key_value_heads=2, layers=4, vocabulary=1021)
     return directory
 
 

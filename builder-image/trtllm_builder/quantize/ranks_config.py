@@ -1,0 +1,179 @@
+"""config.json of a TensorRT-LLM checkpoint: what ModelOpt leaves out of it, and names as engines look for them.
+
+modelopt_ranks.py calls it. trtllm-build matches exclude_modules and quantized_layers against modules of its own rank,
+whose layers are numbered within the stage; of weight-only formats it matches the tensors' names, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_builder.checkpoint.ranks import COLUMN, LAYERS, ROW, TRANSPOSED, local_name, module_of
+from trtllm_builder.checkpoint.tensorrtllm import CONFIG, LAYER_CONFIG
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.safetensors_header import read_header
+
+MIXED = "MIXED_PRECISION"
+_ROWWISE = "FP8_PER_CHANNEL_PER_TOKEN"
+_SCALES = frozenset({"weights_scaling_factor", "per_channel_scale"})
+_EMBEDDINGS = ("*vocab_embedding", "*position_embedding", "*router")
+"""trtllm-build would quantize these, too, were they not named in exclude_modules."""
+_LAST_NORMS = ("*ln_f", "*ln_embed")
+"""Left out of FP8_PER_CHANNEL_PER_TOKEN by trtllm-build only while exclude_modules is empty."""
+_NORMS = {"attention": "input_layernorm", "mlp": "post_layernorm"}
+"""Blocks that this format quantizes as a whole, and the norms that round their inputs."""
+
+_Recipe = dict[str, frozenset[tuple[str, str]]]
+"""Parts and types of each linear layer's tensors."""
+
+
+def rotation(config: Any) -> tuple[float, float, dict[str, Any] | None]:
+    """Base, part of the head that rotates, and scaling."""
+    rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
+    base = float(rope.pop("rope_theta", None) or getattr(config, "rope_theta", None) or 10000.0)
+    part = float(rope.pop("partial_rotary_factor", None) or getattr(config, "partial_rotary_factor", None) or 1.0)
+    scaled = rope.get("rope_type", rope.get("type", "default")) != "default"
+    return base, part, rope if scaled else None
+
+
+def tell_rotation(config: Any) -> None:
+    """ModelOpt reads the fields of transformers 4; without them TensorRT-LLM would take a base of 10000 in silence."""
+    base, _, scaling = rotation(config)
+    config.__dict__["rope_theta"] = base
+    config.__dict__["rope_scaling"] = scaling and {**scaling, "type": scaling.get("rope_type", scaling.get("type"))}
+
+
+def finish(source: Any, directory: Path, recipe: Path, checkpoint: Checkpoint) -> None:
+    """Complete config.json and quant_cfg.json of an export of one stage; `recipe` says what is quantized how.
+
+    Raises BuilderFailure QuantizationNotSupported for what a TensorRT-LLM checkpoint cannot say.
+    """
+    config = _read(directory / CONFIG)
+    config["mapping"]["cp_size"] = 1
+    quantization = config["quantization"] = _read(recipe / CONFIG)["quantization"]
+    tensors = {name: header.dtype for name, header in read_header(recipe / "rank0.safetensors").items()}
+    _complete_architecture(source, config, tensors)
+    _refuse_other_rotation(source, config)
+    layers = _by_stage(tensors, int(config["num_hidden_layers"]), checkpoint)
+    if quantization.get("quant_algo") == MIXED:
+        mixed = _read(recipe / LAYER_CONFIG)
+        _localize(mixed, layers, int(config["num_hidden_layers"]), checkpoint)
+        _write(directory / LAYER_CONFIG, mixed)
+    else:
+        (directory / LAYER_CONFIG).unlink(missing_ok=True)
+        if quantization.get("quant_algo"):
+            _tell_scales(quantization, [name for name in layers if _is_quantized(layers[name])], layers)
+            quantization["exclude_modules"] = _excluded(str(quantization["quant_algo"]), layers)
+    _write(directory / CONFIG, config)
+
+
+def _complete_architecture(source: Any, config: dict[str, Any], tensors: Mapping[str, str]) -> None:
+    """What trtllm-build's own configuration classes need and ModelOpt does not write."""
+    if source.model_type == "qwen2":
+        config["qwen_type"] = "qwen2"
+    else:
+        config["attn_bias"] = f"{LAYERS}0.attention.dense.bias" in tensors
+        config["mlp_bias"] = f"{LAYERS}0.mlp.proj.bias" in tensors
+
+
+def _by_stage(tensors: Mapping[str, str], layers: int, checkpoint: Checkpoint) -> _Recipe:
+    """By the names within a stage: what is called the same must be quantized in the same way."""
+    parts: dict[str, set[tuple[str, str]]] = {}
+    for name, kind in tensors.items():
+        module, part = name.rpartition(".")[::2]
+        if module_of(name)[0] in {*COLUMN, *ROW}:
+            parts.setdefault(module, set()).add((part, kind))
+    found: _Recipe = {}
+    for module, own in parts.items():
+        local = local_name(module, layers, checkpoint.pipeline)
+        if found.setdefault(local, frozenset(own)) != own:
+            raise _refused(
+                f"{module} is not quantized as {local} of another pipeline stage is, and a TensorRT-LLM checkpoint of "
+                f"{checkpoint.pipeline} stages numbers layers within their stage.",
+                "Set checkpoint.pipeline: 1 and raise checkpoint.tensor, or exclude the same layers of every stage.",
+            )
+    return found
+
+
+def _localize(mixed: dict[str, Any], layers: _Recipe, count: int, checkpoint: Checkpoint) -> None:
+    named: dict[str, Any] = {}
+    for module, layer in mixed["quantized_layers"].items():
+        if layer["quant_algo"] == _ROWWISE:
+            raise _refused(
+                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, and {module} cannot have it in a mix.",
+                "Use FP8 instead of FP8PerChannelPerToken in spec.quantization.auto.candidates.",
+            )
+        local = local_name(module, count, checkpoint.pipeline)
+        _tell_scales(layer, [local], layers)
+        named[local] = layer
+    mixed["quantized_layers"] = named
+
+
+def _tell_scales(layer: dict[str, Any], modules: list[str], layers: _Recipe) -> None:
+    """INT4 weight-only is written as AWQ; engines would look for scales of its inputs, which it has not."""
+    if layer.get("pre_quant_scale"):
+        scaled = {any(part == "prequant_scaling_factor" for part, _ in layers[module]) for module in modules}
+        if len(scaled) > 1:
+            raise _refused(
+                "ModelOpt's export has scales of the inputs for some layers only, and TensorRT-LLM wants them for all.",
+                "Use INT4WeightOnly, or checkpoint.format HuggingFace with runtime PyTorch.",
+            )
+        layer["pre_quant_scale"] = scaled == {True}
+
+
+def _is_quantized(parts: frozenset[tuple[str, str]]) -> bool:
+    return any(part in _SCALES for part, _ in parts)
+
+
+def _excluded(algorithm: str, layers: _Recipe) -> list[str]:
+    whole = sorted(name for name, parts in layers.items() if not _is_quantized(parts))
+    if algorithm in TRANSPOSED:
+        return [*whole, *(f"{name}.weight" for name in whole if name.startswith(LAYERS)), *_EMBEDDINGS]
+    if algorithm == _ROWWISE:
+        return [*_blocks(whole, layers), *_LAST_NORMS]
+    return whole
+
+
+def _blocks(whole: list[str], layers: _Recipe) -> list[str]:
+    """Blocks with their norms instead of single layers."""
+    found = [name for name in whole if not name.startswith(LAYERS)]
+    for block in sorted({name.rpartition(".")[0] for name in whole if name.startswith(LAYERS)}):
+        quantized = [name for name in layers if name.startswith(f"{block}.") and name not in whole]
+        if quantized:
+            raise _refused(
+                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, and excludeModules names only a part of {block}.",
+                "Exclude all of self_attn or all of mlp, or use another method.",
+            )
+        stem, _, kind = block.rpartition(".")
+        found += [*(name for name in whole if name.startswith(f"{block}.")), block, f"{stem}.{_NORMS[kind]}"]
+    return found
+
+
+def _refuse_other_rotation(source: Any, config: Mapping[str, Any]) -> None:
+    base, part, scaling = rotation(source)
+    told = config.get("rotary_scaling") or None
+    written = (config.get("rotary_base"), config.get("rotary_pct"), told and told.get("factor"))
+    if written != (base, part, scaling and scaling.get("factor")):
+        raise _refused(
+            f"ModelOpt's export has another rotary embedding than the model: base {written[0]} instead of {base}, "
+            f"part {written[1]} instead of {part}, scaling {told} instead of {scaling}.",
+            "Use checkpoint.format HuggingFace with runtime PyTorch for this model.",
+        )
+
+
+def _refused(message: str, remedy: str) -> BuilderFailure:
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

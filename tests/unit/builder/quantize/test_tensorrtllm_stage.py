@@ -1,0 +1,238 @@
+"""The whole builder with checkpoint.format TensorRTLLM: fetch, quantize, measure the ranks, publish them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from trtllm_api.base import Device
+from trtllm_api.contract import (
+    BuildRequest,
+    BuildResult,
+    CalibrationRequest,
+    ExitCode,
+    FailureReason,
+    FetchRequest,
+    GateRequest,
+    QuantizeRequest,
+    Stage,
+)
+from trtllm_api.digest import digest_of
+from trtllm_api.manifest import ArtifactKind
+from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, OnFailure, Source, Verdict, VolumeSource
+from trtllm_builder.__main__ import main
+from trtllm_builder.checkpoint import load_for_inference
+from trtllm_builder.checkpoint_files import inspect
+from trtllm_builder.model_facts import TENSORRT_LLM, model_facts
+from trtllm_builder.quantize import candidate, modelopt_adapter
+from trtllm_builder.store import read_artifact
+
+from .conftest import ranked
+
+_INT8 = CandidatePlan(method=Method.INT8_WEIGHT_ONLY)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A volume and the source on it, as the Jobs of one QuantizedModel see them."""
+
+    root: Path
+    request: QuantizeRequest
+
+    def quantize(self, checkpoint: Checkpoint, *plans: CandidatePlan, name: str = "small") -> BuildResult:
+        request = self.request.model_copy(update={"checkpoint": checkpoint, "candidates": plans or (_INT8,)})
+        digest = digest_of({"name": name, "request": request.to_wire()})
+        return _job(
+            self.root,
+            BuildRequest(stage=Stage.QUANTIZE, namespace="ml", name=name, request_digest=digest, quantize=request),
+        )
+
+    def directory(self, result: BuildResult) -> Path:
+        assert result.quantize is not None, result.message
+        assert result.quantize.artifact is not None, result.message
+        return self.root / "store" / result.quantize.artifact.path
+
+
+def _job(root: Path, request: BuildRequest) -> BuildResult:
+    (root / "request.json").write_text(json.dumps(request.to_wire()))
+    code = main(
+        [
+            "run",
+            *("--request", str(root / "request.json")),
+            *("--store", str(root / "store")),
+            *("--source", str(root / "source")),
+            *("--termination-log", str(root / "termination")),
+        ]
+    )
+    result = BuildResult.model_validate_json((root / "termination").read_bytes())
+    assert result.exit_code == code
+    return result
+
+
+@pytest.fixture
+def claim(wide_source: Path, tmp_path: Path) -> _Claim:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "source").symlink_to(wide_source.parent)
+    source = Source(persistent_volume_claim=VolumeSource(claim_name="models", path="wide"))
+    asked = BuildRequest(
+        stage=Stage.FETCH,
+        namespace="ml",
+        name="small",
+        request_digest=digest_of({"fetch": "small"}),
+        fetch=FetchRequest(source=source),
+    )
+    fetched = _job(tmp_path, asked).fetch
+    assert fetched is not None
+    request = QuantizeRequest(
+        source_digest=fetched.digest,
+        source_path=str(tmp_path / "source" / "wide"),
+        source_manifest=str(tmp_path / "store" / fetched.manifest_path),
+        candidates=(_INT8,),
+        calibration=CalibrationRequest(samples=4, sequence_length=64, batch_size=2),
+        gate=GateRequest(
+            max_perplexity_increase="10%",
+            max_kl_divergence="0.2",
+            min_top_token_agreement="80%",
+            tokens=512,
+            sequence_length=128,
+            on_failure=OnFailure.FAIL,
+        ),
+        device=Device.CPU,
+    )
+    return _Claim(tmp_path, request)
+
+
+def test_ranks_are_measured_and_published_with_manifest_and_probe(claim: _Claim) -> None:
+    result = claim.quantize(ranked(2, 2), CandidatePlan(method=Method.FP8))
+    assert result.exit_code == ExitCode.OK, result.message
+    directory = claim.directory(result)
+    artifact = read_artifact(directory, thorough=True)
+    assert artifact.manifest.kind is ArtifactKind.QUANTIZED_CHECKPOINT
+    assert artifact.manifest.inputs["checkpoint"] == {"format": "TensorRTLLM", "tensor": 2, "pipeline": 2}
+    files = {file.path for file in artifact.manifest.files}
+    ranks = {f"rank{rank}.safetensors" for rank in range(4)}
+    assert ranks | {"config.json", "hf_config.json", "tokenizer.json", "generation_config.json"} <= files
+    assert result.quantize is not None
+    (tried,) = result.quantize.candidates
+    assert tried.verdict is Verdict.PASSED
+    assert tried.bytes == sum((directory / name).stat().st_size for name in ranks)
+    assert tried.measures is not None
+    assert tried.measures.kl_divergence is not None
+    probe = artifact.manifest.probe
+    assert probe is not None
+    loaded = load_for_inference(directory, "cpu")
+    prompt = torch.tensor([probe.prompt_token_ids])
+    answered = loaded.model.generate(prompt, max_new_tokens=len(probe.answer_token_ids), do_sample=False)
+    assert tuple(answered[0, prompt.shape[1] :].tolist()) == probe.answer_token_ids
+    report = (claim.root / "store" / result.quantize.artifact.report).read_text()  # type: ignore[union-attr]
+    assert "TensorRTLLM, tensor 2, pipeline 2" in report
+
+
+def test_the_published_ranks_are_a_source_that_an_engine_can_be_built_from(claim: _Claim) -> None:
+    directory = claim.directory(claim.quantize(ranked(4), CandidatePlan(method=Method.INT4_WEIGHT_ONLY, group_size=64)))
+    facts = model_facts(inspect(directory, trust_remote_code=False))
+    assert facts.quantization == TENSORRT_LLM
+    assert (facts.architecture, facts.heads, facts.key_value_heads, facts.layers) == ("LlamaForCausalLM", 8, 2, 4)
+    assert facts.details.checkpoint is not None
+    assert (facts.details.checkpoint.algorithm, facts.details.checkpoint.group_size) == ("W4A16_AWQ", 64)
+
+
+def test_the_same_ranks_are_published_once_and_another_layout_is_another_artifact(
+    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = claim.quantize(ranked(2))
+    other = claim.quantize(ranked(1, 2))
+    assert claim.directory(first) != claim.directory(other)
+    _never_quantize(monkeypatch)
+    again = claim.quantize(ranked(2), name="second")
+    assert claim.directory(again) == claim.directory(first)
+    assert again.quantize is not None
+    assert again.quantize.artifact is not None
+    assert again.quantize.artifact.reused
+
+
+def _never_quantize(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quantize(*_: object) -> object:
+        raise AssertionError("it was quantized before")
+
+    monkeypatch.setattr(modelopt_adapter, "quantize", quantize)
+
+
+def test_a_candidate_that_was_exported_whole_is_measured_and_not_made_again(
+    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = candidate.measure
+
+    def dies(*_: object) -> object:
+        raise RuntimeError("the node went away")
+
+    monkeypatch.setattr(candidate, "measure", dies)
+    assert claim.quantize(ranked(2, 3)).exit_code == ExitCode.TRANSIENT
+    monkeypatch.setattr(candidate, "measure", measure)
+    _never_quantize(monkeypatch)
+    result = claim.quantize(ranked(2, 3))
+    assert result.exit_code == ExitCode.OK, result.message
+    assert len(list(claim.directory(result).glob("rank*"))) == 6
+
+
+def test_a_candidate_whose_export_was_interrupted_is_made_again(claim: _Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = candidate.export_ranks
+
+    def dies(model: Any, plan: CandidatePlan, checkpoint: Checkpoint, directory: Path, dtype: torch.dtype) -> None:
+        export(model, plan, checkpoint, directory, dtype)
+        (directory / "rank1.safetensors").unlink()
+        raise RuntimeError("the node went away")
+
+    monkeypatch.setattr(candidate, "export_ranks", dies)
+    assert claim.quantize(ranked(2)).exit_code == ExitCode.TRANSIENT
+    monkeypatch.setattr(candidate, "export_ranks", export)
+    result = claim.quantize(ranked(2))
+    assert result.exit_code == ExitCode.OK, result.message
+    assert (claim.directory(result) / "rank1.safetensors").exists()
+
+
+@pytest.mark.parametrize("part", ["attention.qkv.weight", "mlp.gate.weight", "attention.dense.weight"])
+def test_a_shard_in_the_wrong_rank_is_refused_by_the_gate(
+    claim: _Claim, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    export = candidate.export_ranks
+
+    def wrong(model: Any, plan: CandidatePlan, checkpoint: Checkpoint, directory: Path, dtype: torch.dtype) -> None:
+        export(model, plan, checkpoint, directory, dtype)
+        paths = [directory / f"rank{rank}.safetensors" for rank in range(2)]
+        ranks = [load_file(path) for path in paths]
+        for name in [name for name in ranks[0] if name.endswith(part)]:
+            ranks[0][name], ranks[1][name] = ranks[1][name], ranks[0][name]
+        for path, tensors in zip(paths, ranks, strict=True):
+            save_file(tensors, path)
+
+    monkeypatch.setattr(candidate, "export_ranks", wrong)
+    result = claim.quantize(ranked(2))
+    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, FailureReason.QUALITY_REFUSED)
+    assert result.quantize is not None
+    assert result.quantize.candidates[0].verdict is Verdict.REFUSED
+    assert not list((claim.root / "store" / "artifacts").glob("*"))
+
+
+def test_a_layout_that_the_model_cannot_have_is_refused_before_it_is_calibrated(
+    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _never_quantize(monkeypatch)
+    result = claim.quantize(ranked(3), CandidatePlan(method=Method.FP8))
+    assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert result.message == "The model cannot be cut as spec.checkpoint asks: 8 attention heads do not divide by 3."
+    assert result.remedy == "Set spec.checkpoint.tensor to one of 1, 2, 4, 8."
+
+
+def test_a_fallback_is_tried_when_the_first_method_cannot_be_cut(claim: _Claim) -> None:
+    result = claim.quantize(ranked(4), CandidatePlan(method=Method.INT8_SMOOTH_QUANT), _INT8)
+    assert result.exit_code == ExitCode.OK, result.message
+    assert result.quantize is not None
+    assert [tried.verdict for tried in result.quantize.candidates] == [Verdict.FAILED, Verdict.PASSED]
+    assert "cannot copy 2 key-value heads to 4 ranks" in result.quantize.candidates[0].message
