@@ -1,4 +1,4 @@
-"""`python -m trtllm_builder run|serve`: what the operator's pods execute; a person can run it in a terminal too."""
+"""`python -m trtllm_builder run|serve|launch`: what the operator's pods execute, and people in a terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ def main(argv: list[str] | None = None) -> int:
         from trtllm_builder.serve import main as serve
 
         return serve(arguments[1:])
+    if arguments[:1] == ["launch"]:
+        from trtllm_builder.launch.main import main as launch
+
+        return launch(arguments[1:])
     parser = argparse.ArgumentParser(prog="trtllm_builder", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve an artifact; see `serve --help`")
+    commands.add_parser("launch", help="start trtllm-serve; see `launch --help`")
     run = commands.add_parser("run", help="do what a BuildRequest says")
     run.add_argument("--request", type=Path, default=Path(REQUEST_PATH))
     run.add_argument("--store", type=Path, default=Path(STORE_PATH))

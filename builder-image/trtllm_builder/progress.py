@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -12,11 +13,16 @@ from typing import TextIO
 from trtllm_api.contract import ProgressLine
 
 _INTERVAL_SECONDS = 1.0
-_BAR = 30
+_INTERVAL_AT_A_TERMINAL = 0.1
+_NAME, _BAR = 16, 20
+_CLEAR = "\r\x1b[K"
+_BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_LARGE = 100
+_MINUTE, _HOUR = 60, 3600
 
 
 class Step:
-    """One thing being done; `advance` as often as you like, a line is written at most once a second."""
+    """One thing being done; `advance` as often as you like, lines are written now and then."""
 
     def __init__(self, progress: Progress, name: str, total: float, unit: str) -> None:
         self._progress, self._name, self._total, self._unit = progress, name, total, unit
@@ -32,13 +38,14 @@ class Step:
         """Set what is done in all."""
         self._done = max(0.0, min(done, self._total) if self._total else done)
         self._detail = self._detail if detail is None else detail
-        if time.monotonic() - self._written >= _INTERVAL_SECONDS:
+        if time.monotonic() - self._written >= self._progress.interval:
             self.write()
 
     def write(self) -> None:
         """Write a line now."""
         self._written = time.monotonic()
         elapsed = self._written - self._started
+        rate = self._done / elapsed if self._done and elapsed > 0 else None
         eta = elapsed * (self._total - self._done) / self._done if self._done and self._total else None
         self._progress.write(
             ProgressLine(
@@ -47,6 +54,7 @@ class Step:
                 total=round(self._total, 1),
                 unit=self._unit,
                 eta_seconds=None if eta is None else round(eta, 1),
+                rate=None if rate is None else float(f"{rate:.3g}"),
                 detail=self._detail[:200],
             )
         )
@@ -57,6 +65,9 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
+        self._terminal = self._stream.isatty()
+        self.interval = _INTERVAL_AT_A_TERMINAL if self._terminal else _INTERVAL_SECONDS
+        """Seconds between two lines of a step, at least."""
 
     @contextmanager
     def step(self, name: str, total: float = 0, unit: str = "") -> Iterator[Step]:
@@ -67,22 +78,71 @@ class Progress:
         if total:
             step.reach(total)
         step.write()
+        if self._terminal:
+            self._stream.write("\n")
 
     def write(self, line: ProgressLine) -> None:
         """One JSON line, or the bar when a person looks on."""
-        if self._stream.isatty():
-            filled = int(_BAR * line.done / line.total) if line.total else 0
-            eta = "" if line.eta_seconds is None else f" {line.eta_seconds:.0f} s left"
-            bar = "█" * filled + "·" * (_BAR - filled) if line.total else ""
-            self._stream.write(f"\r\x1b[K{line.stage:<18} {bar} {line.detail}{eta}")
+        if self._terminal:
+            # a line that wraps cannot be written over
+            self._stream.write(_CLEAR + bar(line)[: shutil.get_terminal_size().columns - 1])
         else:
             self._stream.write(json.dumps({"progress": line.to_wire()}) + "\n")
         self._stream.flush()
 
     def say(self, message: str) -> None:
         """Write a log line for people: JSON too, so that the whole log parses."""
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{message}\n")
+        if self._terminal:
+            self._stream.write(f"{_CLEAR}{message}\n")
         else:
             self._stream.write(json.dumps({"message": message}, ensure_ascii=False) + "\n")
         self._stream.flush()
+
+
+def bar(line: ProgressLine) -> str:
+    """`Downloading       █████···············  25%  50 of 200 MB  10 MB/s  15 s left  model.safetensors`."""
+    parts = [f"{line.stage:<{_NAME}}"]
+    if line.total:
+        filled = min(_BAR, int(_BAR * line.done / line.total))
+        percent = min(100, int(100 * line.done / line.total))
+        parts.append(f"{'█' * filled}{'·' * (_BAR - filled)} {percent:3d}%")
+        scale, name = _scale(line.total, line.unit)
+        parts.append(f"{_number(line.done / scale)} of {_number(line.total / scale)} {name}".rstrip())
+    elif line.done:
+        parts.append(_amount(line.done, line.unit))
+    if line.rate is not None and line.unit != "s":
+        parts.append(_rate(line.rate, line.unit))
+    if line.eta_seconds is not None and line.done < line.total:
+        parts.append(f"{_span(line.eta_seconds)} left")
+    return "  ".join([*parts, line.detail]).rstrip()
+
+
+def _scale(number: float, unit: str) -> tuple[float, str]:
+    if unit != "bytes":
+        return 1, unit
+    return next(((scale, name) for scale, name in _BYTES if number >= scale), (1, "B"))
+
+
+def _number(number: float) -> str:
+    """Three digits, all of a large one."""
+    return f"{number:.0f}" if number >= _LARGE else f"{number:.3g}"
+
+
+def _amount(number: float, unit: str) -> str:
+    scale, name = _scale(number, unit)
+    return f"{_number(number / scale)} {name}".rstrip()
+
+
+def _rate(rate: float, unit: str) -> str:
+    """A second's work, or a minute's where a second's is a fraction."""
+    if unit == "bytes" or rate >= 1:
+        return f"{_amount(rate, unit)}/s"
+    return f"{_amount(_MINUTE * rate, unit)}/min"
+
+
+def _span(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h"

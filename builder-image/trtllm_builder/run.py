@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
 from trtllm_api.diagnosis import DiagnosisReason, diagnose
 from trtllm_builder.failure import BuilderFailure, first_line
-from trtllm_builder.fetch import run_fetch
 from trtllm_builder.files import is_disk_full
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
@@ -133,7 +132,10 @@ def _report(result: BuildResult, progress: Progress, termination: Path) -> int:
 
 
 def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -> BuildResult:
+    """The request's stage; each imports only what it needs: in NVIDIA's image there is no huggingface_hub."""
     if request.fetch is not None:
+        from trtllm_builder.fetch import run_fetch
+
         fetched = run_fetch(request.fetch, store, progress, request.request_digest, source)
         return BuildResult(stage=request.stage, exit_code=ExitCode.OK, fetch=fetched)
     if request.quantize is not None:
@@ -144,6 +146,21 @@ def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -
             request.quantize, store, progress, request.request_digest, f"{request.namespace}/{request.name}"
         )
         return BuildResult(stage=request.stage, exit_code=ExitCode.OK, quantize=quantized)
+    if request.convert is not None:
+        from trtllm_builder.engine.convert import run_convert
+
+        run_convert(request.convert, store, progress, request.request_digest)
+        return BuildResult(stage=request.stage, exit_code=ExitCode.OK)
+    if request.ranks is not None:
+        from trtllm_builder.engine.ranks import run_ranks
+
+        run_ranks(request.ranks, store, progress, request.request_digest)
+        return BuildResult(stage=request.stage, exit_code=ExitCode.OK)
+    if request.publish is not None:
+        from trtllm_builder.engine.publish import run_publish
+
+        engine = run_publish(request.publish, store, progress, request.request_digest)
+        return BuildResult(stage=request.stage, exit_code=ExitCode.OK, engine=engine)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
         FailureReason.BAD_REQUEST,

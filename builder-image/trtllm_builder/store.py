@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,14 @@ from trtllm_api.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile, 
 from trtllm_builder.failure import BuilderFailure, input_missing
 from trtllm_builder.files import describe, files_below, sha256_of, sync_directory
 
-_DIRECTORIES = {ArtifactKind.SOURCE: "sources", ArtifactKind.QUANTIZED_CHECKPOINT: "artifacts"}
+_DIRECTORIES = {
+    ArtifactKind.SOURCE: "sources",
+    ArtifactKind.QUANTIZED_CHECKPOINT: "artifacts",
+    ArtifactKind.ENGINE: "engines",
+}
 _ABANDONED_SECONDS = 24 * 3600
 _HEX = 32
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CHANGED = (
     "The volume was changed behind the operator's back: remove the directory and set the annotation trtllm.dev/retry."
 )
@@ -53,7 +59,7 @@ class Draft:
 
 
 class Store:
-    """Below `root`: sources/, artifacts/, work/. All writers rename within one file system."""
+    """Below `root`: sources/, artifacts/, engines/, timing-caches/, work/; writers rename within one file system."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,6 +81,17 @@ class Store:
         """The artifact, its manifest read and its files' sizes checked; None when it is not there."""
         directory = self.directory(digest, kind)
         return read_artifact(directory) if (directory / MANIFEST).exists() else None
+
+    def artifacts(self, kind: ArtifactKind) -> Iterator[Artifact]:
+        """All artifacts of a kind, the newest first; those that are damaged are left out."""
+        manifests = list((self.root / _DIRECTORIES[kind]).glob(f"[!.]*/{MANIFEST}"))
+        for path in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True):
+            with suppress(BuilderFailure):
+                yield read_artifact(path.parent)
+
+    def timing_cache(self, version: str, product: str) -> Path:
+        """TensorRT's timings of kernels, for engines built later: they hold for one version and one GPU product."""
+        return self.root / "timing-caches" / f"{_NOT_A_NAME.sub('-', f'{version}-{product}')}.cache"
 
     @contextmanager
     def publish(
@@ -113,8 +130,14 @@ class Store:
         return directory
 
     def finish(self, request_digest: str) -> None:
-        """Remove the scratch directory."""
-        shutil.rmtree(self.root / "work" / short(request_digest, _HEX), ignore_errors=True)
+        """Remove the scratch directory: it is whole or gone, even for who comes after a killed pod."""
+        directory = self.root / "work" / short(request_digest, _HEX)
+        removed = directory.with_name(f".{directory.name}.{socket.gethostname()}.{os.getpid()}")
+        shutil.rmtree(removed, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            directory.rename(removed)
+            shutil.rmtree(removed, ignore_errors=True)
+        self._clear_abandoned(directory.parent)
 
     def require_space(self, needed: int, what: str) -> None:
         """Refuse to begin what the volume cannot hold; the error names both numbers."""
@@ -146,7 +169,7 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
         raise input_missing(
             FailureReason.ARTIFACT_CORRUPT,
             f"{directory} has no {MANIFEST}: it is not an artifact, or it was never published whole.",
-            "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
+            "Let the operator publish it again: remove the directory and set the annotation trtllm.dev/retry.",
         ) from error
     except ValidationError as error:
         raise BuilderFailure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import struct
 import sys
 import threading
@@ -21,8 +22,11 @@ from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Torch's threads, and those of programs that tests start, wait for each other without spinning."""
+
 _ROOT = Path(__file__).resolve().parents[3]
-_ITEM_BYTES = {"BF16": 2, "F32": 4}
+_ITEM_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4, "I8": 1, "U8": 1, "F8_E4M3": 1}
 
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from trtllm_builder.progress import Progress
+from trtllm_api.contract import ProgressLine
+from trtllm_builder.progress import Progress, bar
 
 from .conftest import Log
 
@@ -77,14 +78,74 @@ def test_messages_are_json_too_so_that_the_whole_log_parses(log: Log) -> None:
     assert log.lines() == []
 
 
-def test_a_person_at_a_terminal_sees_a_bar() -> None:
+def shown(terminal: _Terminal) -> list[str]:
+    """What each write leaves on the terminal's last line."""
+    return terminal.getvalue().replace("\n", "").split("\r\x1b[K")[1:]
+
+
+def test_the_bar_tells_percent_amount_rate_and_remaining_time_on_one_line(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal = _Terminal()
+    with Progress(terminal).step("Downloading", 200_000_000, "bytes") as step:
+        clock[0] += 5
+        step.reach(50_000_000, "w.bin")
+    first, middle, last = shown(terminal)
+    assert first == f"Downloading       {'·' * 20}   0%  0 of 200 MB"
+    assert middle == f"Downloading       {'█' * 5}{'·' * 15}  25%  50 of 200 MB  10 MB/s  15 s left  w.bin"
+    assert last == f"Downloading       {'█' * 20} 100%  200 of 200 MB  40 MB/s  w.bin"
+    assert terminal.getvalue().count("\n") == 1
+    assert terminal.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"done": 3, "total": 16, "unit": "ranks", "rate": 0.02, "etaSeconds": 650}, "1.2 ranks/min  11 min left"),
+        ({"done": 1200, "total": 4096, "unit": "tokens", "rate": 250, "etaSeconds": 9000}, "250 tokens/s  2.5 h left"),
+        ({"done": 35, "total": 0, "unit": "s", "rate": 1}, "Building          35 s"),
+        ({"done": 0, "total": 0}, "Building"),
+    ],
+)
+def test_a_bar_in_the_units_of_its_step(line: dict[str, object], told: str) -> None:
+    assert bar(ProgressLine.model_validate({"stage": "Building", **line})).endswith(told)
+
+
+def test_a_bar_never_wraps_however_long_its_detail_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = _Terminal()
+    with Progress(terminal).step("Downloading", 10) as step:
+        step.reach(1, "x" * 150)
+        step.write()
+    assert max(map(len, shown(terminal))) == 59
+
+
+def test_a_bar_moves_more_often_than_a_log_grows(clock: list[float]) -> None:
+    terminal = _Terminal()
+    with Progress(terminal).step("Quantizing", 100) as step:
+        for _ in range(10):
+            clock[0] += 0.2
+            step.advance()
+    assert len(shown(terminal)) == 12
+
+
+def test_a_line_of_the_log_has_the_rate(log: Log, clock: list[float]) -> None:
+    with log.progress.step("Quantizing", 100, "batches") as step:
+        clock[0] += 4
+        step.advance(10)
+    assert [line.rate for line in log.lines()] == [None, 2.5, 25]
+
+
+def test_a_person_at_a_terminal_sees_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     terminal = _Terminal()
     progress = Progress(terminal)
     with progress.step("Quantizing", 10) as step:
         step.reach(5, "layer 5")
         step.write()
     progress.say("Done.")
-    assert "█" * 15 + "·" * 15 in terminal.getvalue()
+    assert "█" * 10 + "·" * 10 in terminal.getvalue()
     assert "layer 5" in terminal.getvalue()
     assert terminal.getvalue().endswith("Done.\n")
     assert "{" not in terminal.getvalue()

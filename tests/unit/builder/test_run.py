@@ -28,7 +28,7 @@ from trtllm_api.contract import (
     Stage,
 )
 from trtllm_api.quantizedmodel import CandidateStatus, HuggingFaceSource, Method, Source, Verdict, VolumeSource
-from trtllm_builder import run as run_module
+from trtllm_builder import fetch
 from trtllm_builder.__main__ import main
 from trtllm_builder.failure import BuilderFailure, bad_model
 
@@ -90,7 +90,7 @@ def _fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fails(*args: object, **kwargs: object) -> object:
         raise error
 
-    monkeypatch.setattr(run_module, "run_fetch", fails)
+    monkeypatch.setattr(fetch, "run_fetch", fails)
 
 
 def test_a_fetch_ends_with_its_result(pod: _Pod, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +216,7 @@ def test_a_stopped_pod_says_so_and_is_tried_again(pod: _Pod, monkeypatch: pytest
         time.sleep(30)
         raise RuntimeError("the signal did not come")
 
-    monkeypatch.setattr(run_module, "run_fetch", stopped)
+    monkeypatch.setattr(fetch, "run_fetch", stopped)
     result = pod.run()
     assert (result.stage, result.exit_code) == (Stage.FETCH, ExitCode.TRANSIENT)
     assert result.message == "The pod was told to stop."

@@ -161,3 +161,26 @@ def test_scratch_outlives_a_pod_until_the_request_is_finished(store: Store) -> N
     store.finish(_DIGEST)
     store.finish(_DIGEST)
     assert list((store.root / "work").iterdir()) == []
+
+
+def test_engines_have_a_directory_of_their_own_and_are_listed_newest_first(store: Store) -> None:
+    for index, when in ((1, 100), (2, 300), (3, 200)):
+        with store.publish({"index": index}, ArtifactKind.ENGINE) as draft:
+            (draft.directory / "rank0.engine").write_text("engine")
+        os.utime(store.directory(digest_of({"index": index}), ArtifactKind.ENGINE) / "manifest.json", (when, when))
+    assert {path.parent.name for path in store.root.glob("*/*")} == {"engines"}
+    assert [item.manifest.inputs["index"] for item in store.artifacts(ArtifactKind.ENGINE)] == [2, 3, 1]
+    (store.directory(digest_of({"index": 3}), ArtifactKind.ENGINE) / "rank0.engine").write_text("eng")
+    assert [item.manifest.inputs["index"] for item in store.artifacts(ArtifactKind.ENGINE)] == [2, 1]
+
+
+def test_a_timing_cache_belongs_to_a_version_and_a_product_and_its_name_is_no_path(store: Store) -> None:
+    assert store.timing_cache("1.2.1", "NVIDIA-L4") == store.root / "timing-caches" / "1.2.1-NVIDIA-L4.cache"
+    assert store.timing_cache("../1", "a/b c").parent == store.root / "timing-caches"
+
+
+def test_a_finished_request_leaves_nothing_and_may_be_finished_twice(store: Store) -> None:
+    (store.work(_DIGEST) / "checkpoint").mkdir()
+    store.finish(_DIGEST)
+    store.finish(_DIGEST)
+    assert list((store.root / "work").iterdir()) == []

@@ -1,0 +1,88 @@
+"""A TensorRT-LLM checkpoint on disk, config.json and a file for each rank; convert.py, ranks.py and fetch judge it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.safetensors_header import read_header
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How a checkpoint or an engine is split."""
+
+    tensor: int
+    pipeline: int
+    context: int
+
+    @property
+    def world(self) -> int:
+        """Ranks."""
+        return self.tensor * self.pipeline * self.context
+
+    @property
+    def files(self) -> int:
+        """Files of a checkpoint: ranks of context parallelism share theirs."""
+        return self.tensor * self.pipeline
+
+    def __str__(self) -> str:
+        """As messages say it."""
+        return f"tensor {self.tensor}, pipeline {self.pipeline}, context {self.context}"
+
+
+class Unusable(Exception):
+    """What is wrong with a directory, as a clause."""
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """config.json; raises Unusable."""
+    path = directory / CONFIG
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise Unusable(f"there is no {CONFIG}") from error
+    except ValueError as error:
+        raise Unusable(f"{CONFIG} ({path.stat().st_size} bytes) is not JSON") from error
+    if not isinstance(value, dict):
+        raise Unusable(f"{CONFIG} is not a JSON object")
+    return value
+
+
+def mapping_of(config: dict[str, Any]) -> Mapping:
+    """The mapping in a checkpoint's config.json or an engine's pretrained_config; raises Unusable."""
+    found = config.get("mapping")
+    if not isinstance(found, dict):
+        raise Unusable(f"{CONFIG} has no mapping")
+    sizes = [found.get(name, 1) for name in ("tp_size", "pp_size", "cp_size")]
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
+        raise Unusable(f"{CONFIG} has a mapping without sizes")
+    mapping = Mapping(*sizes)
+    world = found.get("world_size", mapping.world)
+    if world != mapping.world:
+        raise Unusable(f"{CONFIG} says world_size {world}, but its mapping ({mapping}) has {mapping.world} ranks")
+    return mapping
+
+
+def check_checkpoint(directory: Path, wanted: Mapping | None = None) -> Mapping:
+    """The checkpoint's mapping, every file of it whole; raises Unusable."""
+    mapping = mapping_of(read_config(directory))
+    if wanted is not None and mapping != wanted:
+        raise Unusable(f"it is split into {mapping}, and {wanted} was asked for")
+    names = [f"rank{rank}.safetensors" for rank in range(mapping.files)]
+    missing = [name for name in names if not (directory / name).is_file()]
+    if missing:
+        raise Unusable(f"{len(missing)} of {len(names)} rank files are missing, the first is {missing[0]}")
+    for name in names:
+        try:
+            tensors = read_header(directory / name)
+        except BuilderFailure as failure:
+            raise Unusable(failure.message.removesuffix(".")) from failure
+        if not tensors:
+            raise Unusable(f"{name} holds no tensors")
+    return mapping

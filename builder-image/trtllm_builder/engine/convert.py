@@ -1,0 +1,101 @@
+"""Convert: convert_checkpoint.py of NVIDIA's image writes a TensorRT-LLM checkpoint; run.py calls it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from trtllm_api.contract import ConvertRequest, ExitCode, FailureReason
+from trtllm_builder.engine.causes import failure_of
+from trtllm_builder.engine.checkpoint import Mapping, Unusable, check_checkpoint
+from trtllm_builder.engine.identity import HAVE_ENGINES, USE_ENGINES, image_mismatch, look
+from trtllm_builder.engine.process import run_program
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.files import sync_directory
+from trtllm_builder.progress import Progress
+from trtllm_builder.store import Store, read_artifact
+
+EXAMPLES = Path("/app/tensorrt_llm/examples")
+CHECKPOINT = "checkpoint"
+"""Below the request's work directory; ranks.py reads it."""
+_PROGRAM = "convert_checkpoint.py"
+_PLACES = ("models/core", ".", "models/contrib")
+"""Where versions keep the families, below the examples."""
+_FAMILY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+def run_convert(
+    request: ConvertRequest, store: Store, progress: Progress, request_digest: str, examples: Path | None = None
+) -> None:
+    """Leave a whole checkpoint in the work directory; one that is there already is left alone."""
+    wanted = Mapping(request.tensor, request.pipeline, request.context)
+    work = store.work(request_digest)
+    target = work / CHECKPOINT
+    if _is_whole(target, wanted):
+        progress.say("The checkpoint was converted before: it is used.")
+        return
+    read_artifact(Path(request.model_manifest).parent, files_at=Path(request.model_path))
+    identity = look(request.gpu, request.version, work)
+    script = _script(request.script, identity.version, examples or EXAMPLES)
+    partial = work / f"{CHECKPOINT}.partial"
+    for leftover in (partial, target):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    with progress.step("Converting", wanted.files, "ranks") as step:
+        ended = run_program(
+            [
+                *(sys.executable, str(script)),
+                *("--model_dir", request.model_path),
+                *("--output_dir", str(partial)),
+                *request.arguments,
+            ],
+            directory=work,
+            tick=lambda: step.reach(len(list(partial.glob("rank*.safetensors")))),
+        )
+    if ended.exit_code != 0:
+        raise failure_of(_PROGRAM, ended, FailureReason.CONVERSION_FAILED)
+    try:
+        check_checkpoint(partial, wanted)
+    except Unusable as fault:
+        because = "" if ended.diagnosis is None else f" {ended.diagnosis.message}"
+        raise BuilderFailure(
+            ExitCode.NOT_SUPPORTED,
+            FailureReason.CONVERSION_FAILED,
+            f"{_PROGRAM} ended with exit code 0 and wrote no whole checkpoint: {fault}.{because}",
+            "Its output in the pod's log says what it left out; spec.convert.extraArgs may be at fault."
+            if ended.diagnosis is None
+            else ended.diagnosis.remedy,
+        ) from fault
+    partial.rename(target)
+    sync_directory(work)
+
+
+def _is_whole(directory: Path, wanted: Mapping) -> bool:
+    try:
+        check_checkpoint(directory, wanted)
+    except Unusable:
+        return False
+    return True
+
+
+def _script(family: str, version: str, examples: Path) -> Path:
+    if not _FAMILY.match(family):
+        raise BuilderFailure(
+            ExitCode.BAD_REQUEST,
+            FailureReason.BAD_REQUEST,
+            f"{family!r} is not the name of a family of convert_checkpoint.py.",
+            "Use one that the image's examples directory has, such as llama.",
+        )
+    for place in _PLACES:
+        script = examples / place / family / _PROGRAM
+        if script.is_file():
+            return script
+    there = sorted({path.parent.name for place in _PLACES for path in (examples / place).glob(f"*/{_PROGRAM}")})
+    if there:
+        raise image_mismatch(
+            f"The image's TensorRT-LLM {version} has no {_PROGRAM} for {family}; it has {', '.join(there)}.",
+            "Use a TensorRT-LLM image that has it (up to 1.2.x), or spec.runtime: PyTorch.",
+        )
+    raise image_mismatch(f"The image's TensorRT-LLM {version} has no {_PROGRAM}; {HAVE_ENGINES}.", USE_ENGINES)

@@ -1,0 +1,117 @@
+"""Run one of the image's programs: its output goes on to the log line by line and is read for why it failed.
+
+convert.py, ranks.py and identity.py call it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from trtllm_api.diagnosis import Diagnosis, Scanner
+
+_CHUNK = 1 << 16
+_LONGEST = 1 << 16
+"""Characters of a line that are held; a longer one is passed on in pieces."""
+_QUIET_SECONDS = 0.2
+_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended."""
+
+    exit_code: int
+    """Negative: the signal that killed it."""
+    diagnosis: Diagnosis | None
+    """Why it failed, as its output tells; with exit code 0 only what the catalogue knows."""
+
+    @property
+    def how(self) -> str:
+        """For a sentence."""
+        return f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit code {self.exit_code}"
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[str], bool] = lambda _: False,
+    tick: Callable[[], object] = lambda: None,
+    output: TextIO | None = None,
+) -> Ended:
+    """Run it to its end. A line that `watch` takes is not passed on; `tick` is called several times a second.
+
+    Whatever ends this function early, SIGTERM above all, ends the program and every process that it started.
+    Raises FileNotFoundError when there is no such program.
+    """
+    scanner, out = Scanner(), output or sys.stdout
+    process = subprocess.Popen(
+        command,
+        cwd=directory,
+        env={**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(_end, process)
+        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        stack.enter_context(process.stdout)
+        for line in _lines(process, process.stdout.fileno(), tick):
+            if watch(line):
+                continue
+            scanner.feed(line)
+            out.write(f"{line}\n")
+            out.flush()
+        code = process.wait()
+    return Ended(code, scanner.result(code))
+
+
+def _lines(process: subprocess.Popen[bytes], descriptor: int, tick: Callable[[], object]) -> Iterator[str]:
+    """Lines as soon as they are written; a grandchild that keeps the pipe open does not keep us."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    rest = ""
+    while True:
+        tick()
+        ready, _, _ = select.select([descriptor], [], [], _QUIET_SECONDS)
+        if not ready:
+            if process.poll() is not None:
+                break
+            continue
+        piece = os.read(descriptor, _CHUNK)
+        if not piece:
+            break
+        *whole, rest = (rest + decoder.decode(piece)).split("\n")
+        yield from whole
+        if len(rest) >= _LONGEST:
+            yield rest
+            rest = ""
+    if rest:
+        yield rest
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of the program's session outlives it."""
+    if process.poll() is None:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

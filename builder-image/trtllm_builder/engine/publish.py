@@ -1,0 +1,239 @@
+"""Publish: every rank and config.json checked, and the engine put under its digest; run.py calls it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from trtllm_api.contract import EngineResult, ExitCode, FailureReason, PublishRequest
+from trtllm_api.digest import digest_of
+from trtllm_api.enginestatus import EngineLimits
+from trtllm_api.manifest import ArtifactKind, Manifest, Probe
+from trtllm_builder.engine.checkpoint import CONFIG, Mapping, Unusable, mapping_of, read_config
+from trtllm_builder.engine.hashing import describe_at_once
+from trtllm_builder.engine.identity import numbers, same_version
+from trtllm_builder.engine.pods import ENGINE, PodReport, Stamp, engine_file, ranks_of, size_of
+from trtllm_builder.engine.tokenizer import copy_tokenizer
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.files import files_below
+from trtllm_builder.progress import Progress
+from trtllm_builder.store import Artifact, Store
+
+_KIND = ArtifactKind.ENGINE
+_LIMITS = ("max_batch_size", "max_input_len", "max_seq_len", "max_num_tokens", "max_beam_width")
+_REBUILD = "Set the annotation trtllm.dev/retry: what is missing is built again."
+_ALIKE = "Name one product in spec.gpu.product, or use one node pool; then set the annotation trtllm.dev/retry."
+
+
+def run_publish(request: PublishRequest, store: Store, progress: Progress, request_digest: str) -> EngineResult:
+    """The published engine; raises what is missing or does not agree, in one sentence.
+
+    What was checked stays in the work directory until the engine is published: whenever a pod dies, another can go on.
+    """
+    directory = store.work(request_digest) / ENGINE
+    known = None if directory.is_dir() else _published_before(request, store)
+    if known is not None:
+        return _finish(known, request, store, request_digest, reused=True)
+    stamp = _check_pods(request, directory)
+    _check_config(request, directory, stamp)
+    copy_tokenizer(request.tokenizer_path, directory)
+    inputs = {**request.inputs, **stamp.to_wire()}
+    digest = digest_of(inputs)
+    artifact = store.lookup(digest, _KIND)
+    reused = artifact is not None
+    if artifact is None:
+        paths = list(files_below(directory))
+        with progress.step("Publishing", sum(path.stat().st_size for path in paths), "bytes") as step:
+            files = describe_at_once(directory, paths, step.advance)
+        with store.publish(inputs, _KIND) as draft:
+            draft.files, draft.probe = files, _probe(request)
+            for path in paths:
+                _link(path, draft.directory / path.relative_to(directory))
+        artifact = store.lookup(digest, _KIND)
+    if artifact is None:
+        raise _failed(ExitCode.TRANSIENT, f"{store.directory(digest, _KIND)} vanished.", "It is tried again.")
+    return _finish(artifact, request, store, request_digest, reused=reused)
+
+
+def _finish(
+    artifact: Artifact, request: PublishRequest, store: Store, request_digest: str, *, reused: bool
+) -> EngineResult:
+    inputs, config = artifact.manifest.inputs, _config(artifact.directory)
+    store.finish(request_digest)
+    return EngineResult(
+        digest=artifact.manifest.digest,
+        path=store.relative(artifact.directory),
+        bytes=artifact.bytes,
+        version=inputs["version"],
+        product=inputs["product"],
+        compute_capability=inputs["computeCapability"],
+        world=request.world,
+        limits=_limits(config),
+        reused=reused,
+    )
+
+
+def _published_before(request: PublishRequest, store: Store) -> Artifact | None:
+    """What a pod published that died before it could say so; by then the work directory is gone."""
+    seen = ("product", "computeCapability", "version")
+    for artifact in store.artifacts(_KIND):
+        rest = {key: value for key, value in artifact.manifest.inputs.items() if key not in seen}
+        if rest == {key: value for key, value in request.inputs.items() if key not in seen}:
+            return artifact
+    return None
+
+
+def _check_pods(request: PublishRequest, directory: Path) -> Stamp:
+    """Every pod reported, every file of its ranks is as it left it, and all saw the same."""
+    first: PodReport | None = None
+    for pod in range(request.pods):
+        ranks = ranks_of(pod, request.pods, request.world)
+        report = PodReport.read(directory, pod)
+        if report is None or report.ranks != tuple(ranks):
+            raise _unreported(pod, ranks, request, directory)
+        for rank in ranks:
+            if not report.files.get(engine_file(rank)):
+                raise _missing(engine_file(rank), pod, request, None)
+        for name, size in sorted(report.files.items()):
+            found = size_of(directory / name)
+            if found != size:
+                raise _missing(name, pod, request, found, size)
+        first = first or report
+        _check_alike(first, report)
+    if first is None:
+        raise _failed(ExitCode.BAD_REQUEST, "The request names no pods.", "Operator and builder image do not match.")
+    return first.stamp
+
+
+def _unreported(pod: int, ranks: range, request: PublishRequest, directory: Path) -> BuilderFailure:
+    for rank in ranks:
+        if not size_of(directory / engine_file(rank)):
+            return _missing(engine_file(rank), pod, request, size_of(directory / engine_file(rank)))
+    return _failed(
+        ExitCode.INPUT_MISSING,
+        f"Pod {pod} of {request.pods} has not said that its ranks {ranks.start} to {ranks.stop - 1} are whole.",
+        _REBUILD,
+    )
+
+
+def _missing(
+    name: str, pod: int, request: PublishRequest, found: int | None, size: int | None = None
+) -> BuilderFailure:
+    what = "is missing" if found is None else "is empty" if found == 0 else f"has {found} bytes"
+    wrote = "" if size is None else f"; the pod wrote {size} bytes"
+    message = f"{name} of pod {pod} of {request.pods} {what}{wrote}: the engine of {request.world} ranks is not whole."
+    if found:
+        return BuilderFailure(ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT, message, _REBUILD)
+    return _failed(ExitCode.INPUT_MISSING, message, _REBUILD)
+
+
+def _check_alike(one: PodReport, other: PodReport) -> None:
+    if one.stamp.version != other.stamp.version:
+        raise BuilderFailure(
+            ExitCode.NOT_SUPPORTED,
+            FailureReason.IMAGE_MISMATCH,
+            f"Pod {one.pod} built with TensorRT-LLM {one.stamp.version}, pod {other.pod} with {other.stamp.version}.",
+            "The image's tag was moved meanwhile: name the image by digest; then set the annotation trtllm.dev/retry.",
+        )
+    if _gpu(one.stamp) != _gpu(other.stamp):
+        raise BuilderFailure(
+            ExitCode.NOT_SUPPORTED,
+            FailureReason.GPU_MISMATCH,
+            f"Pod {one.pod} built on {_named(one.stamp)} and pod {other.pod} on {_named(other.stamp)}.",
+            _ALIKE,
+        )
+
+
+def _gpu(stamp: Stamp) -> tuple[str, tuple[int, ...]]:
+    return stamp.product, numbers(stamp.compute_capability)
+
+
+def _named(stamp: Stamp) -> str:
+    return f"{stamp.product} (compute capability {stamp.compute_capability})"
+
+
+def _check_config(request: PublishRequest, directory: Path, stamp: Stamp) -> None:
+    """The engine's own config.json says the same as the request and the pods."""
+    config, wanted = _config(directory), Mapping(request.tensor, request.pipeline, request.context)
+    version = config.get("version")
+    if not isinstance(version, str) or not same_version(version, stamp.version):
+        raise BuilderFailure(
+            ExitCode.NOT_SUPPORTED,
+            FailureReason.IMAGE_MISMATCH,
+            f"The engine's {CONFIG} says TensorRT-LLM {version}, and its pods ran {stamp.version}.",
+            _REBUILD,
+        )
+    pretrained = config.get("pretrained_config")
+    try:
+        mapping = mapping_of(pretrained if isinstance(pretrained, dict) else {})
+    except Unusable as fault:
+        raise _failed(ExitCode.BAD_MODEL, f"The engine cannot be used: {fault}.", _REBUILD) from fault
+    if mapping != wanted or mapping.world != request.world:
+        raise _failed(
+            ExitCode.BAD_MODEL,
+            f"The engine is split into {mapping} ({mapping.world} ranks), and {wanted} ({request.world} ranks) was "
+            "asked for.",
+            "Set spec.parallelism to what the checkpoint is split into.",
+        )
+    _limits(config)
+
+
+def _config(directory: Path) -> dict[str, Any]:
+    try:
+        return read_config(directory)
+    except Unusable as fault:
+        raise _failed(
+            ExitCode.INPUT_MISSING, f"The engine cannot be used: {fault}; pod 0 writes it.", _REBUILD
+        ) from fault
+
+
+def _limits(config: dict[str, Any]) -> EngineLimits:
+    found = config.get("build_config")
+    values = [found.get(name) for name in _LIMITS] if isinstance(found, dict) else []
+    for name, value in zip(_LIMITS, values or [None] * len(_LIMITS), strict=True):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _failed(
+                ExitCode.BAD_MODEL,
+                f"The engine's {CONFIG} says no {name} in its build_config: it has {value!r}.",
+                "This version of TensorRT-LLM writes another format than this operator reads: use one that is listed.",
+            )
+    batch, input_length, sequence, tokens, beams = values
+    return EngineLimits(
+        max_batch_size=batch,
+        max_input_length=input_length,
+        max_sequence_length=sequence,
+        max_tokens=tokens,
+        max_beam_width=beams,
+    )
+
+
+def _probe(request: PublishRequest) -> Probe | None:
+    if request.probe_manifest is None:
+        return None
+    try:
+        return Manifest.model_validate_json(Path(request.probe_manifest).read_bytes()).probe
+    except (OSError, ValidationError) as error:
+        raise BuilderFailure(
+            ExitCode.INPUT_MISSING,
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The model's manifest {request.probe_manifest}, whose probe the engine must answer, cannot be read.",
+            "The volume was changed behind the operator's back: let the model be published again.",
+        ) from error
+
+
+def _link(path: Path, target: Path) -> None:
+    """The same file under a second name, at no cost; the first goes with the work directory, once all is published."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:
+        # a file system without hard links
+        shutil.copyfile(path, target)
+
+
+def _failed(code: ExitCode, message: str, remedy: str) -> BuilderFailure:
+    return BuilderFailure(code, FailureReason.ENGINE_BUILD_FAILED, message, remedy)

@@ -1,0 +1,132 @@
+"""Runs inside trtllm-build's own `main`, and builds only the ranks of this pod; ranks.py starts it as a program.
+
+trtllm-build has no flag for single ranks. Its flags stay its own: only the loop over ranks is replaced.
+Usage: `python3 -m trtllm_builder.engine.rank_driver TASK.json -- arguments of trtllm-build`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = "tensorrt_llm.commands.build"
+EVENT = "trtllm-operator: "
+"""Begins the lines with which ranks tell how far they are: JSON {"rank": 3, "state": "begun" or "built"}."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What ranks.py wants of the driver."""
+
+    ranks: tuple[int, ...]
+    stamp: dict[str, str]
+    """What the pod saw of itself; it goes into the mark of every rank."""
+
+    def write(self, path: Path) -> None:
+        """For `read`."""
+        path.write_text(json.dumps({"ranks": self.ranks, "stamp": self.stamp}))
+
+    @classmethod
+    def read(cls, path: Path) -> Task:
+        """What `write` wrote."""
+        value = json.loads(path.read_text())
+        return cls(tuple(value["ranks"]), dict(value["stamp"]))
+
+
+def mark_of(directory: Path, rank: int) -> Path:
+    """Written when the rank is whole: its files with their sizes, and the stamp."""
+    return directory / f".rank-{rank}.json"
+
+
+def main(argv: list[str]) -> int:
+    """Build the task's ranks with trtllm-build's own main."""
+    task, arguments = Task.read(Path(argv[0])), argv[2:]
+    command: Any = importlib.import_module(COMMAND)
+
+    def parallel_build(
+        model_config: Any,
+        ckpt_dir: str | None,
+        build_config: Any,
+        output_dir: str,
+        workers: int = 1,
+        log_level: str = "info",
+        model_cls: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        rest = (model_config, model_cls, kwargs)
+        _build_all(task, workers, (ckpt_dir, build_config, output_dir, log_level, *rest))
+
+    command.parallel_build = parallel_build
+    sys.argv = ["trtllm-build", *arguments]
+    command.main()
+    return 0
+
+
+_Arguments = tuple[str | None, Any, str, str, Any, Any, dict[str, Any]]
+
+
+def _build_all(task: Task, workers: int, arguments: _Arguments) -> None:
+    """One rank after another, or in as many processes as there are workers; the first error is raised at the end."""
+    if workers <= 1 or len(task.ranks) <= 1:
+        for rank in task.ranks:
+            _build_rank(rank, 0, task.stamp, arguments)
+        return
+    # CUDA does not survive a fork
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = [
+            pool.submit(_build_rank, rank, position % workers, task.stamp, arguments)
+            for position, rank in enumerate(task.ranks)
+        ]
+        errors = [error for future in as_completed(futures) if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _build_rank(rank: int, gpu: int, stamp: dict[str, str], arguments: _Arguments) -> None:
+    checkpoint, build_config, output, log_level, model_config, model_class, options = arguments
+    build_and_save: Callable[..., Any] = importlib.import_module(COMMAND).build_and_save
+    directory = Path(output)
+    partial = directory / f".rank-{rank}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    _tell(rank, "begun")
+    build_and_save(rank, gpu, checkpoint, build_config, str(partial), log_level, model_config, model_class, **options)
+    _keep(rank, partial, directory, stamp)
+    _tell(rank, "built")
+
+
+def _keep(rank: int, partial: Path, directory: Path, stamp: dict[str, str]) -> None:
+    """Move the rank's files to the others; the mark comes last. What is the same for all comes from rank 0."""
+    sizes: dict[str, int] = {}
+    own = (f"rank{rank}.", f"rank{rank}_")
+    for path in sorted(partial.iterdir()):
+        if rank != 0 and not path.name.startswith(own):
+            continue
+        target = directory / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        path.rename(target)
+        found = [target] if target.is_file() else sorted(item for item in target.rglob("*") if item.is_file())
+        sizes |= {str(item.relative_to(directory)): item.stat().st_size for item in found}
+    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = directory / f".rank-{rank}.unfinished"
+    unfinished.write_text(json.dumps({"files": sizes, **stamp}))
+    unfinished.rename(mark_of(directory, rank))
+
+
+def _tell(rank: int, state: str) -> None:
+    # one write, whole: other workers write to the same pipe
+    sys.stdout.write(EVENT + json.dumps({"rank": rank, "state": state}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,174 @@
+"""Build: one pod of the Indexed Job builds its ranks of the engine with trtllm-build; run.py calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtllm_api.contract import ExitCode, FailureReason, RanksRequest
+from trtllm_builder.engine.causes import failure_of
+from trtllm_builder.engine.checkpoint import Unusable, check_checkpoint
+from trtllm_builder.engine.convert import CHECKPOINT
+from trtllm_builder.engine.identity import look, require_program
+from trtllm_builder.engine.pods import ENGINE, PodReport, Stamp, built_files, engine_file, ranks_of, size_of
+from trtllm_builder.engine.process import run_program
+from trtllm_builder.engine.rank_driver import EVENT, Task
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.files import sync_directory
+from trtllm_builder.progress import Progress, Step
+from trtllm_builder.store import Store
+
+INDEX_ENV = "JOB_COMPLETION_INDEX"
+_PROGRAM = "trtllm-build"
+_DRIVER = "trtllm_builder.engine.rank_driver"
+_REPEAT_SECONDS = 1.0
+
+
+def run_ranks(request: RanksRequest, store: Store, progress: Progress, request_digest: str) -> None:
+    """Leave this pod's ranks and its report in the work directory; ranks that are whole are not built again."""
+    pod = _index(request)
+    work = store.work(request_digest)
+    directory = work / ENGINE
+    directory.mkdir(exist_ok=True)
+    identity = look(request.gpu, request.version, work)
+    require_program(_PROGRAM, identity.version)
+    checkpoint = _checkpoint(request, work)
+    stamp = Stamp(identity.product, identity.compute_capability, identity.version)
+    ranks = ranks_of(pod, request.pods, request.world)
+    missing = tuple(rank for rank in ranks if built_files(directory, rank, stamp) is None)
+    if missing:
+        _build(request, store, progress, _Job(pod, checkpoint, directory, ranks, missing, identity.gpus, stamp))
+    files: dict[str, int] = {}
+    for rank in ranks:
+        built = built_files(directory, rank, stamp)
+        if built is None:
+            raise _incomplete(directory, rank, request.world)
+        files |= built
+    sync_directory(directory)
+    PodReport(pod, stamp, tuple(ranks), files).write(directory)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What building takes, found out before."""
+
+    pod: int
+    checkpoint: Path
+    directory: Path
+    ranks: range
+    missing: tuple[int, ...]
+    """Those that are not whole yet."""
+    gpus: int
+    stamp: Stamp
+
+
+class _Follower:
+    """Turns what the driver and trtllm-build say into progress."""
+
+    def __init__(self, step: Step, job: _Job, world: int) -> None:
+        self._step, self._world = step, world
+        self._done = len(job.ranks) - len(job.missing)
+        self._said, self._written = True, 0.0
+
+    def watch(self, line: str) -> bool:
+        """Take the driver's own lines."""
+        self._said = True
+        at = line.find(EVENT)
+        if at < 0:
+            return False
+        event = json.loads(line[at + len(EVENT) :])
+        self._done += event["state"] == "built"
+        self._step.reach(self._done, f"rank {event['rank']} of {self._world}")
+        return True
+
+    def tick(self) -> None:
+        """Progress is read from the log's last lines: it is said again after what trtllm-build says."""
+        if self._said and time.monotonic() - self._written >= _REPEAT_SECONDS:
+            self._step.write()
+            self._said, self._written = False, time.monotonic()
+
+
+def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -> None:
+    task = job.directory / f".task-{job.pod}.json"
+    Task(job.missing, job.stamp.to_wire()).write(task)
+    made = job.directory / f".timing-{job.pod}.cache"
+    cache = store.timing_cache(job.stamp.version, job.stamp.product)
+    workers = min(request.workers, request.gpus_per_pod, job.gpus, len(job.missing))
+    # TensorRT-LLM ignores a cache that is not there, and writes ./model.cache unless told otherwise
+    timing = ["--input_timing_cache", str(cache)] if request.timing_cache else []
+    with progress.step("Building", len(job.ranks), "ranks") as step:
+        follower = _Follower(step, job, request.world)
+        ended = run_program(
+            [
+                *(sys.executable, "-m", _DRIVER, str(task), "--"),
+                *("--checkpoint_dir", str(job.checkpoint)),
+                *("--output_dir", str(job.directory)),
+                *("--workers", str(max(1, workers))),
+                *timing,
+                *("--output_timing_cache", str(made)),
+                *request.arguments,
+            ],
+            directory=job.directory,
+            watch=follower.watch,
+            tick=follower.tick,
+        )
+        if ended.exit_code != 0:
+            raise failure_of(_PROGRAM, ended, FailureReason.ENGINE_BUILD_FAILED)
+    task.unlink()
+    if request.timing_cache and 0 in job.ranks and size_of(made):
+        cache.parent.mkdir(exist_ok=True)
+        made.rename(cache)
+    made.unlink(missing_ok=True)
+
+
+def _index(request: RanksRequest) -> int:
+    said = os.environ.get(INDEX_ENV, "0")
+    if said.isdecimal() and int(said) < request.pods:
+        return int(said)
+    raise BuilderFailure(
+        ExitCode.BAD_REQUEST,
+        FailureReason.BAD_REQUEST,
+        f"{INDEX_ENV} is {said!r}, and the ranks are shared by {request.pods} pods.",
+        f"The Job must be Indexed, with {request.pods} completions.",
+    )
+
+
+def _checkpoint(request: RanksRequest, work: Path) -> Path:
+    """The checkpoint's directory, judged before a GPU works; raises what is wrong with it."""
+    published = request.checkpoint_path
+    directory = work / CHECKPOINT if published is None else Path(published)
+    try:
+        mapping = check_checkpoint(directory)
+    except Unusable as fault:
+        raise BuilderFailure(
+            ExitCode.BAD_MODEL,
+            FailureReason.CONVERSION_FAILED if published is None else FailureReason.ARTIFACT_CORRUPT,
+            f"The TensorRT-LLM checkpoint cannot be built: {fault}.",
+            "Set the annotation trtllm.dev/retry: it is converted again."
+            if published is None
+            else "Publish the checkpoint again, whole; then set the annotation trtllm.dev/retry.",
+        ) from fault
+    if mapping.world != request.world:
+        raise BuilderFailure(
+            ExitCode.BAD_MODEL,
+            FailureReason.ENGINE_BUILD_FAILED,
+            f"The TensorRT-LLM checkpoint is for {mapping.world} ranks ({mapping}), and the engine is to have "
+            f"{request.world}.",
+            "Parallelism is part of such a checkpoint: set spec.parallelism to its own, or export it again.",
+        )
+    return directory
+
+
+def _incomplete(directory: Path, rank: int, world: int) -> BuilderFailure:
+    size = size_of(directory / engine_file(rank))
+    found = "is not there" if size is None else "is empty" if size == 0 else "is not whole"
+    return BuilderFailure(
+        ExitCode.NOT_SUPPORTED,
+        FailureReason.ENGINE_BUILD_FAILED,
+        f"{_PROGRAM} ended with exit code 0, but {engine_file(rank)} (rank {rank} of {world}) {found}.",
+        "Its output in the pod's log says why; --dry_run and the like build no engine.",
+    )

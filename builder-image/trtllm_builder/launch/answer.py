@@ -1,0 +1,111 @@
+"""What ready means: the server answers the known prompt as recorded, or any prompt with language; watch.py asks once.
+
+Other kernels round otherwise, so late words may differ from the record; what a broken artifact says agrees nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Final
+
+from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.manifest import Probe
+from trtllm_builder.degenerate import newly_degenerate, why_degenerate
+from trtllm_builder.failure import BuilderFailure, bad_model, transient
+from trtllm_builder.launch.client import Client, Reply
+
+QUESTION: Final = "What is the capital of France?"
+OPENING: Final = "The capital of France is"
+"""For models without a chat template."""
+FREE_TOKENS: Final = 48
+SIMILAR: Final = 0.5
+BEGINNING: Final = 0.25
+"""Share of the recorded text that must be the same from its start, where the whole is not similar."""
+_SHOWN: Final = 120
+_UNKNOWN: Sequence[int] = ()
+"""The server answers with text, not with tokens."""
+
+
+def ask(client: Client, request: LaunchRequest, probe: Probe | None, timeout: float) -> None:
+    """Ask and judge; raises BuilderFailure when the answer is refused, OSError when there is none."""
+    if probe is None or not probe.prompt_token_ids or not probe.answer_token_ids:
+        _ask_freely(client, request, timeout)
+    else:
+        _ask_known(client, request, probe, timeout)
+
+
+def agrees(recorded: str, given: str) -> bool:
+    """Whether the answer begins as the recorded one does, or is much like it."""
+    recorded, given = recorded.strip(), given.strip()
+    recorded = recorded[: len(given)] if given else recorded
+    pairs = zip(recorded, given, strict=False)
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(recorded), len(given)))
+    return (
+        same >= max(1, BEGINNING * len(recorded))
+        or SequenceMatcher(None, recorded, given, autojunk=False).ratio() >= SIMILAR
+    )
+
+
+def _ask_known(client: Client, request: LaunchRequest, probe: Probe, timeout: float) -> None:
+    tokens = len(probe.answer_token_ids)
+    given = _complete(client, request, list(probe.prompt_token_ids), tokens, timeout)
+    if given.strip() == probe.answer.strip():
+        return
+    why = newly_degenerate(probe.answer, probe.answer_token_ids, given, _UNKNOWN)
+    if why is None and agrees(probe.answer, given):
+        return
+    raise bad_model(
+        FailureReason.ARTIFACT_CORRUPT,
+        f"The model was recorded to answer {_quoted(probe.prompt)} with {_quoted(probe.answer)}, "
+        f"but trtllm-serve answered {_quoted(given)}{f': {why}' if why else ''}.",
+        "Try another TensorRT-LLM version or another quantization method: the files are those that were measured.",
+    )
+
+
+def _ask_freely(client: Client, request: LaunchRequest, timeout: float) -> None:
+    body = {
+        "model": request.served_model_name,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": FREE_TOKENS,
+        "temperature": 0,
+    }
+    prompt, reply = QUESTION, client.post("/v1/chat/completions", body, timeout)
+    try:
+        message = reply.json["choices"][0]["message"]
+        # a reasoning parser moves what the model thinks to a field of its own
+        given = " ".join(message[key] for key in ("reasoning_content", "content") if message.get(key))
+    except (LookupError, TypeError, AttributeError):
+        # no chat template
+        prompt, given = OPENING, _complete(client, request, OPENING, FREE_TOKENS, timeout)
+    why = why_degenerate(given, _UNKNOWN)
+    if why is not None:
+        raise bad_model(
+            FailureReason.QUALITY_REFUSED,
+            f"trtllm-serve answered {_quoted(prompt)} with {_quoted(given)}: {why}.",
+            "Check the checkpoint in another runtime; try another TensorRT-LLM version or another quantization.",
+        )
+
+
+def _complete(client: Client, request: LaunchRequest, prompt: str | list[int], tokens: int, timeout: float) -> str:
+    body = {"model": request.served_model_name, "prompt": prompt, "max_tokens": tokens, "temperature": 0}
+    reply = client.post("/v1/completions", body, timeout)
+    try:
+        text = reply.json["choices"][0]["text"]
+    except (LookupError, TypeError):
+        text = None
+    if reply.status != 200 or not isinstance(text, str):
+        raise _refused(reply)
+    return text
+
+
+def _refused(reply: Reply) -> BuilderFailure:
+    message = f"trtllm-serve refused the known prompt with HTTP {reply.status}: {_quoted(reply.text)}."
+    if 400 <= reply.status < 500:
+        remedy = "Compare spec.limits and spec.serving with what the model and this TensorRT-LLM version take."
+        return BuilderFailure(ExitCode.BAD_REQUEST, FailureReason.BAD_REQUEST, message, remedy)
+    return transient(FailureReason.INTERNAL_ERROR, message, "The container restarts; the log above says why.")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"'

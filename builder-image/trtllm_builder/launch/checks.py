@@ -1,0 +1,80 @@
+"""What must hold before trtllm-serve is started: files, GPU, version; launcher.py calls `check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.enginebuild import Runtime
+from trtllm_api.manifest import Probe
+from trtllm_builder.engine import identity
+from trtllm_builder.engine.checkpoint import Unusable, mapping_of
+from trtllm_builder.failure import BuilderFailure, bad_model, first_line
+from trtllm_builder.store import read_artifact
+
+_BUILD_AGAIN = "Let the EngineBuild build it again: remove its directory and set the annotation trtllm.dev/retry."
+
+
+def read_request(path: Path) -> LaunchRequest:
+    """The request; raises BuilderFailure BadRequest."""
+    try:
+        return LaunchRequest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    except OSError as error:
+        what = first_line(error)
+    raise BuilderFailure(
+        ExitCode.BAD_REQUEST,
+        FailureReason.BAD_REQUEST,
+        f"The request cannot be read: {what}.",
+        "Operator and builder image are of different versions: set both from one release.",
+    )
+
+
+def check(request: LaunchRequest, scratch: Path) -> Probe | None:
+    """The model's probe. Raises BuilderFailure: the artifact is not whole, the GPU or the image is another one."""
+    manifest, model = Path(request.model_manifest).parent, Path(request.model_path)
+    artifact = read_artifact(manifest, files_at=None if _beside(manifest, model) else model)
+    found = identity.look(request.gpu, request.version, scratch)
+    if request.runtime is Runtime.TENSORRT:
+        _check_engine(model, found.version, request.world)
+    return artifact.manifest.probe
+
+
+def _beside(manifest: Path, model: Path) -> bool:
+    """Whether the files are where their manifest is; those of a source that is read in place are not."""
+    return model == manifest or manifest in model.parents
+
+
+def _check_engine(engine: Path, version: str, world: int) -> None:
+    """TensorRT-LLM would refuse an engine of another version or number of ranks, later and in harder words."""
+    try:
+        config = json.loads((engine / "config.json").read_bytes())
+        built, pretrained = config["version"], config.get("pretrained_config")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The engine's config.json does not say its version: {type(error).__name__}: {first_line(error)}.",
+            _BUILD_AGAIN,
+        ) from error
+    if not identity.same_version(str(built), version):
+        raise BuilderFailure(
+            ExitCode.NOT_SUPPORTED,
+            FailureReason.IMAGE_MISMATCH,
+            f"The engine was built with TensorRT-LLM {built}, but the image has {version}, which does not load it.",
+            f"Set spec.image to TensorRT-LLM {built}, or let the EngineBuild build the engine again.",
+        )
+    try:
+        mapping = mapping_of(pretrained if isinstance(pretrained, dict) else {})
+    except Unusable as fault:
+        raise bad_model(FailureReason.ARTIFACT_CORRUPT, f"The engine cannot be used: {fault}.", _BUILD_AGAIN) from fault
+    if mapping.world != world:
+        raise bad_model(
+            FailureReason.ARTIFACT_CORRUPT,
+            f"The engine is for {mapping.world} ranks ({mapping}), but {world} are to be started.",
+            _BUILD_AGAIN,
+        )

@@ -1,0 +1,102 @@
+"""Command lines and environment of what the launcher starts; launcher.py and worker.py ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.launch.agent import SOCKET_ENV
+from trtllm_builder.launch.place import Place
+from trtllm_builder.launch.settings import Settings
+
+SERVER: Final = "trtllm-serve"
+_PASSED: Final = ("HOME", "PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
+_PASSED_PREFIXES: Final = ("NCCL_", "UCX_", "TLLM_", "TRTLLM_")
+_USER: Final = "trtllm"
+_CACHES: Final = {"HF_HOME": "huggingface", "TRITON_CACHE_DIR": "triton", "XDG_CACHE_HOME": "cache"}
+
+
+def write_options(request: LaunchRequest, scratch: Path) -> Path:
+    """The file of options: JSON, which is YAML."""
+    path = scratch / "trtllm-serve-options.yaml"
+    path.write_text(json.dumps(request.options, indent=1, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def serve_command(request: LaunchRequest, settings: Settings) -> list[str]:
+    """trtllm-serve on this node; it starts the node's other ranks itself."""
+    return [
+        SERVER,
+        request.model_path,
+        *("--tokenizer", request.tokenizer_path),
+        *("--host", settings.host),
+        *("--port", str(settings.serve_port)),
+        *request.arguments,
+        *(request.options_flag, str(write_options(request, settings.scratch))),
+    ]
+
+
+def mpi_command(
+    request: LaunchRequest, settings: Settings, place: Place, environment: Mapping[str, str], interface: str = ""
+) -> list[str]:
+    """The same through mpirun, a rank for each GPU of the group; MPI talks by this interface, if one is named."""
+    between = ("oob_tcp_if_include", "btl_tcp_if_include") if interface else ()
+    names, server = [socket.gethostname(), *place.workers], serve_command(request, settings)
+    for word in server:
+        if any(map(str.isspace, word)):
+            raise BuilderFailure(
+                ExitCode.BAD_REQUEST,
+                FailureReason.BAD_REQUEST,
+                f"The argument {word!r} of {SERVER} has a blank, at which trtllm-llmapi-launch would split it.",
+                "With several nodes, set it through the file of options, or without blanks.",
+            )
+    passed = [name for name in sorted(environment) if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
+    return [
+        "mpirun",
+        *(["--allow-run-as-root"] if os.geteuid() == 0 else []),
+        *("--mca", "plm", "rsh"),
+        *("--mca", "plm_rsh_agent", f"{sys.executable} -m trtllm_builder.launch.agent"),
+        # every daemon is started from here, and stays the child of the launcher that was asked to start it
+        *("--mca", "plm_rsh_no_tree_spawn", "1"),
+        *("--mca", "orte_leave_session_attached", "1"),
+        # the workers' names are the launcher's business: not all resolve
+        *("--mca", "if_base_do_not_resolve", "1"),
+        *(word for name in between for word in ("--mca", name, interface)),
+        *("--host", ",".join(f"{name}:{request.gpus_per_node}" for name in names)),
+        *("-np", str(request.world)),
+        *("--map-by", "slot", "--bind-to", "none"),
+        *(word for name in passed if name != SOCKET_ENV for word in ("-x", name)),
+        "trtllm-llmapi-launch",
+        *server,
+    ]
+
+
+def environment_of(settings: Settings, given: Mapping[str, str], socket_path: Path | None = None) -> dict[str, str]:
+    """The pod's environment, with a home, caches and MPI's files where they can be written."""
+    scratch = settings.scratch
+    environment = {
+        "OMPI_MCA_orte_tmpdir_base": str(scratch),
+        "TMPDIR": str(scratch),
+        # a user without an entry in /etc/passwd has neither
+        "USER": _USER,
+        "LOGNAME": _USER,
+        "SHELL": "/bin/bash",
+        **{name: str(scratch / directory) for name, directory in _CACHES.items()},
+        "PYTHONUNBUFFERED": "1",
+        **given,
+    }
+    home = given.get("HOME", "")
+    if not home or not os.access(home, os.W_OK):
+        environment["HOME"] = str(scratch)
+    if os.geteuid() == 0:
+        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    if socket_path is not None:
+        environment[SOCKET_ENV] = str(socket_path)
+    return environment

@@ -1,0 +1,170 @@
+"""A worker of a group: polls the leader, runs MPI's daemon for it, and ends with the job; launcher.py calls `run`."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_builder.failure import BuilderFailure, transient
+from trtllm_builder.launch.child import Child, wait_for
+from trtllm_builder.launch.client import Client
+from trtllm_builder.launch.command import environment_of, write_options
+from trtllm_builder.launch.ending import Ending, of_diagnosis
+from trtllm_builder.launch.network import interface_towards
+from trtllm_builder.launch.output import Output
+from trtllm_builder.launch.place import Place
+from trtllm_builder.launch.remote import parse
+from trtllm_builder.launch.settings import Settings
+from trtllm_builder.launch.state import Phase, State
+from trtllm_builder.progress import Progress
+
+_TIMEOUT_SECONDS = 5.0
+_REFUSED = 126
+"""Status of a command that was not run, as shells have it."""
+
+
+@dataclass
+class Worker:
+    """One pod of the group that is not its leader."""
+
+    request: LaunchRequest
+    settings: Settings
+    place: Place
+    state: State
+    output: Output
+    stop: threading.Event
+
+    def __post_init__(self) -> None:
+        self._run = uuid.uuid4().hex
+        self._leader = Client(self.place.leader, self.settings.control_port)
+        self._progress = Progress(self.output.text)
+        self._heard = time.monotonic()
+        self._leaders_run: str | None = None
+        self._interface = ""
+
+    def run(self) -> Ending | None:
+        """Until the job or the leader ends; None when this pod was told to stop."""
+        write_options(self.request, self.settings.scratch)
+        command = self._wait_for_command()
+        if command is None:
+            return None
+        environment = environment_of(self.settings, os.environ)
+        try:
+            remote = parse(command, environment)
+            child = Child(remote.command, environment | remote.paths, self.output)
+        except BuilderFailure:
+            self._report(_REFUSED)
+            raise
+        self.state.to(Phase.READY)
+        self._progress.say(f"{self.place.name} runs its part of the job that {self.place.leader} leads.")
+        try:
+            return self._accompany(child)
+        finally:
+            child.kill()
+
+    def _wait_for_command(self) -> str | None:
+        """Raises BuilderFailure when the leader never comes, or has gone."""
+        self.state.to(Phase.WAITING, f"for {self.place.leader}")
+        pause = self.settings.rendezvous_seconds / 2
+        with self._progress.step("Loading", unit="s") as step:
+            while not self.stop.wait(pause):
+                reply = self._poll()
+                self._note(step, reply)
+                if reply is None:
+                    # its name may not resolve yet, or it checks its files
+                    pause = min(2 * pause, 5 * self.settings.rendezvous_seconds)
+                    self._give_up_late()
+                elif reply["over"]:
+                    raise self._over()
+                elif reply["command"] is not None:
+                    self._leaders_run = reply["leader"]
+                    return str(reply["command"])
+                else:
+                    pause = self.settings.rendezvous_seconds / 2
+        return None
+
+    def _note(self, step: Any, reply: dict[str, Any] | None) -> None:
+        step.advance(0, f"{'no answer yet from' if reply is None else 'waiting for a command of'} {self.place.leader}")
+
+    def _give_up_late(self) -> None:
+        silent = time.monotonic() - self._heard
+        if silent > self.settings.gather_seconds:
+            raise transient(
+                FailureReason.INTERNAL_ERROR,
+                f"The leader {self.place.leader}:{self.settings.control_port} did not answer within "
+                f"{silent / 60:.0f} minutes.",
+                "Look at the leader's pod: it must be scheduled, have pulled the image, and be reachable from here.",
+            )
+
+    def _accompany(self, child: Child) -> Ending | None:
+        """While the daemon runs."""
+        until: float | None = None
+        while True:
+            wait_for(child, threading.Event() if until else self.stop, self.settings.rendezvous_seconds)
+            if child.ended:
+                return self._ended(child, drained=until is not None)
+            if self.stop.is_set() and until is None:
+                # the leader finishes its requests first, and this pod's GPUs belong to them
+                self.state.to(Phase.DRAINING)
+                until = time.monotonic() + self.request.drain_seconds
+            reply = self._poll()
+            over = reply is not None and (reply["over"] or reply["leader"] != self._leaders_run)
+            lost = reply is None and time.monotonic() - self._heard > self.settings.lost_seconds
+            if until is not None and (over or lost or time.monotonic() > until):
+                return None
+            if over or lost:
+                failure = self._over() if over else self._lost()
+                return Ending(int(failure.exit_code), failure.reason, failure.message, failure.remedy)
+
+    def _ended(self, child: Child, *, drained: bool) -> Ending | None:
+        status = child.status
+        self._report(status)
+        if drained:
+            return None
+        found = child.diagnosis(by_itself=True)
+        if found is not None and found.reason is not DiagnosisReason.UNKNOWN:
+            return of_diagnosis(found, was_ready=True)
+        failure = self._over(f" (its part here ended with {status})")
+        return Ending(status or int(ExitCode.TRANSIENT), failure.reason, failure.message, failure.remedy)
+
+    def _poll(self) -> dict[str, Any] | None:
+        """The leader's word; None while it does not answer."""
+        self._interface = self._interface or interface_towards(self.place.leader)
+        query = urlencode({"host": self.place.name, "run": self._run, "interface": self._interface})
+        try:
+            reply = self._leader.get(f"/rendezvous?{query}", _TIMEOUT_SECONDS)
+        except OSError:
+            return None
+        word = reply.json
+        if not isinstance(word, dict) or not {"leader", "command", "over"} <= word.keys():
+            return None
+        self._heard = time.monotonic()
+        return word
+
+    def _report(self, status: int) -> None:
+        query = urlencode({"host": self.place.name, "run": self._run, "status": status})
+        try:
+            self._leader.post(f"/rendezvous?{query}", {}, _TIMEOUT_SECONDS)
+        except OSError as error:
+            self._progress.say(f"The leader did not hear that the daemon ended with {status}: {error}.")
+
+    def _over(self, how: str = "") -> BuilderFailure:
+        return transient(
+            FailureReason.INTERNAL_ERROR,
+            f"The job that {self.place.leader} leads is over{how}.",
+            "The group starts again; the leader's termination message says why.",
+        )
+
+    def _lost(self) -> BuilderFailure:
+        return transient(
+            FailureReason.INTERNAL_ERROR,
+            f"The leader {self.place.leader} has not answered for {time.monotonic() - self._heard:.0f} s.",
+            "The group starts again; look at the leader's pod and its node.",
+        )
