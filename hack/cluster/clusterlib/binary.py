@@ -21,6 +21,7 @@ PROGRAMS = (
     "kube-scheduler",
     "kubelet",
     "kubectl",
+    "simulated-gpu-device-plugin",
 )
 _SOURCES = Path(__file__).resolve().parents[1] / "k8s"
 _HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"

@@ -10,6 +10,7 @@ import sys
 import time
 
 from clusterlib.client import Client, Cluster
+from clusterlib.images import DOUBLE_VERSIONS
 from clusterlib.local import LocalCluster
 from clusterlib.problem import Problem
 from clusterlib.providers import ExistingCluster, KindCluster, docker_answers
@@ -42,7 +43,12 @@ def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) ->
             cluster.down()
             say(f"✓ cluster {settings.name} is gone  {time.monotonic() - started:.1f} s")
         case "images":
-            print(json.dumps(cluster.images()))
+            references = {} if arguments.double else cluster.images()
+            for version in arguments.double:
+                if not isinstance(cluster, LocalCluster):
+                    raise Problem("The double of NVIDIA's image is built on the local provider only.")
+                references[f"tensorrt-llm-double:{version}"] = cluster.double(version)
+            print(json.dumps(references))
         case "status":
             print(cluster.status())
         case "volume":
@@ -85,7 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start, or do nothing when it runs; --nodes 0 is a control plane on loopback")
     commands.add_parser("down", help="stop, and leave nothing behind")
-    commands.add_parser("images", help="build and push the project's images; prints their references as JSON")
+    build = commands.add_parser("images", help="build and push the project's images; prints their references as JSON")
+    build.add_argument(
+        "--double", action="append", default=[], choices=DOUBLE_VERSIONS, help="only the double of NVIDIA's image"
+    )
     commands.add_parser("status", help="what runs")
     volume = commands.add_parser("volume", help="a volume of class local-sized that is full at its size")
     volume.add_argument("volume")

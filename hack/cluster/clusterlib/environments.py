@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from clusterlib.cache import cached, key_of
@@ -40,7 +41,8 @@ def tools_environment() -> Path:
             _uv("venv", "--quiet", "--clear", "--python", _python(), str(target))
             _uv_install("--python", str(target / "bin" / "python"), LOCKS / "dev.txt", LOCKS / "operator.txt")
         stamp.write_text(key)
-    _put_on_path(target, *(REPOSITORY / name for name in ("crds", "operator", "builder-image", "hack/cluster")))
+    _put_on_path(target, *(REPOSITORY / name for name in ("crds", "operator", "cli", "builder-image", "hack/cluster")))
+    _put_programs(target, REPOSITORY / "cli" / "pyproject.toml")
     return target
 
 
@@ -107,6 +109,16 @@ def demo_model() -> Path:
 def _put_on_path(environment: Path, *directories: Path) -> None:
     site = next((environment / "lib").glob("python*/site-packages"))
     (site / "project.pth").write_text("".join(f"{directory}\n" for directory in directories))
+
+
+def _put_programs(environment: Path, project: Path) -> None:
+    """The scripts that installing the project would make."""
+    python = environment / "bin" / "python"
+    for name, entry in tomllib.loads(project.read_text())["project"]["scripts"].items():
+        module, _, function = entry.partition(":")
+        program = environment / "bin" / name
+        program.write_text(f"#!{python}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+        program.chmod(0o755)
 
 
 def _python() -> str:

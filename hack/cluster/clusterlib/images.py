@@ -18,6 +18,8 @@ _RELEASE = "bookworm"
 _PACKAGES = "python3,python3-pip,ca-certificates"
 _CUSTOMIZE = 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED; ln -sf python3 "$1"/usr/bin/python'
 _EXCLUDED = ("man", "locale", "doc", "info")
+DOUBLE_VERSIONS = ("0.20.0", "1.0.0", "1.2.1")
+"""Versions of TensorRT-LLM of which there is a double."""
 
 
 def base_image() -> str:
@@ -86,9 +88,16 @@ def build_operator(settings: Settings) -> str:
 
 def build_builder(settings: Settings) -> str:
     """The builder's image, at the reference that its contents give it."""
-    key = key_of(ml_image(), *_inputs("builder-image/Dockerfile", "crds/trtllm_api", "builder-image/trtllm_builder"))
+    key = key_of(ml_image(), *_inputs("builder-image", "crds/trtllm_api"))
     arguments = {"BASE": base_image(), "DEPENDENCIES": ml_image()}
     return _build(settings, f"trtllm-builder:{key}", "builder-image/Dockerfile", arguments)
+
+
+def build_double(settings: Settings, version: str) -> str:
+    """The double of NVIDIA's image: its tag is the version alone, as NVIDIA's, so its contents' key is a directory."""
+    key = key_of(ml_image(), *_inputs("hack/tensorrt_llm_double", "crds/trtllm_api", "builder-image/trtllm_builder"))
+    arguments = {"DEPENDENCIES": ml_image(), "VERSION": version}
+    return _build(settings, f"{key}/tensorrt-llm-double:{version}", "hack/tensorrt_llm_double/Dockerfile", arguments)
 
 
 def start_registry(settings: Settings, processes: Processes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from clusterlib import gpus, images, linkedlayer, services, storage
 from clusterlib.binary import kubernetes_binaries
 from clusterlib.controlplane import ControlPlane
+from clusterlib.mounts import share_mounts, unmount_below
 from clusterlib.network import Network
 from clusterlib.nodes import PAUSE_IMAGE, Node
 from clusterlib.packages import ensure_packages
@@ -49,6 +50,7 @@ class LocalCluster:
             control.up()
             for runtime in runtimes:
                 runtime.result()
+        share_mounts(settings.state / "volumes")
         for node in nodes:
             node.start_kubelet()
         images.start_registry(settings, processes)
@@ -70,18 +72,24 @@ class LocalCluster:
             Node(settings, number, pki, processes, Path()).down()
         for name in reversed(names):
             processes.stop(name)
-        storage.remove_volumes(settings.state)
+        unmount_below(settings.state)
         Network(settings).down()
         shutil.rmtree(settings.state)
 
     def images(self) -> dict[str, str]:
         """Build the project's images, push them, and give every node the builder's packages."""
-        settings = self.settings
-        pki, processes = Pki(settings), Processes(settings)
-        references = {"operator": images.build_operator(settings), "builder": images.build_builder(settings)}
-        for number in settings.node_numbers:
-            linkedlayer.provide(Node(settings, number, pki, processes, Path()))
+        references = {
+            "operator": images.build_operator(self.settings),
+            "builder": images.build_builder(self.settings),
+        }
+        self._provide_packages()
         return references
+
+    def double(self, version: str) -> str:
+        """Build and push the double of NVIDIA's image; its reference. Nodes get the builder's packages."""
+        reference = images.build_double(self.settings, version)
+        self._provide_packages()
+        return reference
 
     def status(self) -> str:
         """What runs, in lines."""
@@ -91,10 +99,19 @@ class LocalCluster:
 
     def sized_volume(self, name: str, size: str) -> None:
         """A volume that is full at `size`."""
-        processes = Processes(self.settings)
-        storage.sized_volume(
-            ControlPlane(self.settings, Pki(self.settings), processes, kubernetes_binaries()), name, size
-        )
+        storage.sized_volume(self._control(), name, size)
+
+    def exchange_gpus(self, node: str, *, product: str, compute: str, memory: int) -> None:
+        """Turn a node's simulated GPUs into others; memory is MiB of one of them."""
+        gpus.simulate(self._control(), node, product=product, compute=compute, memory=memory)
+
+    def _control(self) -> ControlPlane:
+        return ControlPlane(self.settings, Pki(self.settings), Processes(self.settings), kubernetes_binaries())
+
+    def _provide_packages(self) -> None:
+        pki, processes = Pki(self.settings), Processes(self.settings)
+        for number in self.settings.node_numbers:
+            linkedlayer.provide(Node(self.settings, number, pki, processes, Path()))
 
     def _runtime(self, node: Node, pause: Path) -> None:
         node.start_containerd()

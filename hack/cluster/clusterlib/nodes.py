@@ -9,12 +9,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+from clusterlib.mounts import share_mounts, unmount_below
 from clusterlib.pki import Pki
 from clusterlib.processes import Processes
 from clusterlib.settings import Settings
 
 PAUSE_IMAGE = "localhost/pause:1"
 _CGROUPS = Path("/sys/fs/cgroup")
+_DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
 
 class Node:
@@ -34,7 +36,7 @@ class Node:
             self._remove_containers()
         self.processes.stop(f"containerd-{self.name}")
         self._kill_leftovers()
-        self._unmount()
+        unmount_below(self.root)
         self._remove_cgroups()
 
     def ctr(self, *arguments: str, check: bool = True) -> str:
@@ -170,9 +172,11 @@ state = "{root}/state"
                 }
             )
         )
+        share_mounts(self.root / "kubelet")
         self.processes.start(
             f"kubelet-{self.name}",
             [
+                *self._with_own_device_plugins(),
                 self.binaries / "kubelet",
                 f"--config={config}",
                 f"--kubeconfig={kubeconfig}",
@@ -183,6 +187,21 @@ state = "{root}/state"
                 "--v=1",
             ],
         )
+
+    def _with_own_device_plugins(self) -> list[str | Path]:
+        """What to put before the kubelet: it has a fixed directory for device plugins, whatever its root is.
+
+        So each gets a mount namespace in which that directory is its own; what it mounts for pods is shared.
+        """
+        own = self.root / "device-plugins"
+        for directory in (own, _DEVICE_PLUGINS):
+            directory.mkdir(parents=True, exist_ok=True)
+        script = (
+            'mount --make-private "$(findmnt --noheadings --output TARGET --target "$2")" '
+            '&& mount --bind "$1" "$2" && shift 2 && exec "$@"'
+        )
+        enter = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", script, "kubelet"]
+        return [*enter, own, _DEVICE_PLUGINS]
 
     def _make_cgroups(self) -> None:
         for hierarchy in self._hierarchies():
@@ -212,12 +231,6 @@ state = "{root}/state"
                 with contextlib.suppress(OSError):
                     if str(self.socket).encode() in (entry / "cmdline").read_bytes():
                         os.kill(int(entry.name), signal.SIGKILL)
-
-    def _unmount(self) -> None:
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for mount in reversed(mounts):
-            if Path(mount).is_relative_to(self.root):
-                subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
 
     def _remove_cgroups(self) -> None:
         for hierarchy in self._hierarchies():

@@ -22,6 +22,7 @@ _NEEDED = {
     "openssl": "openssl",
     "setpriv": "util-linux",
     "ip": "iproute2",
+    "mpirun": "openmpi-bin",
     "gcc": "gcc",
     "/usr/lib/x86_64-linux-gnu/libc.a": "libc6-dev",
 }

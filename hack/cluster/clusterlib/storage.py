@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from clusterlib.controlplane import PROVISIONER_UID, ControlPlane
 
@@ -72,10 +71,3 @@ def sized_volume(control: ControlPlane, name: str, size: str) -> None:
             },
         }
     )
-
-
-def remove_volumes(state: Path) -> None:
-    """Unmount every sized volume."""
-    for directory in (state / "volumes").glob("*"):
-        if directory.is_mount():
-            subprocess.run(["umount", str(directory)], check=True)

@@ -1,4 +1,5 @@
-// One binary that is every program of a Kubernetes cluster, chosen by the name it is called by.
+// One binary that is every program of a Kubernetes cluster, and the double of NVIDIA's device plugin (gpus.go), chosen
+// by the name it is called by.
 // hack/cluster builds it from the module cache, because the local cluster has package registries and nothing else.
 package main
 
@@ -37,6 +38,12 @@ func main() {
 	case "coredns":
 		dnsserver.Directives = []string{"bind", "health", "ready", "errors", "kubernetes", "cache", "forward"}
 		coremain.Run()
+		return
+	case "simulated-gpu-device-plugin":
+		if err := runGpuPlugin(os.Args[1:]); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			os.Exit(1)
+		}
 		return
 	}
 	commands := map[string]func() *cobra.Command{

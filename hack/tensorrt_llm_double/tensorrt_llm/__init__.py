@@ -1,0 +1,8 @@
+"""A double of NVIDIA's package: as much of it as the operator's containers use."""
+
+from __future__ import annotations
+
+from double_settings import version_text
+
+__version__ = version_text()
+print(f"[TensorRT-LLM] TensorRT-LLM version: {__version__} (a double)", flush=True)

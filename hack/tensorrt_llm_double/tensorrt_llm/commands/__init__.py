@@ -1,0 +1,1 @@
+"""Programs of the double: build (trtllm-build) and serve (trtllm-serve)."""

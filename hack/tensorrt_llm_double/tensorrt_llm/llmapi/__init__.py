@@ -1,0 +1,1 @@
+"""What the ranks of a double of trtllm-serve run beside it."""

@@ -1,0 +1,23 @@
+"""The double of trtllm-llmapi-launch: rank 0 runs the program, the other ranks wait for what it tells them to load."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from double_mpi import world_size
+
+SPAWN_ENV = "TLLM_SPAWN_PROXY_PROCESS"
+
+
+def main() -> None:
+    """Becomes the program, or a worker."""
+    program = sys.argv[1:]
+    if not program:
+        raise SystemExit("usage: trtllm-llmapi-launch PROGRAM [ARGUMENTS...]")
+    if world_size() is None:
+        raise SystemExit("trtllm-llmapi-launch must be run by mpirun or srun: there is no OMPI_COMM_WORLD_SIZE")
+    os.environ[SPAWN_ENV] = "1"
+    if os.environ["OMPI_COMM_WORLD_RANK"] != "0":
+        program = [sys.executable, "-m", "tensorrt_llm.llmapi.mgmn_worker_node"]
+    os.execvp(program[0], program)  # noqa: S606 - as the real one, which is a shell script
