@@ -10,13 +10,15 @@ from typing import Any, Protocol, TypeVar
 from trtllm_api.base import ApiModel
 from trtllm_api.contract import ProgressLine
 from trtllm_operator.children.objects import Object, dig, name_of
+from trtllm_operator.children.progress import ended, summed
 from trtllm_operator.children.settings import BuilderSettings
 from trtllm_operator.kube.client import KubeClient
-from trtllm_operator.kube.resources import CLAIMS, CONFIG_MAPS, Resource
+from trtllm_operator.kube.resources import CLAIMS, CONFIG_MAPS, LEADER_WORKER_SETS, Resource
 from trtllm_operator.steps import Plan
 from trtllm_operator.store import Key, Store
 
-_CLAIM_SECONDS = 30.0
+_ASK_SECONDS = 30.0
+"""Answers about what is not watched are good for that long."""
 O = TypeVar("O")  # noqa: E741 - an Observed
 S = TypeVar("S")
 
@@ -30,34 +32,63 @@ class World:
         self.progress: dict[tuple[str, str], ProgressLine] = {}
         """Last progress line by namespace and pod."""
         self._client = client
-        self._claims: dict[tuple[str, str], float] = {}
-        """When each claim was last known to exist."""
+        self._claims: dict[tuple[str, str], tuple[float, Object]] = {}
+        """Each claim that exists, and when it was read."""
+        self._groups_served = (-_ASK_SECONDS, False)
+        """When the API server was asked whether it serves LeaderWorkerSets, and its answer."""
 
     async def config_map(self, namespace: str, name: str) -> Object | None:
         """A user's ConfigMap; these are not watched."""
         return await self._client.get(CONFIG_MAPS, namespace, name)
 
-    async def claim_exists(self, namespace: str, name: str) -> bool:
+    async def claim(self, namespace: str, name: str) -> Object | None:
         """Asked now and then for each claim: people make claims themselves, so these are not watched by a label."""
-        if time.monotonic() - self._claims.get((namespace, name), -_CLAIM_SECONDS) < _CLAIM_SECONDS:
-            return True
-        if await self._client.get(CLAIMS, namespace, name) is None:
+        asked, known = self._claims.get((namespace, name), (-_ASK_SECONDS, None))
+        if time.monotonic() - asked < _ASK_SECONDS:
+            return known
+        found = await self._client.get(CLAIMS, namespace, name)
+        if found is None:
             self._claims.pop((namespace, name), None)
-            return False
-        self.claim_made(namespace, name)
-        return True
+        else:
+            self.claim_made(found)
+        return found
 
-    def claim_made(self, namespace: str, name: str) -> None:
+    def claim_made(self, claim: Object) -> None:
         """It exists."""
-        self._claims[namespace, name] = time.monotonic()
+        self._claims[str(dig(claim, "metadata", "namespace")), name_of(claim)] = (time.monotonic(), claim)
+
+    async def leader_worker_sets(self, namespace: str, name: str) -> tuple[bool, Object | None]:
+        """Whether the cluster knows this kind, and the one of that name; it is not watched, for many lack the kind."""
+        asked, served = self._groups_served
+        if time.monotonic() - asked > _ASK_SECONDS:
+            served = await self._client.serves(LEADER_WORKER_SETS)
+            self._groups_served = (time.monotonic(), served)
+        return served, await self._client.get(LEADER_WORKER_SETS, namespace, name) if served else None
 
     def progress_of(self, pods: Iterable[Object]) -> ProgressLine | None:
-        """Of the first of these pods that runs."""
-        for pod in pods:
-            if dig(pod, "status", "phase") == "Running":
-                namespace = str(dig(pod, "metadata", "namespace") or "")
-                return self.progress.get((namespace, name_of(pod)))
-        return None
+        """Of the first of these pods that runs and says something, and of those beside it that do the same."""
+        told = [(pod, line) for pod in {name_of(pod): pod for pod in pods}.values() if (line := self._line(pod))]
+        first = next(((pod, line) for pod, line in told if _phase(pod) == "Running"), None)
+        if first is None:
+            return None
+        alike = (_controller(first[0]), first[1].stage, first[1].unit)
+        same = [(pod, line) for pod, line in told if (_controller(pod), line.stage, line.unit) == alike]
+        return summed([line if _phase(pod) == "Running" else ended(line) for pod, line in same])
+
+    def _line(self, pod: Object) -> ProgressLine | None:
+        if _phase(pod) not in {"Running", "Succeeded"}:
+            return None
+        return self.progress.get((str(dig(pod, "metadata", "namespace") or ""), name_of(pod)))
+
+
+def _phase(pod: Object) -> object:
+    return dig(pod, "status", "phase")
+
+
+def _controller(pod: Object) -> object:
+    """Who made it: pods of one Job share it."""
+    owners = dig(pod, "metadata", "ownerReferences") or ()
+    return next((owner.get("name") for owner in owners if owner.get("controller")), None)
 
 
 class Controller(Protocol[O, S]):

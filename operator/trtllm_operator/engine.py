@@ -18,11 +18,11 @@ from trtllm_operator.conditions import blocked
 from trtllm_operator.controller import AnyController, World
 from trtllm_operator.events import EventRecorder
 from trtllm_operator.kube.client import KubeClient, KubeError
-from trtllm_operator.kube.resources import BY_KIND, CLAIMS, PODS, WATCHED_CHILDREN
+from trtllm_operator.kube.resources import BY_KIND, CLAIMS, NODES, PODS, WATCHED_CHILDREN
 from trtllm_operator.metrics import EVENTS_SEEN, RECONCILE_SECONDS, RECONCILES
 from trtllm_operator.queue import WorkQueue
 from trtllm_operator.settings import Settings
-from trtllm_operator.steps import Apply, Delete, ReadLogs, Requeue, Step
+from trtllm_operator.steps import Apply, Delete, ReadLogs, Requeue, Scale, Step
 from trtllm_operator.store import Key, key_of, owner_of
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class Engine:
                 if BY_KIND[manifest["kind"]] in WATCHED_CHILDREN:
                     self.heard(applied)
                 elif manifest["kind"] == CLAIMS.kind:
-                    self.world.claim_made(key.namespace, manifest["metadata"]["name"])
+                    self.world.claim_made(applied)
                 return True
             case Delete(kind, name):
                 resource = BY_KIND[kind]
@@ -164,6 +164,11 @@ class Engine:
                 if known is not None:
                     self.gone(known)
                 return known is not None
+            case Scale(kind, name, replicas):
+                scaled = await self._client.scale(BY_KIND[kind], key.namespace, name, replicas)
+                if BY_KIND[kind] in WATCHED_CHILDREN:
+                    self.heard(scaled)
+                return True
             case ReadLogs(pod, container):
                 return await self._read_logs(key, pod, container)
             case Requeue(seconds):
@@ -230,8 +235,9 @@ class Engine:
         if obj is None:
             return
         kind = str(obj.get("kind"))
-        if kind in self._controllers:
-            self.queue.add(key_of(obj), urgent=before is None and not obj.get("status"))
+        if kind in self._controllers or kind == NODES.kind:
+            if kind in self._controllers:
+                self.queue.add(key_of(obj), urgent=before is None and not obj.get("status"))
             for controller in self._controllers.values():
                 for key in controller.dependents(before, after, self.world.store):
                     self.queue.add(key)
@@ -253,4 +259,6 @@ def _without_progress(status: Mapping[str, Any]) -> dict[str, Any]:
 def _object(step: Step) -> str:
     if isinstance(step, Apply):
         return f"{step.manifest['kind']} {step.manifest['metadata']['name']}"
-    return f"the deletion of {step.kind} {step.name}" if isinstance(step, Delete) else type(step).__name__
+    if isinstance(step, Delete | Scale):
+        return f"the {'deletion' if isinstance(step, Delete) else 'scaling'} of {step.kind} {step.name}"
+    return type(step).__name__

@@ -14,13 +14,16 @@ from trtllm_operator.children.identity import MANAGER
 from trtllm_operator.children.objects import Object
 from trtllm_operator.engine import Engine
 from trtllm_operator.kube.client import KubeClient, KubeError
-from trtllm_operator.kube.resources import OWN, WATCHED_CHILDREN, Resource
+from trtllm_operator.kube.resources import OF_THE_CLUSTER, OWN, WATCHED_CHILDREN, Resource
 from trtllm_operator.metrics import RESYNC_REPAIRS, RESYNC_TIME
 from trtllm_operator.settings import Settings
 from trtllm_operator.store import Key, key_of
 
 log = logging.getLogger(__name__)
 CHILDREN_SELECTOR = f"app.kubernetes.io/managed-by={MANAGER}"
+
+_ORDER = (*OF_THE_CLUSTER, *WATCHED_CHILDREN, *OWN)
+"""Nodes and children first, so that no resource seems to lack them."""
 
 
 class Resync:
@@ -32,8 +35,8 @@ class Resync:
         self._engine = engine
 
     async def prime(self) -> None:
-        """Fill the store before the first pass; children first, so that no resource seems to lack them."""
-        for resource in (*WATCHED_CHILDREN, *OWN):
+        """Fill the store before the first pass."""
+        for resource in _ORDER:
             await self._list(resource)
         RESYNC_TIME.set(time.time())
 
@@ -42,7 +45,7 @@ class Resync:
         while True:
             await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
             try:
-                for resource in (*WATCHED_CHILDREN, *OWN):
+                for resource in _ORDER:
                     repaired = await self._list(resource)
                     if repaired:
                         RESYNC_REPAIRS.labels(resource.kind).inc(repaired)
@@ -54,8 +57,8 @@ class Resync:
     async def _list(self, resource: Resource) -> int:
         store = self._engine.world.store
         since, found, repaired = store.newest_version(), set[Key](), 0
-        selector = None if resource in OWN else CHILDREN_SELECTOR
-        for namespace in self._settings.namespaces or (None,):
+        selector = CHILDREN_SELECTOR if resource in WATCHED_CHILDREN else None
+        for namespace in (None,) if resource in OF_THE_CLUSTER else self._settings.namespaces or (None,):
             async for obj in self._client.list(resource, namespace, selector):
                 found.add(key_of(obj))
                 repaired += self._engine.heard(obj)

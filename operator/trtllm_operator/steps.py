@@ -23,6 +23,15 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Change nothing but the number of replicas of an object that is there."""
+
+    kind: str
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True)
 class ReadLogs:
     """Read the tail of a running pod's log for its last progress line, now and then."""
 
@@ -37,5 +46,5 @@ class Requeue:
     seconds: float
 
 
-Step = Apply | Delete | ReadLogs | Requeue
+Step = Apply | Delete | Scale | ReadLogs | Requeue
 Plan = tuple[Step, ...]

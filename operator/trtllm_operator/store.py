@@ -9,7 +9,7 @@ from typing import Any
 
 from trtllm_operator.children.identity import KIND_LABEL, RESOURCE_LABEL
 from trtllm_operator.children.objects import Object, dig, labels_of, name_of
-from trtllm_operator.kube.resources import Resource
+from trtllm_operator.kube.resources import NODES, Resource
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Store:
         key = key_of(obj)
         meta = obj.get("metadata") or {}
         meta.pop("managedFields", None)
+        if key.kind == NODES.kind:
+            (obj.get("status") or {}).pop("images", None)  # hundreds on each node, and nobody here reads them
         known = self.get(*_parts(key))
         if known is not None and dig(known, "metadata", "uid") == meta.get("uid"):
             before, now = _version(known), _version(obj)

@@ -9,17 +9,17 @@ import kopf
 
 from trtllm_operator.engine import Engine
 from trtllm_operator.kube.connect import in_cluster
-from trtllm_operator.kube.resources import OWN, WATCHED_CHILDREN, Resource
+from trtllm_operator.kube.resources import WATCHED, WATCHED_CHILDREN, Resource
 from trtllm_operator.resync import CHILDREN_SELECTOR
 from trtllm_operator.settings import Settings
 
 
 def watch_registry(engine: Engine) -> kopf.OperatorRegistry:
-    """Handlers of both kinds and of the children."""
+    """Handlers of both kinds, of the children, and of nodes."""
     registry = kopf.OperatorRegistry()
     login = kopf.login_with_service_account if in_cluster() else kopf.login_with_kubeconfig
     kopf.on.login(registry=registry)(login)
-    for resource in (*OWN, *WATCHED_CHILDREN):
+    for resource in WATCHED:
         kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(_feed(engine, resource))
     return registry
 

@@ -23,7 +23,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.serviceAccount.name | default (include "trtllm-operator.name" .) -}}
 {{- end -}}
 
-{{/* What the operator may do where it works: no Secrets, no exec, no nodes. */}}
+{{/* What the operator may do where it works: no Secrets, no exec. Nodes are in a role of their own. */}}
 {{- define "trtllm-operator.rules" -}}
 - apiGroups: [trtllm.dev]
   resources: [quantizedmodels, enginebuilds]
@@ -40,6 +40,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [leaderworkerset.x-k8s.io]
+  resources: [leaderworkersets]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [replicasets]

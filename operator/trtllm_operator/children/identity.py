@@ -8,12 +8,17 @@ from typing import Any
 
 from trtllm_api import API_VERSION, GROUP
 from trtllm_api.digest import digest_of, short
+from trtllm_api.meta import PodTemplate
 from trtllm_operator.children.objects import Manifest, Object, dig
 
 MANAGER = "trtllm-operator"
 KIND_LABEL = f"{GROUP}/resource-kind"
 RESOURCE_LABEL = f"{GROUP}/resource"
 STAGE_LABEL = f"{GROUP}/stage"
+SERVER_LABEL = f"{GROUP}/server"
+"""On the pods that answer clients: all of a Deployment, the leaders of a LeaderWorkerSet."""
+KUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
+"""Of podTemplate.labels: Kueue reads them on the Job, Deployment or LeaderWorkerSet itself."""
 RETRY_ANNOTATION = f"{GROUP}/retry"
 """Set by users on a resource: a new value makes new Jobs."""
 
@@ -23,6 +28,9 @@ class ChildStage(StrEnum):
 
     FETCH = "fetch"
     QUANTIZE = "quantize"
+    CONVERT = "convert"
+    BUILD = "build"
+    PUBLISH = "publish"
     SERVE = "serve"
     STORE = "store"
 
@@ -64,6 +72,16 @@ def selector(owner: Owner, stage: ChildStage) -> dict[str, str]:
     return {KIND_LABEL: owner.kind, RESOURCE_LABEL: owner.name, STAGE_LABEL: str(stage)}
 
 
+def server_labels(owner: Owner) -> dict[str, str]:
+    """All labels of a pod that answers clients."""
+    return {**labels(owner, ChildStage.SERVE), SERVER_LABEL: "true"}
+
+
+def server_selector(owner: Owner) -> dict[str, str]:
+    """The labels that pick the pods that answer clients, whatever runs them."""
+    return {**selector(owner, ChildStage.SERVE), SERVER_LABEL: "true"}
+
+
 def labels(owner: Owner, stage: ChildStage) -> dict[str, str]:
     """All labels of a child."""
     program = "trtllm-server" if stage is ChildStage.SERVE else "trtllm-builder"
@@ -75,11 +93,12 @@ def labels(owner: Owner, stage: ChildStage) -> dict[str, str]:
     }
 
 
-def metadata(owner: Owner, stage: ChildStage, name: str) -> Manifest:
-    """Metadata of an owned child."""
+def metadata(owner: Owner, stage: ChildStage, name: str, user: PodTemplate | None = None) -> Manifest:
+    """Metadata of an owned child; with the queue that the user's podTemplate names, where the child makes pods."""
+    wanted = (user.labels or {}) if user else {}
     return {
         "name": name,
         "namespace": owner.namespace,
-        "labels": labels(owner, stage),
+        "labels": {**{key: wanted[key] for key in KUEUE_LABELS if key in wanted}, **labels(owner, stage)},
         "ownerReferences": [owner.reference()],
     }

@@ -1,6 +1,7 @@
 """The pod template that builder Jobs and servers share: restricted Pod Security, writable /tmp, the user's podTemplate.
 
-Called by children.job and children.server.
+Called by children.job, children.server and children.engineserver. In NVIDIA's image the builder's code is a copy that
+an init container of the builder's image makes.
 """
 
 from __future__ import annotations
@@ -10,14 +11,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trtllm_api.base import Device
-from trtllm_api.contract import STORE_PATH
+from trtllm_api.contract import APP_PATH
 from trtllm_api.meta import PodTemplate
 from trtllm_operator.children.objects import Manifest
-from trtllm_operator.children.resources import Resources
+from trtllm_operator.children.placement import Apart, GpuBinding, affinity
+from trtllm_operator.children.resources import GPU_RESOURCE, Resources, shared_memory_for
 from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.children.volumes import (
+    APP_VOLUME,
+    SCRATCH,
+    AnnotationMount,
+    ClaimMount,
+    ConfigMapMount,
+    store_mount,
+    volume_conflicts,
+    volumes_and_mounts,
+)
+
+__all__ = [
+    "SCRATCH",
+    "AnnotationMount",
+    "Apart",
+    "ClaimMount",
+    "ConfigMapMount",
+    "GpuBinding",
+    "PodPlan",
+    "SecretEnv",
+    "pod_template",
+    "store_mount",
+    "volume_conflicts",
+]
 
 USER_ID = 65532
-SCRATCH = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+APP_CONTAINER = "app"
+_COPY_PATH = "/copy"
 _CACHES = {
     "HOME": SCRATCH,
     "XDG_CACHE_HOME": f"{SCRATCH}/cache",
@@ -27,24 +54,11 @@ _CACHES = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
 }
-
-
-@dataclass(frozen=True)
-class ClaimMount:
-    """A PersistentVolumeClaim at a path of the container."""
-
-    claim: str
-    path: str
-    read_only: bool = True
-
-
-@dataclass(frozen=True)
-class ConfigMapMount:
-    """One key of a ConfigMap as a file `<path>/<key>`."""
-
-    config_map: str
-    key: str
-    path: str
+_RESTRICTED: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
 
 
 @dataclass(frozen=True)
@@ -66,34 +80,41 @@ class PodPlan:
     """None: the stage computes nothing, whatever the resource's device is."""
     resources: Resources
     claims: tuple[ClaimMount, ...]
-    config_maps: tuple[ConfigMapMount, ...] = ()
+    files: tuple[ConfigMapMount | AnnotationMount, ...] = ()
     secret_env: tuple[SecretEnv, ...] = ()
     env_from_secrets: tuple[str, ...] = ()
     container_extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the container: ports, probes."""
+    image: str | None = None
+    """NVIDIA's; None: the builder's."""
+    gpu: GpuBinding | None = None
+    """None: any node that has the resources."""
+    gpus: int | None = None
+    """GPUs of the container; None: those that resources ask for."""
+    shared_memory: str | None = None
+    """Size of the memory-backed /dev/shm of a stage on GPUs, which resources pay for; None: planned from gpus."""
+    apart: Apart | None = None
+    """The pods that must not share its node."""
 
 
 def pod_template(
     plan: PodPlan, settings: BuilderSettings, user: PodTemplate, labels: Mapping[str, str], restart_policy: str
 ) -> Manifest:
     """A PodTemplateSpec. The operator's labels win over the user's: selectors depend on them."""
-    volumes, mounts = _volumes(plan)
+    foreign = plan.image is not None
+    shared = (plan.shared_memory or shared_memory_for(plan.gpus or 1)) if plan.device is Device.GPU else None
+    volumes, mounts = volumes_and_mounts(plan.claims, plan.files, shared, user, app=foreign)
     container: Manifest = {
         "name": plan.container,
-        "image": settings.image,
-        "imagePullPolicy": settings.pull_policy,
-        "command": ["python", "-m", "trtllm_builder"],
+        "image": plan.image or settings.image,
+        "imagePullPolicy": "IfNotPresent" if foreign else settings.pull_policy,
+        "command": ["python3" if foreign else "python", "-m", "trtllm_builder"],
         "args": list(plan.args),
         "env": _env(plan, settings, user),
-        # what a user sets for a model on a GPU is no need of a stage that only downloads
-        "resources": plan.resources.merged(user.resources if plan.device else None).to_wire(),
+        "resources": _resources(plan, user),
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": dict(_RESTRICTED),
         **plan.container_extra,
     }
     if plan.env_from_secrets:
@@ -111,9 +132,10 @@ def pod_template(
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": [_copy_of_app(settings)]} if foreign else {}),
         "containers": [container],
         "volumes": volumes,
-        **_scheduling(user, settings),
+        **_scheduling(plan, user, settings),
     }
     meta: Manifest = {"labels": {**(user.labels or {}), **labels}}
     if user.annotations:
@@ -121,44 +143,68 @@ def pod_template(
     return {"metadata": meta, "spec": spec}
 
 
-def _volumes(plan: PodPlan) -> tuple[list[Manifest], list[Manifest]]:
-    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {}}]
-    mounts: list[Manifest] = [{"name": "tmp", "mountPath": SCRATCH}]
-    # one volume per claim, however often it is mounted: a claim twice in one pod needs twice the attachments
-    claims = {claim: f"claim-{i}" for i, claim in enumerate(dict.fromkeys(m.claim for m in plan.claims))}
-    volumes += [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for claim, name in claims.items()]
-    for mount in plan.claims:
-        entry: Manifest = {"name": claims[mount.claim], "mountPath": mount.path}
-        if mount.read_only:
-            entry["readOnly"] = True
-        mounts.append(entry)
-    for i, file in enumerate(plan.config_maps):
-        source = {"name": file.config_map, "items": [{"key": file.key, "path": file.key}]}
-        volumes.append({"name": f"file-{i}", "configMap": source})
-        mounts.append({"name": f"file-{i}", "mountPath": file.path, "readOnly": True})
-    if plan.device is Device.GPU:
-        # NCCL and data loaders need more than the 64 MiB that container runtimes give /dev/shm
-        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}})
-        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - the pod's own
-    return volumes, mounts
+def _copy_of_app(settings: BuilderSettings) -> Manifest:
+    """NVIDIA's image lacks the builder's code: the builder's image gives it."""
+    return {
+        "name": APP_CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": ["cp", "-R", f"{APP_PATH}/.", _COPY_PATH],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": APP_VOLUME, "mountPath": _COPY_PATH}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": dict(_RESTRICTED),
+    }
+
+
+def _claims(plan: PodPlan, user: PodTemplate) -> list[Manifest]:
+    """Resource claims are for the stages that use a device."""
+    return [claim.to_wire() for claim in user.resource_claims or ()] if plan.device is Device.GPU else []
+
+
+def _resources(plan: PodPlan, user: PodTemplate) -> Manifest:
+    planned = plan.resources if plan.gpus is None else plan.resources.with_gpus(plan.gpus)
+    claims = _claims(plan, user)
+    if claims:
+        # the claim gives the GPUs: asked for in both ways they would be counted twice
+        planned = planned.without(GPU_RESOURCE)
+    # what a user sets for a model on a GPU is no need of a stage that only downloads
+    wire: Manifest = dict(planned.merged(user.resources if plan.device else None).to_wire())
+    if claims:
+        wire["claims"] = [{"name": claim["name"]} for claim in claims]
+    return wire
 
 
 def _env(plan: PodPlan, settings: BuilderSettings, user: PodTemplate) -> list[Manifest]:
-    values = dict(_CACHES) | dict(settings.env) | {variable.name: variable.value for variable in user.env or ()}
+    values: dict[str, Manifest] = {name: {"value": value} for name, value in {**_CACHES, **dict(settings.env)}.items()}
+    if plan.image is not None:
+        # no /etc/passwd names the user: getpass asks the environment first
+        values["USER"] = {"value": "trtllm"}
+    for variable in user.env or ():
+        source = variable.value_from
+        values[variable.name] = {"value": variable.value or ""} if source is None else {"valueFrom": source.to_wire()}
+    if plan.image is not None:
+        theirs = values.get("PYTHONPATH", {}).get("value")
+        values["PYTHONPATH"] = {"value": f"{APP_PATH}:{theirs}" if theirs else APP_PATH}
     if plan.device is Device.CPU:
         # a CPU stage must not touch a GPU that the runtime class happens to expose
-        values.setdefault("CUDA_VISIBLE_DEVICES", "")
-    secrets = [
-        {"name": s.name, "valueFrom": {"secretKeyRef": {"name": s.secret, "key": s.key}}} for s in plan.secret_env
-    ]
-    taken = {s.name for s in plan.secret_env}
-    return [{"name": name, "value": value} for name, value in values.items() if name not in taken] + secrets
+        values.setdefault("CUDA_VISIBLE_DEVICES", {"value": ""})
+    for secret in plan.secret_env:
+        values.pop(secret.name, None)
+        values[secret.name] = {"valueFrom": {"secretKeyRef": {"name": secret.secret, "key": secret.key}}}
+    return [{"name": name, **value} for name, value in values.items()]
 
 
-def _scheduling(user: PodTemplate, settings: BuilderSettings) -> Manifest:
+def _scheduling(plan: PodPlan, user: PodTemplate, settings: BuilderSettings) -> Manifest:
     wire = user.to_wire()
     kept = ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "serviceAccountName")
     fields: Manifest = {key: wire[key] for key in kept if wire.get(key)}
+    where = affinity(plan.gpu, plan.apart, user.affinity)
+    if where:
+        fields["affinity"] = where
+    claims = _claims(plan, user)
+    if claims:
+        fields["resourceClaims"] = claims
     pull = [{"name": name} for name in dict.fromkeys((*settings.pull_secrets, *_names(user)))]
     if pull:
         fields["imagePullSecrets"] = pull
@@ -167,8 +213,3 @@ def _scheduling(user: PodTemplate, settings: BuilderSettings) -> Manifest:
 
 def _names(user: PodTemplate) -> tuple[str, ...]:
     return tuple(secret.name for secret in user.image_pull_secrets or ())
-
-
-def store_mount(claim: str, *, read_only: bool) -> ClaimMount:
-    """The claim of spec.storage at its place."""
-    return ClaimMount(claim, STORE_PATH, read_only)

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from trtllm_api.base import Device
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import ResourceRequirements
+from trtllm_api.planner.host import host_memory_needed
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MIB = 1024**2
 GIB = 1024**3
 RUNTIME_BYTES = 1536 * MIB
 """Python with torch, transformers and ModelOpt imported, and their buffers."""
+RANK_BYTES = 3 * GIB
+"""Host memory of one trtllm-serve process: libraries, CUDA context, pinned buffers."""
 _ROUND = 256 * MIB
 
 
@@ -47,6 +50,16 @@ class Resources:
             else:
                 limits[name] = requests[name]
         return Resources(requests, limits)
+
+    def with_gpus(self, count: int) -> Resources:
+        """So many GPUs, whatever was asked for before."""
+        gpus = {GPU_RESOURCE: str(count)}
+        return Resources({**self.requests, **gpus}, {**self.limits, **gpus})
+
+    def without(self, name: str) -> Resources:
+        """Nothing of that resource."""
+        kept = [{key: value for key, value in part.items() if key != name} for part in (self.requests, self.limits)]
+        return Resources(*kept)
 
     def to_wire(self) -> dict[str, dict[str, str]]:
         """The JSON form; empty parts left out."""
@@ -109,8 +122,38 @@ def serve_resources(artifact_bytes: int, device: Device) -> Resources:
     return _with_gpu(Resources({"cpu": "500m", "memory": _mebibytes(need)}, {"memory": _mebibytes(2 * need)}), device)
 
 
+def convert_resources(source_bytes: int) -> Resources:
+    """convert_checkpoint.py holds the whole model in host memory, and a GPU for what calibrates."""
+    return _of_engine(host_memory_needed(source_bytes), gpus=1)
+
+
+def build_resources(source_bytes: int, gpus: int, pods: int) -> Resources:
+    """One of the pods that build: each holds its share of the ranks."""
+    return _of_engine(host_memory_needed(-(-source_bytes // pods)), gpus=gpus)
+
+
+def publish_resources() -> Resources:
+    """Publishing reads every file once, to hash it."""
+    return Resources({"cpu": "500m", "memory": "512Mi"}, {"memory": "2Gi"})
+
+
+def engine_serve_resources(artifact_bytes: int, gpus: int, shared_memory: str) -> Resources:
+    """One pod of trtllm-serve: a process for each GPU, this pod's part of the artifact on its way to them."""
+    need = gpus * RANK_BYTES + int(1.2 * artifact_bytes)
+    return _of_engine(need, gpus=gpus, shared_memory=shared_memory)
+
+
+def shared_memory_for(gpus: int) -> str:
+    """Size of /dev/shm: NCCL and the ranks' queues take more with every process that takes part."""
+    return f"{2 * gpus if gpus > 1 else 1}Gi"
+
+
+def _of_engine(need: int, *, gpus: int, shared_memory: str | None = None) -> Resources:
+    """Twice the estimate as the limit, and /dev/shm: what lies there counts as the container's memory."""
+    shared = int(parse_quantity(shared_memory or shared_memory_for(gpus)))
+    requests = {"cpu": "1", "memory": _mebibytes(need)}
+    return Resources(requests, {"memory": _mebibytes(2 * need + shared)}).with_gpus(gpus)
+
+
 def _with_gpu(resources: Resources, device: Device) -> Resources:
-    if device is Device.CPU:
-        return resources
-    gpu = {GPU_RESOURCE: "1"}
-    return Resources({**resources.requests, **gpu}, {**resources.limits, **gpu})
+    return resources if device is Device.CPU else resources.with_gpus(1)

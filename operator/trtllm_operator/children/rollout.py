@@ -1,13 +1,15 @@
-"""What a Deployment and its pods say: `rollout_outcome`, pure; called by enginebuild.state."""
+"""What the servers' Deployment or LeaderWorkerSet and its pods say, as a Rollout; pure, called by enginebuild.state."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
-from trtllm_operator.children.joboutcome import cut, last_line, pod_trouble, recognised
+from trtllm_operator.children.identity import SERVER_LABEL
+from trtllm_operator.children.leaderworkerset import TEMPLATE_ANNOTATION
 from trtllm_operator.children.objects import (
     Object,
     condition_of,
@@ -18,24 +20,27 @@ from trtllm_operator.children.objects import (
     items,
     labels_of,
     name_of,
+    parse_time,
 )
-from trtllm_operator.children.server import CONTAINER
+from trtllm_operator.children.poddeath import cut, last_line, pod_trouble, recognised
+from trtllm_operator.children.server import BYTES_ANNOTATION, CONTAINER, DEADLINE_MARGIN_SECONDS, start_seconds
 from trtllm_operator.conditions import with_remedy
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
+_SIGTERM = 143
 OOM_RESTARTS = 2
 """A server killed for memory that often will be killed again."""
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """Numbers and troubles of the newest ReplicaSet's servers."""
+    """Numbers and troubles of the newest template's servers; a group of pods counts as one server."""
 
     replicas: int
-    """Of all ReplicaSets."""
+    """Of all templates."""
     ready: int
-    """Of all ReplicaSets."""
+    """Of all templates."""
     updated_ready: int
     """Of the newest."""
     complete: bool
@@ -81,6 +86,58 @@ def rollout_outcome(deployment: Object, replica_sets: Iterable[Object], pods: It
         refused=refused,
         starting=next((name_of(pod) for pod in newest if _is_starting(pod)), None),
     )
+
+
+def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datetime | None = None) -> Rollout:
+    """Read the LeaderWorkerSet's status and its pods, leaders and workers; None: there is none.
+
+    A LeaderWorkerSet has no deadline of its own: `now` holds it to the one that a Deployment would have.
+    """
+    if lws is None:
+        return Rollout(0, 0, 0, complete=False, failed="", trouble="", refused=False, starting=None)
+    wanted = int(dig(lws, "spec", "replicas") or 0)
+    counts = [int(dig(lws, "status", key) or 0) for key in ("replicas", "readyReplicas", "updatedReplicas")]
+    # older releases of the controller do not say which generation they have seen: then the newest pods must do
+    observed = dig(lws, "status", "observedGeneration")
+    seen = observed is None or observed >= (dig(lws, "metadata", "generation") or 0)
+    template = dig(lws, "metadata", "annotations", TEMPLATE_ANNOTATION)
+    made_from = ("metadata", "annotations", TEMPLATE_ANNOTATION)
+    newest = sorted((pod for pod in pods if dig(pod, *made_from) == template), key=creation_order)
+    living = [pod for pod in newest if not is_deleting(pod)]
+    leaders = [pod for pod in living if SERVER_LABEL in labels_of(pod)]
+    ready = sum(is_true(pod, "Ready") for pod in leaders)
+    complete = seen and all(count == wanted for count in (*counts, ready)) and not is_true(lws, "UpdateInProgress")
+    # a pod that fails takes its group with it: what it said is read while it goes
+    said, crashed = _server_failure(newest), _crash(sorted(newest, key=_was_stopped))
+    troubles = [trouble[1] for pod in living if (trouble := pod_trouble(pod)) is not None]
+    first = next(filter(None, [*troubles, crashed]), "")
+    failed = said or (f"not ready in time: {first or 'no server answered'}" if seen and _is_late(lws, now) else "")
+    return Rollout(
+        replicas=counts[0],
+        ready=counts[1],
+        updated_ready=ready,
+        complete=complete,
+        failed="" if complete else failed,
+        trouble=first,
+        refused=False,
+        starting=next((name_of(pod) for pod in leaders if _is_starting(pod)), None),
+    )
+
+
+def _was_stopped(pod: Object) -> bool:
+    """It ended because it was told to, as the rest of a group is when one of its pods fails."""
+    return any(end.get("exitCode") == _SIGTERM for _, end, _ in _ends([pod]))
+
+
+def _is_late(lws: Object, now: datetime | None) -> bool:
+    """It has been progressing for longer than a server may take to start."""
+    condition = condition_of(lws, "Progressing") or {}
+    since = parse_time(condition.get("lastTransitionTime")) if condition.get("status") == "True" else None
+    if now is None or since is None:
+        return False
+    size = str(dig(lws, "metadata", "annotations", BYTES_ANNOTATION) or "0")
+    budget = start_seconds(int(size) if size.isdigit() else 0) + DEADLINE_MARGIN_SECONDS
+    return now - since > timedelta(seconds=budget)
 
 
 def _newest(deployment: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> list[Object]:

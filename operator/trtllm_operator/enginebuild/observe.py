@@ -6,20 +6,31 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
-from trtllm_api.enginebuild import KIND, EngineBuildSpec, EngineBuildStatus
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.enginebuild import KIND, EngineBuildSpec
+from trtllm_api.enginestatus import EngineBuildStatus
+from trtllm_api.planner.inventory import gpu_inventory
+from trtllm_api.quantizedmodel import QuantizedModelStatus, Storage
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, dig, is_deleting, name_of
-from trtllm_operator.children.parse import generation_of, parse_spec, parse_status
+from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
 from trtllm_operator.children.settings import BuilderSettings
 from trtllm_operator.enginebuild.observed import Model, Observed
+from trtllm_operator.enginebuild.siblings import fetched_by, siblings
+from trtllm_operator.enginebuild.subject import wanted_source
 
 
 def observe(
     resource: Object,
     *,
     model: Object | None,
+    models: Iterable[Object],
+    others: Iterable[Object],
+    claim: Object | None,
+    nodes: Iterable[Object],
+    jobs: Iterable[Object],
     deployment: Object | None,
+    groups: Object | None,
+    groups_served: bool,
     service: Object | None,
     replica_sets: Iterable[Object],
     pods: Iterable[Object],
@@ -27,17 +38,30 @@ def observe(
     settings: BuilderSettings,
     now: datetime,
 ) -> Observed:
-    """`model` is the QuantizedModel that modelRef names; the other objects are this resource's."""
+    """`model` is the QuantizedModel that modelRef names; models and others are both kinds' resources of the namespace.
+
+    The children are this resource's; `groups` is its LeaderWorkerSet.
+    """
     spec, error = parse_spec(EngineBuildSpec, resource.get("spec"))
+    owner, others = Owner.of(KIND, resource), tuple(others)
+    source = wanted_source(owner, spec, spec.source).digest if spec is not None and spec.source is not None else None
     return Observed(
-        owner=Owner.of(KIND, resource),
+        owner=owner,
         generation=generation_of(resource),
         spec=spec,
         spec_error=error,
         status=parse_status(EngineBuildStatus, resource.get("status")),
         deleting=is_deleting(resource),
+        retry=retry_of(resource),
         model=_model(model),
+        siblings=siblings(resource, others),
+        fetched_by=fetched_by(resource, source, (*models, *others)) if source is not None else None,
+        claim=claim,
+        inventory=gpu_inventory(nodes),
+        jobs=tuple(jobs),
         deployment=deployment,
+        groups=groups,
+        groups_served=groups_served,
         service=service,
         replica_sets=tuple(replica_sets),
         pods=tuple(pods),
@@ -50,6 +74,13 @@ def observe(
 def model_name(resource: Object) -> str:
     """The QuantizedModel that an EngineBuild depends on."""
     return str(dig(resource, "spec", "modelRef", "name") or "")
+
+
+def claim_name(resource: Object, model: Object | None) -> str:
+    """The claim of model and engine; empty while it is not known."""
+    if model_name(resource):
+        return str(dig(model, "status", "artifact", "claimName") or "")
+    return str(dig(resource, "spec", "storage", "claimName") or Storage().claim_name)
 
 
 def _model(raw: Object | None) -> Model | None:

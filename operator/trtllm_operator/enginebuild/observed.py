@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
-from trtllm_api.enginebuild import EngineBuildSpec, EngineBuildStatus
+from trtllm_api.enginebuild import EngineBuildSpec
+from trtllm_api.enginestatus import EngineBuildStatus
+from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import Condition
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.planner.inventory import Inventory
+from trtllm_api.quantizedmodel import QuantizedModelStatus, SourceStatus
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object
 from trtllm_operator.children.settings import BuilderSettings
@@ -40,6 +43,30 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Sibling:
+    """Another EngineBuild of the namespace, as far as it matters to this one."""
+
+    name: str
+    leads: bool
+    """It is older: of two that ask for the same, the older one does the work."""
+    working: bool
+    """Neither failed, suspended nor on its way out."""
+    same_source: bool
+    same_build: bool
+    """All that decides about the engine is written alike."""
+    status: EngineBuildStatus
+
+
+@dataclass(frozen=True)
+class FetchedBy:
+    """A source that another resource of the namespace, of either kind, has fetched already."""
+
+    name: str
+    source: SourceStatus
+    facts: ModelFacts
+
+
+@dataclass(frozen=True)
 class Observed:
     """A snapshot; nothing in it changes while it is judged."""
 
@@ -51,13 +78,27 @@ class Observed:
     status: EngineBuildStatus
     """As last written."""
     deleting: bool
+    retry: str
+    """Value of the user's retry annotation."""
     model: Model | None
     """None: there is no such QuantizedModel."""
+    siblings: tuple[Sibling, ...]
+    fetched_by: FetchedBy | None
+    claim: Object | None
+    """The PersistentVolumeClaim of model and engine; None: it does not exist, or is not known yet."""
+    inventory: Inventory
+    """The cluster's GPUs."""
+    jobs: tuple[Object, ...]
     deployment: Object | None
+    groups: Object | None
+    """The LeaderWorkerSet."""
+    groups_served: bool
+    """The cluster knows LeaderWorkerSets; True where it was not asked."""
     service: Object | None
     replica_sets: tuple[Object, ...]
     pods: tuple[Object, ...]
+    """Of Jobs and servers."""
     progress: ProgressLine | None
-    """Last progress line of a server that starts."""
+    """Last progress line of the pod that works, or of a server that starts."""
     settings: BuilderSettings
     now: datetime

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trtllm_api.enginebuild import EngineBuildStatus, ServedArtifact, ServingStatus
-from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
-from trtllm_operator.children.identity import ChildStage, selector
+from trtllm_api.enginebuild import Runtime
+from trtllm_api.enginestatus import EngineArtifact, EngineBuildStatus, ServedArtifact, ServingStatus
+from trtllm_api.meta import HistoryEntry, Progress
+from trtllm_operator.children.identity import server_selector
+from trtllm_operator.children.joboutcome import JobRunning
+from trtllm_operator.children.progress import progress_of_line, starting
 from trtllm_operator.children.server import service_url
-from trtllm_operator.conditions import Fact, conditions, cut, ready, reconciling, stalled, suspended, timestamp
+from trtllm_operator.conditions import conditions, cut, timestamp
+from trtllm_operator.enginebuild.facts import status_facts
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.reasons import Reason, Stage
-from trtllm_operator.enginebuild.state import State, StateKind
+from trtllm_operator.enginebuild.states import WORKING, Known, State, StateKind
 
 MAX_HISTORY = 10
 _STAGES = {
@@ -20,98 +24,86 @@ _STAGES = {
     StateKind.WAITING: Stage.WAITING,
     StateKind.MODEL_FAILED: Stage.FAILED,
     StateKind.SUSPENDED: Stage.SUSPENDED,
+    StateKind.FETCHING: Stage.FETCHING,
+    StateKind.REFUSED: Stage.FAILED,
+    StateKind.CONVERTING: Stage.CONVERTING,
+    StateKind.BUILDING: Stage.BUILDING,
+    StateKind.PUBLISHING: Stage.PUBLISHING,
+    StateKind.BUILT: Stage.BUILT,
     StateKind.ROLLING_OUT: Stage.ROLLING_OUT,
     StateKind.FAILED: Stage.FAILED,
     StateKind.SERVING: Stage.SERVING,
 }
+_STAGES_OF_REASONS = {
+    Reason.SCALED_TO_ZERO: Stage.SCALED_TO_ZERO,
+    Reason.WAITING_FOR_SIBLING: Stage.WAITING_FOR_SIBLING,
+}
 
 
 def compute_status(observed: Observed, state: State, now: datetime) -> EngineBuildStatus:
-    """The whole status; `artifact` moves on only when a rollout is complete."""
-    facts = (*_overall(state), _model_ready(observed), _available(state))
-    stage = Stage.SCALED_TO_ZERO if state.reason is Reason.SCALED_TO_ZERO else _STAGES[state.kind]
+    """The whole status; what serves, and what it was made from, stays until better is rolled out or built."""
+    before, known = observed.status, _known(observed, state)
+    stage = _STAGES_OF_REASONS.get(Reason(state.reason)) if state.reason in set(Reason) else None
     return EngineBuildStatus(
         observed_generation=observed.generation,
-        stage=stage,
-        conditions=conditions(facts, observed.status.conditions, observed.generation, now),
+        stage=stage or _STAGES[state.kind],
+        conditions=conditions(status_facts(observed, state), before.conditions, observed.generation, now),
         progress=_progress(observed, state),
+        source=known.source,
+        model_facts=known.facts,
+        plan=known.plan,
+        engine=known.engine,
         artifact=_artifact(observed, state),
         serving=_serving(observed, state),
         history=_history(observed, state, now),
     )
 
 
-def _overall(state: State) -> tuple[Fact, ...]:
-    match state.kind:
-        case StateKind.SERVING:
-            return ready(state.reason, state.message)
-        case StateKind.FAILED | StateKind.MODEL_FAILED | StateKind.INVALID:
-            return stalled(state.reason, state.message)
-        case StateKind.SUSPENDED:
-            return suspended(state.reason, state.message)
-        case _:
-            return reconciling(state.reason, state.message)
-
-
-def _model_ready(observed: Observed) -> Fact:
-    kind, model = "ModelReady", observed.model
-    if model is None:
-        name = observed.spec.model_ref.name if observed.spec else ""
-        return Fact(kind, ConditionStatus.FALSE, Reason.MODEL_NOT_FOUND, f"QuantizedModel {name} does not exist")
-    artifact = model.status.artifact
-    if artifact is None:
-        if model.stalled is not None:
-            return Fact(kind, ConditionStatus.FALSE, Reason.MODEL_FAILED, model.stalled.message)
-        return Fact(
-            kind, ConditionStatus.FALSE, Reason.MODEL_NOT_READY, f"QuantizedModel {model.name} has no artifact yet"
-        )
-    what = f"QuantizedModel {model.name}: {artifact.method} artifact {artifact.digest[7:19]}"
-    if model.ready:
-        return Fact(kind, ConditionStatus.TRUE, Reason.MODEL_READY, what)
-    if model.stalled is not None:
-        said = f"{what} is its last good one; its present spec fails: {model.stalled.message}"
-        return Fact(kind, ConditionStatus.TRUE, Reason.LAST_GOOD_ARTIFACT, said)
-    return Fact(
-        kind, ConditionStatus.TRUE, Reason.MODEL_UPDATING, f"{what} is its last good one; a new one is being made"
+def _known(observed: Observed, state: State) -> Known:
+    """What this pass knows, over what was known before: a refused spec does not take the last good engine away."""
+    before, known = observed.status, state.known
+    if observed.spec is not None and observed.spec.source is None:
+        source, facts = None, None
+    else:
+        source = known.source or before.source
+        facts = known.facts or before.model_facts
+    return Known(
+        source=source, facts=facts, plan=known.plan or before.plan, engine=known.engine or _kept_engine(observed)
     )
 
 
-def _available(state: State) -> Fact:
-    kind, rollout = "Available", state.rollout
-    if rollout is not None and rollout.ready > 0:
-        return Fact(
-            kind, ConditionStatus.TRUE, Reason.AVAILABLE, f"{rollout.ready} of {rollout.replicas} servers answer"
-        )
-    if state.reason is Reason.SCALED_TO_ZERO:
-        return Fact(kind, ConditionStatus.FALSE, Reason.SCALED_TO_ZERO, "replicas is 0")
-    return Fact(kind, ConditionStatus.FALSE, Reason.UNAVAILABLE, "no server answers")
+def _kept_engine(observed: Observed) -> EngineArtifact | None:
+    """Until there is a new one, or the resource has changed to a runtime without engines."""
+    spec = observed.spec
+    return observed.status.engine if spec is None or spec.runtime is Runtime.TENSORRT else None
 
 
 def _progress(observed: Observed, state: State) -> Progress | None:
-    if state.kind is not StateKind.ROLLING_OUT or state.rollout is None:
-        return None
-    line = observed.progress
-    if line is None or state.rollout.starting is None:
-        return Progress(stage=str(state.reason))
-    return Progress(
-        stage=line.stage,
-        percent=min(100, int(100 * line.done / line.total)) if line.total else None,
-        detail=line.detail,
-        eta_seconds=None if line.eta_seconds is None else int(line.eta_seconds),
-    )
+    if state.kind in WORKING.values() and isinstance(state.outcome, JobRunning):
+        name = state.job.name if state.job else None
+        line = observed.progress if state.outcome.pod is not None else None
+        return progress_of_line(line, name) if line is not None else starting(job=name)
+    if state.kind is StateKind.ROLLING_OUT and state.rollout is not None:
+        line = observed.progress if state.rollout.starting is not None else None
+        return progress_of_line(line, None) if line is not None else starting(state.reason)
+    return None
 
 
 def _artifact(observed: Observed, state: State) -> ServedArtifact | None:
     if state.kind is StateKind.SERVING and state.target is not None:
         return state.target.artifact
+    if state.kind is StateKind.BUILT:
+        return None
     return observed.status.artifact
 
 
 def _serving(observed: Observed, state: State) -> ServingStatus | None:
     if observed.spec is None or state.kind is StateKind.DELETING:
         return observed.status.serving
+    if observed.spec.serving is None and observed.spec.runtime is Runtime.TENSORRT:
+        return None
     rollout = state.rollout
-    labels = selector(observed.owner, ChildStage.SERVE)
+    labels = server_selector(observed.owner)
     return ServingStatus(
         url=service_url(observed.owner, observed.spec) if rollout is not None else None,
         replicas=rollout.replicas if rollout else 0,
@@ -121,14 +113,17 @@ def _serving(observed: Observed, state: State) -> ServingStatus | None:
 
 
 def _history(observed: Observed, state: State, now: datetime) -> tuple[HistoryEntry, ...]:
-    """One entry for every artifact that was rolled out and every rollout that failed, newest first."""
+    """One entry for every engine built, every artifact rolled out, and everything that failed; newest first."""
     before = observed.status
     last = before.history[0] if before.history else None
     message = cut(state.message, 1024)
     if state.kind is StateKind.SERVING:
         news = state.target is not None and before.artifact != state.target.artifact
-    elif state.kind is StateKind.FAILED:
-        news = last is None or (last.generation, last.reason) != (observed.generation, state.reason.value)
+    elif state.kind is StateKind.BUILT:
+        news = before.engine is None or before.engine.digest != (state.known.engine and state.known.engine.digest)
+    elif state.kind in {StateKind.FAILED, StateKind.REFUSED}:
+        told = (observed.generation, state.reason)
+        news = last is None or (last.generation, last.reason) != told
     else:
         news = False
     if not news:

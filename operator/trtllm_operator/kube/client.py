@@ -18,6 +18,7 @@ from trtllm_operator.kube.resources import BY_KIND, Resource
 from trtllm_operator.metrics import API_REQUESTS
 
 _PAGE = 500
+_MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -55,6 +56,16 @@ class KubeClient:
                 return None
             raise
 
+    async def serves(self, resource: Resource) -> bool:
+        """The API server knows the kind."""
+        try:
+            found = await self._json("GET", resource, resource.group_path())
+        except KubeError as error:
+            if error.status == 404:
+                return False
+            raise
+        return any(item.get("name") == resource.plural for item in found.get("resources") or ())
+
     async def list(
         self, resource: Resource, namespace: str | None = None, selector: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
@@ -89,6 +100,11 @@ class KubeClient:
         meta = manifest["metadata"]
         path = resource.path(meta["namespace"], meta["name"])
         return await self._json("PUT", resource, path, {"fieldManager": MANAGER}, manifest)
+
+    async def scale(self, resource: Resource, namespace: str, name: str, replicas: int) -> dict[str, Any]:
+        """Another number of replicas; the object as it is afterwards."""
+        path, query = resource.path(namespace, name), {"fieldManager": MANAGER}
+        return await self._json("PATCH", resource, path, query, {"spec": {"replicas": replicas}}, _MERGE)
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
         """Delete, dependents in the background; False if it was gone."""

@@ -8,7 +8,8 @@ from datetime import datetime
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_operator.children.objects import Object, dig, is_deleting, is_true, name_of
 from trtllm_operator.controller import World
-from trtllm_operator.kube.resources import JOBS, PODS, QUANTIZED_MODELS
+from trtllm_operator.kube.resources import JOBS, NODES, PODS, QUANTIZED_MODELS
+from trtllm_operator.quantizedmodel.ladder import gpus_of, wants_ladder
 from trtllm_operator.quantizedmodel.observe import observe
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.plan import plan
@@ -35,9 +36,10 @@ class QuantizedModelController:
             resource,
             jobs=world.store.children(key, JOBS.kind),
             pods=pods,
-            store_exists=await world.claim_exists(key.namespace, claim),
+            store_exists=await world.claim(key.namespace, claim) is not None,
             config_maps={name: await world.config_map(key.namespace, name) for name in sorted(named)},
             others=world.store.alike(resource),
+            nodes=() if dig(resource, "spec", "quantization", "method") else world.store.all(NODES.kind),
             progress=world.progress_of(pods),
             settings=world.builder,
             now=now,
@@ -56,8 +58,12 @@ class QuantizedModelController:
         return compute_status(observed, state, now)
 
     def dependents(self, before: Object | None, after: Object | None, store: Store) -> Iterable[Key]:
-        """Siblings with the same source, once something that they could use or wait for has changed."""
+        """Siblings with the same source that could use or wait for what has changed; those that wait for a GPU."""
         changed = after or before
+        if changed is not None and changed.get("kind") == NODES.kind:
+            if gpus_of(before) != gpus_of(after):
+                yield from (key_of(model) for model in store.all(QUANTIZED_MODELS.kind) if wants_ladder(model))
+            return
         if changed is None or changed.get("kind") != QUANTIZED_MODELS.kind or _use(before) == _use(after):
             return
         for other in store.alike(changed):

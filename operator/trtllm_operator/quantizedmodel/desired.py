@@ -1,4 +1,4 @@
-"""The Jobs and the claim of a QuantizedModel, as plans and manifests; called by quantizedmodel.state and .plan."""
+"""The quantize Job of a QuantizedModel as a plan; called by quantizedmodel.state."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from trtllm_api.contract import (
     CALIBRATION_PATH,
     DATASET_TOKEN_ENV,
     EVALUATION_PATH,
-    HF_TOKEN_ENV,
-    SOURCE_PATH,
-    STORE_PATH,
     BuildRequest,
     CalibrationRequest,
     DatasetRequest,
-    FetchRequest,
     GateRequest,
     QuantizeRequest,
     Stage,
@@ -22,35 +18,9 @@ from trtllm_api.quantizedmodel import Dataset, QuantizationPlan, QuantizedModelS
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.job import CONTAINER, REQUEST_ARGS, JobPlan
 from trtllm_operator.children.pod import ClaimMount, ConfigMapMount, PodPlan, SecretEnv, store_mount
-from trtllm_operator.children.resources import fetch_resources, quantize_resources
+from trtllm_operator.children.resources import quantize_resources
 from trtllm_operator.quantizedmodel.observed import Observed
-
-
-def fetch_job(observed: Observed, spec: QuantizedModelSpec) -> JobPlan:
-    """Fetch, pin and verify the source: a CPU Job, whatever the device is."""
-    source = spec.source
-    secrets: tuple[SecretEnv, ...] = ()
-    if source.hugging_face and source.hugging_face.token_secret_ref:
-        ref = source.hugging_face.token_secret_ref
-        secrets = (SecretEnv(HF_TOKEN_ENV, ref.name, ref.key),)
-    env_from = (source.uri.secret_ref.name,) if source.uri and source.uri.secret_ref else ()
-    request = BuildRequest(
-        stage=Stage.FETCH,
-        namespace=observed.owner.namespace,
-        name=observed.owner.name,
-        request_digest=observed.source_digest,
-        fetch=FetchRequest(source=source, trust_remote_code=spec.trust_remote_code),
-    )
-    pod = PodPlan(
-        container=CONTAINER,
-        args=REQUEST_ARGS,
-        device=None,
-        resources=fetch_resources(),
-        claims=(store_mount(spec.storage.claim_name, read_only=False), *_source_claims(spec)),
-        secret_env=secrets,
-        env_from_secrets=env_from,
-    )
-    return _job(observed, spec, ChildStage.FETCH, request, pod)
+from trtllm_operator.source import manifest_path, source_claims, source_path
 
 
 def quantize_job(
@@ -58,7 +28,6 @@ def quantize_job(
 ) -> JobPlan:
     """Quantize and judge, on the device asked for."""
     calibration, evaluation = spec.calibration, spec.quality.evaluation
-    root = SOURCE_PATH if spec.source.persistent_volume_claim else STORE_PATH
     request = BuildRequest(
         stage=Stage.QUANTIZE,
         namespace=observed.owner.namespace,
@@ -66,9 +35,10 @@ def quantize_job(
         request_digest=observed.request_digest or "",
         quantize=QuantizeRequest(
             source_digest=source.digest,
-            source_path=f"{root}/{source.path}".rstrip("/"),
-            source_manifest=f"{STORE_PATH}/{source.manifest_path}",
+            source_path=source_path(spec.source, source),
+            source_manifest=manifest_path(source),
             candidates=plan.candidates,
+            checkpoint=spec.checkpoint,
             calibration=CalibrationRequest(
                 dataset=_dataset(calibration.dataset, CALIBRATION_PATH),
                 samples=calibration.samples,
@@ -96,22 +66,13 @@ def quantize_job(
         args=REQUEST_ARGS,
         device=spec.device,
         resources=quantize_resources(facts, spec.device, in_flight),
-        claims=(store_mount(spec.storage.claim_name, read_only=False), *_source_claims(spec), *claims),
-        config_maps=files,
+        claims=(store_mount(spec.storage.claim_name, read_only=False), *source_claims(spec.source), *claims),
+        files=files,
         secret_env=tokens,
     )
-    return _job(observed, spec, ChildStage.QUANTIZE, request, pod)
-
-
-def _job(
-    observed: Observed, spec: QuantizedModelSpec, stage: ChildStage, request: BuildRequest, pod: PodPlan
-) -> JobPlan:
-    return JobPlan(observed.owner, stage, request, pod, observed.settings, spec.pod_template, observed.retry)
-
-
-def _source_claims(spec: QuantizedModelSpec) -> tuple[ClaimMount, ...]:
-    volume = spec.source.persistent_volume_claim
-    return (ClaimMount(volume.claim_name, SOURCE_PATH),) if volume else ()
+    return JobPlan(
+        observed.owner, ChildStage.QUANTIZE, request, pod, observed.settings, spec.pod_template, observed.retry
+    )
 
 
 def _dataset(dataset: Dataset | None, mount: str) -> DatasetRequest | None:

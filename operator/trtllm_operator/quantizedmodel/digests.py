@@ -9,20 +9,15 @@ from collections.abc import Iterator, Mapping
 
 from trtllm_api.digest import digest_of
 from trtllm_api.meta import ConfigMapKeyRef
-from trtllm_api.quantizedmodel import QuantizedModelSpec
+from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec
+from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, dig
+from trtllm_operator.source import Wanted
 
 
-def source_request_digest(namespace: str, spec: QuantizedModelSpec) -> str:
-    """Of the source as asked for, in this namespace, on this claim."""
-    return digest_of(
-        {
-            "namespace": namespace,
-            "claim": spec.storage.claim_name,
-            "source": spec.source.to_wire(),
-            "trustRemoteCode": spec.trust_remote_code,
-        }
-    )
+def wanted_source(owner: Owner, spec: QuantizedModelSpec) -> Wanted:
+    """The source as asked for."""
+    return Wanted(owner, spec.source, spec.trust_remote_code, spec.storage)
 
 
 def dataset_refs(spec: QuantizedModelSpec) -> Iterator[ConfigMapKeyRef]:
@@ -44,17 +39,25 @@ def missing_dataset(spec: QuantizedModelSpec, config_maps: Mapping[str, Object |
     return ""
 
 
-def request_digest(namespace: str, spec: QuantizedModelSpec, config_maps: Mapping[str, Object | None]) -> str | None:
-    """Of the whole request, the user's texts included; None while some of those are missing."""
-    if missing_dataset(spec, config_maps):
+def request_digest(
+    source_digest: str,
+    spec: QuantizedModelSpec,
+    config_maps: Mapping[str, Object | None],
+    ladder: MethodLadder | None,
+) -> str | None:
+    """Of the whole request, the user's texts and planned methods included; None while some of those are missing."""
+    planned = spec.quantization.method is None
+    if missing_dataset(spec, config_maps) or (planned and ladder is None):
         return None
+    methods = {"methods": list(ladder.methods)} if planned and ladder is not None else {}
     texts = [_content(config_maps[ref.name] or {}, ref.key) for ref in dataset_refs(spec)]
     return digest_of(
         {
-            "source": source_request_digest(namespace, spec),
-            "quantization": spec.quantization.to_wire(),
+            "source": source_digest,
+            "quantization": {**spec.quantization.to_wire(), **methods},
             "calibration": spec.calibration.to_wire(),
             "quality": spec.quality.to_wire(),
+            "checkpoint": spec.checkpoint.to_wire(),
             "device": str(spec.device),
             "texts": [digest_of(text) for text in texts],
         }

@@ -18,7 +18,9 @@ from trtllm_api.quantizedmodel import (
     SourceStatus,
     Verdict,
 )
+from trtllm_operator.quantizedmodel.digests import wanted_source
 from trtllm_operator.quantizedmodel.observed import Observed, Sibling
+from trtllm_operator.source import source_status
 
 
 @dataclass(frozen=True)
@@ -94,16 +96,7 @@ def fetched(observed: Observed, spec: QuantizedModelSpec, result: BuildResult) -
     fetch = result.fetch
     if fetch is None:
         return None
-    volume = spec.source.persistent_volume_claim
-    source = SourceStatus(
-        request_digest=observed.source_digest,
-        digest=fetch.digest,
-        revision=fetch.revision,
-        claim_name=volume.claim_name if volume else spec.storage.claim_name,
-        path=fetch.path,
-        manifest_path=fetch.manifest_path,
-        bytes=fetch.bytes,
-    )
+    source = source_status(wanted_source(observed.owner, spec), fetch)
     return Known(source, fetch.facts)
 
 
@@ -120,6 +113,7 @@ def published(observed: Observed, spec: QuantizedModelSpec, result: BuildResult)
         bytes=artifact.bytes,
         method=artifact.method,
         group_size=artifact.group_size,
+        checkpoint=spec.checkpoint,
         report=artifact.report,
     )
 

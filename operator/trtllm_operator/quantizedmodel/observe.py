@@ -11,7 +11,8 @@ from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, is_deleting
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
 from trtllm_operator.children.settings import BuilderSettings
-from trtllm_operator.quantizedmodel.digests import missing_dataset, request_digest, source_request_digest
+from trtllm_operator.quantizedmodel.digests import missing_dataset, request_digest, wanted_source
+from trtllm_operator.quantizedmodel.ladder import decided_ladder
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.siblings import siblings
 
@@ -24,32 +25,39 @@ def observe(
     store_exists: bool,
     config_maps: Mapping[str, Object | None],
     others: Iterable[Object],
+    nodes: Iterable[Object],
     progress: ProgressLine | None,
     settings: BuilderSettings,
     now: datetime,
 ) -> Observed:
-    """Jobs and pods are this resource's; others are the QuantizedModels of its namespace, itself included or not."""
+    """Jobs and pods are this resource's; others are the QuantizedModels of its namespace, itself included or not.
+
+    The nodes matter where the spec names no method.
+    """
     owner = Owner.of(KIND, resource)
     spec, error = parse_spec(QuantizedModelSpec, resource.get("spec"))
-    source = source_request_digest(owner.namespace, spec) if spec else ""
-    digest = request_digest(owner.namespace, spec, config_maps) if spec else None
+    source = wanted_source(owner, spec).digest if spec else ""
+    status, nodes = parse_status(QuantizedModelStatus, resource.get("status")), tuple(nodes)
+    ladder = decided_ladder(spec, source, status, nodes) if spec else None
+    digest = request_digest(source, spec, config_maps, ladder) if spec else None
     return Observed(
         owner=owner,
         generation=generation_of(resource),
         spec=spec,
         spec_error=error,
-        status=parse_status(QuantizedModelStatus, resource.get("status")),
+        status=status,
         deleting=is_deleting(resource),
         retry=retry_of(resource),
         jobs=tuple(jobs),
         pods=tuple(pods),
         store_exists=store_exists,
         config_maps=config_maps,
-        siblings=siblings(resource, others, source, digest, config_maps) if spec else (),
+        siblings=siblings(resource, others, source, digest, config_maps, nodes) if spec else (),
         progress=progress,
         settings=settings,
         now=now,
         source_digest=source,
         request_digest=digest,
         missing_dataset=missing_dataset(spec, config_maps) if spec else "",
+        ladder=ladder,
     )

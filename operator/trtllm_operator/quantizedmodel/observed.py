@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
-from trtllm_api.quantizedmodel import QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object
 from trtllm_operator.children.settings import BuilderSettings
@@ -54,13 +54,7 @@ class Observed:
     source_digest: str = ""
     """Identity of the source as asked for."""
     request_digest: str | None = None
-    """Identity of the whole request; None while a data set is missing."""
+    """Identity of the whole request; None while a data set, or the GPU that methods are planned for, is missing."""
     missing_dataset: str = ""
-
-    def pods_of(self, job_name: str) -> tuple[Object, ...]:
-        """The pods that a Job controls."""
-        return tuple(
-            pod
-            for pod in self.pods
-            if any(ref.get("name") == job_name for ref in (pod.get("metadata") or {}).get("ownerReferences") or ())
-        )
+    ladder: MethodLadder | None = None
+    """Where the spec names no method; None while there is no GPU to plan methods for."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from trtllm_api.digest import canonical_json
-from trtllm_api.quantizedmodel import QuantizedModelSpec, QuantizedModelStatus, Storage
+from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus, Storage
+from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status
-from trtllm_operator.quantizedmodel.digests import request_digest
+from trtllm_operator.quantizedmodel.digests import request_digest, wanted_source
+from trtllm_operator.quantizedmodel.ladder import decided_ladder
 from trtllm_operator.quantizedmodel.observed import Sibling
 
 _DEFAULT_CLAIM = Storage().claim_name
@@ -23,6 +25,7 @@ def siblings(
     source_digest: str,
     digest: str | None,
     config_maps: Mapping[str, Object | None],
+    nodes: tuple[Object, ...],
 ) -> tuple[Sibling, ...]:
     """At most one sibling for each way of mattering: its artifact, its source, its work on either."""
     rivals = sorted((other for other in others if name_of(other) != name_of(resource)), key=creation_order)
@@ -34,7 +37,7 @@ def siblings(
             rivals, lambda other: digest is not None and dig(other, "status", "artifact", "requestDigest") == digest
         ),
         _first(rivals, lambda other: dig(other, "status", "source", "requestDigest") == source_digest),
-        _first(leading, lambda other: _same_request(other, resource, digest, config_maps)),
+        _first(leading, lambda other: _same_request(other, resource, digest, config_maps, nodes)),
         _first(leading, lambda _: True),
     )
     chosen = {name_of(other): other for other in found if other is not None}
@@ -44,7 +47,7 @@ def siblings(
             leads=creation_order(other) < me,
             working=_works(other),
             same_source=source_part(other) == source_part(resource),
-            same_request=other in same_source and _same_request(other, resource, digest, config_maps),
+            same_request=other in same_source and _same_request(other, resource, digest, config_maps, nodes),
             status=parse_status(QuantizedModelStatus, other.get("status")),
         )
         for name, other in chosen.items()
@@ -68,18 +71,25 @@ def source_part(resource: Object) -> str:
 
 
 def _same_request(
-    other: Object, resource: Object, digest: str | None, config_maps: Mapping[str, Object | None]
+    other: Object,
+    resource: Object,
+    digest: str | None,
+    config_maps: Mapping[str, Object | None],
+    nodes: tuple[Object, ...],
 ) -> bool:
-    if list(_request_part(other)) == list(_request_part(resource)):
+    if dig(resource, "spec", "quantization", "method") and list(_request_part(other)) == list(_request_part(resource)):
         return True
     spec, _ = parse_spec(QuantizedModelSpec, other.get("spec"))
-    namespace = str(dig(other, "metadata", "namespace") or "")
-    return digest is not None and spec is not None and request_digest(namespace, spec, config_maps) == digest
+    if digest is None or spec is None:
+        return False
+    source = wanted_source(Owner.of(KIND, other), spec).digest
+    ladder = decided_ladder(spec, source, parse_status(QuantizedModelStatus, other.get("status")), nodes)
+    return request_digest(source, spec, config_maps, ladder) == digest
 
 
 def _request_part(resource: Object) -> Iterator[object]:
     spec = resource.get("spec") or {}
-    yield from (spec.get(part) for part in ("quantization", "calibration", "quality", "device"))
+    yield from (spec.get(part) for part in ("quantization", "calibration", "quality", "checkpoint", "device"))
 
 
 def _works(resource: Object) -> bool:

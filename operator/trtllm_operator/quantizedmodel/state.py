@@ -8,25 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from trtllm_api.quantizedmodel import QuantizedModelSpec
-from trtllm_api.verdict import Verdict, judge, refusals, warnings
+from trtllm_api.preflight.decide import decide_quantization
+from trtllm_api.quantizedmodel import QuantizationPlan, QuantizedModelSpec
+from trtllm_api.verdict import Verdict
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.job import JobPlan
-from trtllm_operator.children.joboutcome import (
-    JobFailed,
-    JobLost,
-    JobOutcome,
-    JobRunning,
-    JobSucceeded,
-    PodReason,
-    job_outcome,
-)
-from trtllm_operator.children.objects import by_name, is_deleting
-from trtllm_operator.conditions import with_remedy
-from trtllm_operator.preflight.candidates import quantization_plan
-from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.rules import QUANTIZE_RULES
-from trtllm_operator.quantizedmodel.desired import fetch_job, quantize_job
+from trtllm_operator.children.joboutcome import JobFailed, JobOutcome, JobSucceeded
+from trtllm_operator.jobs import foreign_result, outcome_of, said
+from trtllm_operator.quantizedmodel.desired import quantize_job
+from trtllm_operator.quantizedmodel.digests import wanted_source
 from trtllm_operator.quantizedmodel.knowledge import (
     Known,
     fetched,
@@ -38,6 +28,7 @@ from trtllm_operator.quantizedmodel.knowledge import (
 )
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.reasons import Reason
+from trtllm_operator.source import fetch_job
 
 
 class StateKind(StrEnum):
@@ -95,11 +86,20 @@ def _with_artifact(observed: Observed) -> State | None:
     known = known_artifact(observed)
     if known is None or known.artifact is None:
         return None
-    what = f"{_title(known)} at {known.artifact.path}"
-    if known.artifact.reused_from:
-        message = f"{what}, made for QuantizedModel {known.artifact.reused_from} from the same request"
+    artifact, known = known.artifact, _own_ladder(observed, known)
+    what = f"{_title(known)} at {artifact.path}"
+    if artifact.reused_from:
+        message = f"{what}, made for QuantizedModel {artifact.reused_from} from the same request"
         return State(StateKind.READY, Reason.ARTIFACT_REUSED, message, known)
     return State(StateKind.READY, Reason.ARTIFACT_READY, what, known)
+
+
+def _own_ladder(observed: Observed, known: Known) -> Known:
+    """A sibling's is for its own inputs: this resource keeps what was decided for it."""
+    if observed.ladder is None:
+        return known
+    made = known.plan or QuantizationPlan(candidates=())
+    return replace(known, plan=made.model_copy(update={"ladder": observed.ladder}))
 
 
 def _title(known: Known) -> str:
@@ -110,7 +110,7 @@ def _title(known: Known) -> str:
 
 
 def _source(observed: Observed, spec: QuantizedModelSpec) -> State:
-    plan = fetch_job(observed, spec)
+    plan = fetch_job(wanted_source(observed.owner, spec), observed.settings, spec.pod_template, observed.retry)
     known = known_source(observed)
     if known is not None:
         return _preflight(observed, spec, known, (plan,))
@@ -119,7 +119,7 @@ def _source(observed: Observed, spec: QuantizedModelSpec) -> State:
         known = fetched(observed, spec, outcome.result)
         if known is not None:
             return _preflight(observed, spec, known, (plan,))
-        outcome = _foreign_result(outcome)
+        outcome = foreign_result(outcome)
     state = State(StateKind.FETCHING, Reason.FETCHING, "", stage=ChildStage.FETCH, jobs=(plan,), outcome=outcome)
     older = leader(observed, whole_request=False)
     if older is not None and outcome is None:
@@ -131,17 +131,29 @@ def _source(observed: Observed, spec: QuantizedModelSpec) -> State:
 def _preflight(observed: Observed, spec: QuantizedModelSpec, known: Known, jobs: tuple[JobPlan, ...]) -> State:
     if known.facts is None or known.source is None:
         raise ValueError("a known source has facts")
-    question = QuantizeQuestion(spec, known.facts)
-    verdicts = judge(QUANTIZE_RULES, question)
-    refused = refusals(verdicts)
+    decided = decide_quantization(spec, known.facts, observed.ladder)
+    refused, verdicts = decided.refused, decided.verdicts
     if refused:
         message = "; ".join(verdict.sentence() for verdict in refused)
         return State(StateKind.REFUSED, refused[0].rule, message, known, jobs=jobs, verdicts=verdicts)
-    known = replace(known, plan=quantization_plan(question, warnings(verdicts)))
+    if decided.plan is None:
+        message = _no_gpu(spec)
+        return State(StateKind.WAITING, Reason.NO_GPU_NODES, message, known, jobs=jobs, verdicts=verdicts)
+    known = replace(known, plan=decided.plan)
     state = State(StateKind.QUANTIZING, Reason.QUANTIZING, "", known, ChildStage.QUANTIZE, jobs, verdicts=verdicts)
     if observed.missing_dataset:
         return replace(state, kind=StateKind.WAITING, reason=Reason.DATASET_MISSING, message=observed.missing_dataset)
     return _quantize(observed, spec, state)
+
+
+def _no_gpu(spec: QuantizedModelSpec) -> str:
+    selector = spec.pod_template.node_selector or {}
+    which = f" with {', '.join(f'{key}={value}' for key, value in sorted(selector.items()))}" if selector else ""
+    return (
+        f"quantization.method is omitted, and no node{which} has a GPU to plan it for: waiting for one that pods may "
+        "be sent to, with the labels of gpu-feature-discovery (nvidia.com/gpu.product, memory and compute.major); "
+        "or set quantization.method"
+    )
 
 
 def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> State:
@@ -159,7 +171,7 @@ def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> Sta
             return replace(
                 state, kind=StateKind.READY, reason=Reason.ARTIFACT_READY, message=message, known=known, outcome=outcome
             )
-        outcome = _foreign_result(outcome)
+        outcome = foreign_result(outcome)
     older = leader(observed, whole_request=True)
     if older is not None and outcome is None:
         message = f"QuantizedModel {older.name} is making the same artifact"
@@ -169,32 +181,13 @@ def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> Sta
 
 
 def _outcome(observed: Observed, plan: JobPlan) -> JobOutcome | None:
-    job = by_name(observed.jobs, plan.name)
-    if job is None or is_deleting(job):
-        return None
-    return job_outcome(job, observed.pods_of(plan.name), observed.now)
-
-
-def _foreign_result(outcome: JobSucceeded) -> JobFailed:
-    return JobFailed(
-        PodReason.BAD_TERMINATION,
-        f"the builder reported success of stage {outcome.result.stage} without the result that belongs to it",
-        "the builder image and the operator must be of the same release: check both images' tags",
-    )
+    return outcome_of(plan, observed.jobs, observed.pods, observed.now)
 
 
 def _working(state: State, doing: str) -> State:
     """Interpret the outcome of the stage's Job."""
-    outcome = state.outcome
+    outcome, told = state.outcome, said(state.outcome, doing)
     if isinstance(outcome, JobFailed):
-        message = with_remedy(outcome.message, outcome.remedy)
         known = replace(state.known, quality=measured(outcome.result) or state.known.quality)
-        return replace(state, kind=StateKind.FAILED, reason=outcome.reason, message=message, known=known)
-    if isinstance(outcome, JobLost):
-        return replace(state, reason=Reason.RESULT_LOST, message=f"{outcome.message}: it runs again")
-    if isinstance(outcome, JobRunning):
-        again = f"; an earlier attempt ended: {outcome.earlier}" if outcome.earlier else ""
-        if outcome.reason in {PodReason.RUNNING, PodReason.STARTING, PodReason.NO_POD}:
-            return replace(state, message=doing + again)
-        return replace(state, reason=str(outcome.reason), message=outcome.message + again)
-    return replace(state, message=doing)
+        state = replace(state, kind=StateKind.FAILED, known=known)
+    return replace(state, reason=told.reason or state.reason, message=told.message)

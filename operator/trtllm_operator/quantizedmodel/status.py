@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trtllm_api.contract import ProgressLine
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
-from trtllm_api.quantizedmodel import ArtifactStatus, QuantizedModelStatus, Verdict
+from trtllm_api.quantizedmodel import ArtifactStatus, QuantizationPlan, QuantizedModelStatus, Verdict
 from trtllm_api.verdict import warnings
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.joboutcome import JobFailed, JobRunning
+from trtllm_operator.children.progress import progress_of_line, starting
 from trtllm_operator.conditions import Fact, conditions, cut, ready, reconciling, stalled, suspended, timestamp
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.reasons import Reason, Stage
@@ -45,11 +45,19 @@ def compute_status(observed: Observed, state: State, now: datetime) -> Quantized
         progress=_progress(observed, state),
         source=source or (before.source if artifact else None),
         model_facts=facts or (before.model_facts if artifact else None),
-        plan=known.plan,
+        plan=known.plan or _kept_plan(observed),
         quality=known.quality or (before.quality if state.kind is not StateKind.FAILED and artifact else None),
         artifact=artifact,
         history=_history(observed, state, now),
     )
+
+
+def _kept_plan(observed: Observed) -> QuantizationPlan | None:
+    """A ladder stays decided while its spec cannot be read, or its source is fetched anew."""
+    before = observed.status.plan
+    if before is None or before.ladder is None:
+        return None
+    return before if observed.spec is None or observed.ladder == before.ladder else None
 
 
 def _facts(observed: Observed, state: State) -> tuple[Fact, ...]:
@@ -107,6 +115,8 @@ def _preflight_passed(state: State) -> Fact:
     kind = "PreflightPassed"
     if state.kind is StateKind.REFUSED:
         return Fact(kind, ConditionStatus.FALSE, state.reason, state.message)
+    if state.reason == Reason.NO_GPU_NODES:
+        return Fact(kind, ConditionStatus.UNKNOWN, state.reason, state.message)
     if state.known.plan is not None or state.known.artifact is not None:
         told = [verdict.sentence() for verdict in warnings(state.verdicts)]
         why = [*(state.known.plan.why if state.known.plan else ())]
@@ -148,22 +158,8 @@ def _progress(observed: Observed, state: State) -> Progress | None:
     job, line = state.job, observed.progress
     name = job.name if job else None
     if line is None or state.outcome.pod is None:
-        return Progress(stage="Starting", job=name)
-    return Progress(
-        stage=line.stage,
-        percent=_percent(line),
-        detail=line.detail or _amount(line),
-        eta_seconds=None if line.eta_seconds is None else int(line.eta_seconds),
-        job=name,
-    )
-
-
-def _percent(line: ProgressLine) -> int | None:
-    return min(100, int(100 * line.done / line.total)) if line.total else None
-
-
-def _amount(line: ProgressLine) -> str:
-    return f"{line.done:.0f} of {line.total:.0f} {line.unit}".strip() if line.total else ""
+        return starting(job=name)
+    return progress_of_line(line, name)
 
 
 def _history(observed: Observed, state: State, now: datetime) -> tuple[HistoryEntry, ...]:

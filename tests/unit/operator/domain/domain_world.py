@@ -26,7 +26,7 @@ from trtllm_operator.quantizedmodel import plan as qm_plan
 from trtllm_operator.quantizedmodel import state as qm_state
 from trtllm_operator.quantizedmodel import status as qm_status
 from trtllm_operator.quantizedmodel.observed import Observed as ModelObserved
-from trtllm_operator.steps import Apply, Delete, ReadLogs
+from trtllm_operator.steps import Apply, Delete, ReadLogs, Scale
 
 SETTINGS = BuilderSettings(image="registry.example/trtllm-builder:1")
 SMOLLM2 = ModelFacts(
@@ -129,6 +129,8 @@ class World:
     settings: BuilderSettings = SETTINGS
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     """By kind and name."""
+    groups_served: bool = True
+    """The cluster knows LeaderWorkerSets."""
     progress: ProgressLine | None = None
     steps: tuple[Any, ...] = ()
     """Of the last pass."""
@@ -163,7 +165,7 @@ class World:
         return self.put("QuantizedModel", {"metadata": {"name": name}, "spec": wanted})
 
     def engine(self, name: str = "smollm2", **spec: Any) -> dict[str, Any]:
-        wanted = {"modelRef": {"name": "smollm2"}, "device": "CPU", **spec}
+        wanted = {"modelRef": {"name": "smollm2"}, "device": "CPU", "serving": {}, **spec}
         return self.put("EngineBuild", {"metadata": {"name": name}, "spec": wanted})
 
     def change(self, kind: str, name: str = "smollm2", **spec: Any) -> None:
@@ -192,6 +194,7 @@ class World:
             store_exists=("PersistentVolumeClaim", claim) in self.objects,
             config_maps={ref: self.objects.get(("ConfigMap", ref)) for ref in refs},
             others=self.of("QuantizedModel"),
+            nodes=self.of("Node"),
             progress=self.progress,
             settings=self.settings,
             now=self.now,
@@ -199,9 +202,17 @@ class World:
 
     def observe_engine(self, name: str = "smollm2") -> EngineObserved:
         resource = self.get("EngineBuild", name)
+        model = self.objects.get(("QuantizedModel", eb_observe.model_name(resource)))
         return eb_observe.observe(
             resource,
-            model=self.objects.get(("QuantizedModel", eb_observe.model_name(resource))),
+            model=model,
+            models=self.of("QuantizedModel"),
+            others=self.of("EngineBuild"),
+            claim=self.objects.get(("PersistentVolumeClaim", eb_observe.claim_name(resource, model))),
+            nodes=self.of("Node"),
+            jobs=self._mine("Job", "EngineBuild", name),
+            groups=next(iter(self._mine("LeaderWorkerSet", "EngineBuild", name)), None),
+            groups_served=self.groups_served,
             deployment=next(iter(self._mine("Deployment", "EngineBuild", name)), None),
             service=next(iter(self._mine("Service", "EngineBuild", name)), None),
             replica_sets=self._mine("ReplicaSet", "EngineBuild", name),
@@ -232,10 +243,12 @@ class World:
                     made["status"] = old["status"]
                 self.put(made["kind"], made)
                 self.created.append(key)
+            if isinstance(step, Scale):
+                self.get(step.kind, step.name)["spec"]["replicas"] = step.replicas
             if isinstance(step, Delete):
                 self.objects.pop((step.kind, step.name), None)
                 self.deleted.append((step.kind, step.name))
-                for pod in [p for p in self.of("Pod") if p["metadata"]["ownerReferences"][0]["name"] == step.name]:
+                for pod in [p for p in self.of("Pod") if _controller_of(p) == step.name]:
                     del self.objects[("Pod", pod["metadata"]["name"])]
         status: dict[str, Any] = json.loads(json.dumps(wire))
         self.get(kind, name)["status"] = status
@@ -246,7 +259,7 @@ class World:
         for _ in range(10):
             before = copy.deepcopy(self.get(kind, name).get("status"))
             after = self.reconcile(name, kind)
-            if after == before and not any(isinstance(s, Apply | Delete) for s in self.steps):
+            if after == before and not any(isinstance(s, Apply | Delete | Scale) for s in self.steps):
                 return after
         raise AssertionError(f"does not settle: {self.steps}")
 
@@ -308,6 +321,10 @@ class World:
 
     def log_pods(self) -> list[str]:
         return [step.pod for step in self.steps if isinstance(step, ReadLogs)]
+
+
+def _controller_of(pod: dict[str, Any]) -> str | None:
+    return next((ref["name"] for ref in pod["metadata"].get("ownerReferences") or ()), None)
 
 
 def has(status: dict[str, Any], kind: str) -> bool:

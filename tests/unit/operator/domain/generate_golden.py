@@ -1,6 +1,6 @@
 """`python tests/unit/operator/domain/generate_golden.py`: write golden/*.yaml anew, to be read in the diff.
 
-Every manifest that the operator makes for two resources: the demo's, and one with all that a user may set.
+Every manifest that the operator makes for a few resources: the demo's, one with all that a user may set, engines.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from domain_world import INT8, World, fetch_result, quantize_result
+from engine_world import IMAGE, engine_of_source, make_engine, nodes, unquantized
 
 from trtllm_operator.children.settings import BuilderSettings
 
@@ -74,7 +75,33 @@ def everything() -> World:
     return world
 
 
-WORLDS = {"demo": demo, "everything": everything}
+def two_nodes() -> World:
+    """An engine of sixteen ranks: three Jobs, and servers of two nodes each."""
+    world = World()
+    nodes(world, 2)
+    build = {"plugins": {"gemm": "auto"}, "kvCacheType": "Paged", "tokensPerBlock": 64, "gatherContextLogits": True}
+    serving = {"chunkedPrefill": True, "kvCacheFraction": "0.85", "servedModelName": "chat"}
+    storage = {"claimName": "engines", "size": "1Ti", "accessMode": "ReadWriteMany"}
+    parallelism = {"tensor": 8, "pipeline": 2}
+    convert = {"weightOnly": "INT8"}
+    engine_of_source(world, parallelism=parallelism, storage=storage, convert=convert, build=build, serving=serving)
+    make_engine(world, 16)
+    return world
+
+
+def pytorch() -> World:
+    """trtllm-serve on a QuantizedModel's artifact, on one GPU."""
+    world = World()
+    nodes(world)
+    unquantized(world)
+    world.created.clear()
+    serving = {"lora": {"adapters": [{"name": "legal", "claimName": "adapters", "path": "legal"}]}}
+    world.engine(device="GPU", runtime="PyTorch", image=IMAGE, parallelism={"tensor": 1}, serving=serving)
+    world.settle(kind="EngineBuild")
+    return world
+
+
+WORLDS = {"demo": demo, "everything": everything, "two-nodes": two_nodes, "pytorch": pytorch}
 
 
 def manifests(world: World) -> dict[str, str]:

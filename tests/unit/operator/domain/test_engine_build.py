@@ -124,7 +124,8 @@ def test_an_artifact_is_rolled_out_and_ready_when_every_replica_answered(world: 
         "url": "http://smollm2-serve.default.svc",
         "replicas": 2,
         "readyReplicas": 2,
-        "selector": "trtllm.dev/resource-kind=EngineBuild,trtllm.dev/resource=smollm2,trtllm.dev/stage=serve",
+        "selector": "trtllm.dev/resource-kind=EngineBuild,trtllm.dev/resource=smollm2,"
+        "trtllm.dev/stage=serve,trtllm.dev/server=true",
     }
 
 
@@ -178,8 +179,9 @@ def test_a_server_that_refuses_its_artifact_fails_the_rollout_in_its_own_words_a
 def test_a_rollout_that_is_late_fails_with_what_holds_it_up(serving: World) -> None:
     new_artifact(serving)
     serving.settle(kind=KIND)
-    sentence = "0/2 nodes are available: 2 Insufficient memory."
-    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": sentence}]
+    said = "0/2 nodes are available: 2 Insufficient memory."
+    sentence = "of 2 nodes, 2 have too little free memory. Lower the pod's requests, or add larger nodes."
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]
     server(serving, phase="Pending", conditions=conditions)
     serving.roll_out(1, complete=False)
     status = serving.settle(kind=KIND)
@@ -274,7 +276,10 @@ def test_suspend_holds_a_new_artifact_back_and_leaves_what_serves(serving: World
     assert condition(status, "Ready") == (
         "False",
         "Suspended",
-        "held back by spec.suspend: cccccccccccc is not rolled out; bbbbbbbbbbbb goes on serving",
+        (
+            "held back by spec.suspend: INT8WeightOnly artifact cccccccccccc is not rolled out; "
+            "bbbbbbbbbbbb goes on serving"
+        ),
     )
     assert not has(status, "Reconciling")
     assert condition(status, "Available")[0] == "True"

@@ -10,6 +10,7 @@ from domain_world import World, fetch_result
 
 from trtllm_api.contract import BuildResult, FailureReason, Stage
 from trtllm_operator.children.joboutcome import JobFailed, JobLost, JobRunning, JobSucceeded, job_outcome
+from trtllm_operator.jobs import pods_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 NOT_FOUND = BuildResult(
@@ -68,7 +69,7 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
         None,
     ),
     "a running pod is named, so that its log can be read": (job(), [pod()], "PodRunning", "pod p0 runs", "p0"),
-    "an unschedulable pod is told in the scheduler's sentence": (
+    "an unschedulable pod tells what how many nodes lack": (
         job(),
         [
             pod(
@@ -79,7 +80,10 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
             )
         ],
         "Unschedulable",
-        f"pod p0 fits no node: {UNSCHEDULABLE}",
+        (
+            "pod p0 fits no node: of 2 nodes, 2 have too few free nvidia.com/gpu. "
+            "Ask for fewer GPUs per pod, wait for GPUs to become free, or add nodes."
+        ),
         None,
     ),
     "an image that cannot be pulled is named": (
@@ -224,6 +228,5 @@ def test_a_pod_of_another_job_does_not_count(world: World) -> None:
     world.settle()
     first = world.job("fetch")
     world.pod(first)
-    observed = world.observe_model()
-    assert len(observed.pods_of(first["metadata"]["name"])) == 1
-    assert not observed.pods_of("smollm2-fetch-0000000000")
+    assert len(pods_of(first["metadata"]["name"], world.of("Pod"))) == 1
+    assert not pods_of("smollm2-fetch-0000000000", world.of("Pod"))

@@ -8,13 +8,13 @@ import pytest
 from domain_world import SMOLLM2
 
 from trtllm_api.facts import LinearShape, ModelFacts
+from trtllm_api.preflight.candidates import quantization_plan
+from trtllm_api.preflight.groupsize import fitting_sizes, planned_group_size
+from trtllm_api.preflight.linears import quantized_linears
+from trtllm_api.preflight.question import QuantizeQuestion
+from trtllm_api.preflight.rules import QUANTIZE_RULES
 from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Severity, judge
-from trtllm_operator.preflight.candidates import quantization_plan
-from trtllm_operator.preflight.groupsize import fitting_sizes, planned_group_size
-from trtllm_operator.preflight.linears import quantized_linears
-from trtllm_operator.preflight.question import QuantizeQuestion
-from trtllm_operator.preflight.rules import QUANTIZE_RULES
 
 
 def question(facts: ModelFacts = SMOLLM2, **spec: Any) -> QuantizeQuestion:
@@ -52,6 +52,9 @@ PASSES: dict[str, QuantizeQuestion] = {
         facts(custom_code=True, architecture="OwnForCausalLM"), trustRemoteCode=True
     ),
     "an FP8 KV cache": question(quantization={"method": "FP8", "kvCache": "FP8"}),
+    "an INT8 KV cache of a TensorRT-LLM checkpoint": question(
+        quantization={"method": "INT8SmoothQuant", "kvCache": "INT8"}, checkpoint={"format": "TensorRTLLM"}
+    ),
     "bits within reach": question(quantization={"method": "Auto", "auto": {"effectiveBits": "8.5"}}),
     "NVFP4 with widths of whole blocks, on a CPU too": question(quantization={"method": "NVFP4"}, device="CPU"),
     "lengths within the model's positions": question(calibration={"sequenceLength": 8192}),
@@ -121,7 +124,10 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     "an INT8 KV cache": (
         question(quantization={"method": "INT8SmoothQuant", "kvCache": "INT8"}),
         "KVCache",
-        "kvCache INT8 cannot be exported to a Hugging Face checkpoint: use kvCache FP8, or leave it out",
+        (
+            "kvCache INT8 cannot be exported to a Hugging Face checkpoint: use kvCache FP8, or leave it out, or set "
+            "checkpoint.format TensorRTLLM"
+        ),
     ),
     "bits out of reach": (
         question(quantization={"method": "Auto", "auto": {"effectiveBits": "5.0"}}),

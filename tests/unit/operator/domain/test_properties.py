@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from domain_world import INT4, INT8, World, fetch_result, quantize_result, refused_result
+from engine_world import nodes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trtllm_api.contract import BuildResult, FailureReason, Stage
-from trtllm_api.enginebuild import EngineBuildStatus
+from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.meta import ResourceRequirements as Requirements
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_operator.children.resources import Resources, parse_quantity
@@ -29,6 +30,8 @@ EVENTS = st.one_of(
         {"quantization": {"method": "INT8WeightOnly"}, "quality": {}},
         {"quantization": {"method": "INT4WeightOnly", "groupSize": 128}},
         {"quantization": {"method": "nonsense"}},
+        {"quantization": {}, "quality": {}, "device": "GPU"},
+        {"quantization": {}, "device": "CPU"},
         {"suspend": True},
         {"suspend": False},
         {"calibration": {"dataset": {"configMap": {"name": "texts", "key": "a.txt"}}}},
@@ -43,6 +46,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("retry"), st.sampled_from(["1", "2"])),
     st.tuples(st.just("sibling"), st.sampled_from(["aaa", "zzz"])),
     st.tuples(st.just("rollout"), st.sampled_from([0, 1])),
+    st.tuples(st.just("nodes"), st.sampled_from(["", "9.0", "8.0", "7.5"])),
     st.tuples(st.just("pass"), st.just(0)),
 )  # fmt: skip
 
@@ -87,6 +91,8 @@ def happen(world: World, event: str, value: Any) -> None:
     elif event == "sibling":
         world.model(value)
         world.settle(value)
+    elif event == "nodes":
+        nodes(world, 1 if value else 0, product=f"GPU-{value}", compute=value or "9.0")
     elif event == "rollout" and ("Deployment", "smollm2-serve") in world.objects:
         world.roll_out(value)
 
@@ -136,6 +142,27 @@ def test_no_two_builder_jobs_of_a_resource_run_at_once(events: list[tuple[str, A
         world.reconcile()
         mine = [j for j in world.of("Job") if j["metadata"]["labels"]["trtllm.dev/resource"] == "smollm2"]
         assert len([job for job in mine if "status" not in job]) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(EVENTS, max_size=6), st.lists(st.sampled_from(["", "9.0", "8.0", "7.5"]), min_size=1, max_size=4))
+def test_nodes_that_come_and_go_move_no_request_that_is_running_or_finished(
+    events: list[tuple[str, Any]], computes: list[str]
+) -> None:
+    world = World()
+    world.model(device="GPU", quantization={}, quality={})
+    nodes(world)
+    for event, value in events:
+        happen(world, event, value)
+        world.settle()
+    before = world.settle()
+    if before.get("plan") is None:
+        return
+    children = sorted(world.objects)
+    for compute in computes:
+        happen(world, "nodes", compute)
+        assert world.settle() == before
+        assert sorted(key for key in world.objects if key[0] != "Node") == [k for k in children if k[0] != "Node"]
 
 
 QUANTITIES = st.sampled_from(["100m", "1", "512Mi", "2Gi", "900Gi", "3G"])

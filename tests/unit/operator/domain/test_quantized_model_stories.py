@@ -336,6 +336,7 @@ def test_a_running_pods_log_is_read_and_its_progress_shown(world: World) -> None
     assert status["progress"] == {
         "stage": "Downloading",
         "percent": 25,
+        "summary": "Downloading 25%, 3/12 MiB, 10 s left",
         "detail": "3 of 12 MiB",
         "etaSeconds": 9,
         "job": world.job("fetch")["metadata"]["name"],

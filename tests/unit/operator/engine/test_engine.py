@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from trtllm_api.meta import Progress
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_operator.children.objects import Object
 from trtllm_operator.children.settings import BuilderSettings
@@ -82,6 +83,7 @@ class OneJob:
 
     resource = QUANTIZED_MODELS
     message = "one Job runs"
+    percent: int | None = None
     broken = False
     never_satisfied = False
 
@@ -104,8 +106,9 @@ class OneJob:
         return (Apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}),)
 
     def compute_status(self, observed: Seen, state: str, now: datetime) -> QuantizedModelStatus:
-        facts = reconciling("Working", self.message)
-        return QuantizedModelStatus(stage=state, conditions=conditions(facts, (), 1, datetime(2026, 1, 1)))  # noqa: DTZ001
+        told = conditions(reconciling("Working", self.message), (), 1, datetime(2026, 1, 1))  # noqa: DTZ001
+        progress = None if self.percent is None else Progress(stage="Building", percent=self.percent)
+        return QuantizedModelStatus(stage=state, conditions=told, progress=progress)
 
     def dependents(self, before: Object | None, after: Object | None, store: Store) -> Iterable[Key]:
         return ()
@@ -159,6 +162,21 @@ async def test_a_settled_resource_is_not_written_again(bench: Bench) -> None:
     bench.engine.enqueue_all()
     await asyncio.sleep(0.2)
     assert bench.client.calls == before
+
+
+async def test_progress_alone_is_written_now_and_then_and_with_any_other_news_at_once(bench: Bench) -> None:
+    bench.add()
+    await bench.until("status QuantizedModel")
+    bench.client.calls.clear()
+    for percent in (10, 20, 30):
+        bench.kind.percent = percent
+        bench.engine.enqueue_all()
+        await asyncio.sleep(0.1)
+    assert bench.client.calls == []
+    bench.kind.message = "news"
+    bench.engine.enqueue_all()
+    await bench.until("status QuantizedModel")
+    assert bench.client.objects["QuantizedModel", "m"]["status"]["progress"]["percent"] == 30
 
 
 async def test_a_child_that_somebody_deletes_is_made_again(bench: Bench) -> None:

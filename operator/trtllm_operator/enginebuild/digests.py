@@ -1,0 +1,53 @@
+"""Identity of an engine as asked for: two resources with the same digest share one; called by enginebuild.making."""
+
+from __future__ import annotations
+
+from trtllm_api.buildoptions import Build, Convert
+from trtllm_api.digest import digest_of
+from trtllm_api.enginebuild import EngineBuildSpec
+from trtllm_api.enginestatus import EnginePlan
+from trtllm_api.planner.fromspec import decided_limits
+from trtllm_api.planner.tables import image_info
+from trtllm_operator.enginebuild.observed import Observed
+from trtllm_operator.enginebuild.subject import Subject
+
+
+def engine_inputs(observed: Observed, spec: EngineBuildSpec, subject: Subject, plan: EnginePlan) -> dict[str, object]:
+    """Everything that changes the engine's bytes and is known before it is built.
+
+    How it is built (GPUs, workers, timing cache) is no part of it, and the builder's own image is none.
+    """
+    build = (spec.build or Build()).model_copy(update={"gpus": None, "workers": None, "timing_cache": True})
+    return {
+        "namespace": observed.owner.namespace,
+        "claim": subject.store,
+        "model": subject.digest,
+        "image": image_identity(spec),
+        "product": plan.product,
+        "computeCapability": plan.compute_capability,
+        "parallelism": {
+            "tensor": plan.tensor,
+            "pipeline": plan.pipeline,
+            "context": plan.context,
+            "moeTensor": plan.moe_tensor,
+            "moeExpert": plan.moe_expert,
+        },
+        "limits": decided_limits(spec, subject.facts).to_wire(),
+        "convert": None if subject.engine_format else (spec.convert or Convert()).to_wire(),
+        "build": build.to_wire(),
+    }
+
+
+def engine_digest(inputs: dict[str, object]) -> str:
+    """Of engine_inputs."""
+    return digest_of(inputs)
+
+
+def image_identity(spec: EngineBuildSpec) -> str:
+    """The image by its digest where it is pinned, else its TensorRT-LLM version, else its name."""
+    reference = spec.image or ""
+    _, pinned, digest = reference.partition("@")
+    if pinned:
+        return digest
+    version = image_info(reference, spec.image_version).version
+    return reference if version is None else str(version)

@@ -1,0 +1,87 @@
+"""State: what a snapshot of an EngineBuild means; made by state.determine_state, read by plan and status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from trtllm_api.enginestatus import EngineArtifact, EnginePlan
+from trtllm_api.facts import ModelFacts
+from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.verdict import Verdict
+from trtllm_operator.children.identity import ChildStage
+from trtllm_operator.children.job import JobPlan
+from trtllm_operator.children.joboutcome import JobOutcome
+from trtllm_operator.children.rollout import Rollout
+from trtllm_operator.enginebuild.subject import Subject
+from trtllm_operator.enginebuild.target import Target
+
+
+class StateKind(StrEnum):
+    """Where the resource is."""
+
+    DELETING = "Deleting"
+    INVALID = "Invalid"
+    WAITING = "Waiting"
+    MODEL_FAILED = "ModelFailed"
+    SUSPENDED = "Suspended"
+    FETCHING = "Fetching"
+    REFUSED = "Refused"
+    CONVERTING = "Converting"
+    BUILDING = "Building"
+    PUBLISHING = "Publishing"
+    BUILT = "Built"
+    ROLLING_OUT = "RollingOut"
+    FAILED = "Failed"
+    SERVING = "Serving"
+
+
+WORKING = {
+    ChildStage.FETCH: StateKind.FETCHING,
+    ChildStage.CONVERT: StateKind.CONVERTING,
+    ChildStage.BUILD: StateKind.BUILDING,
+    ChildStage.PUBLISH: StateKind.PUBLISHING,
+}
+"""While a Job of that stage is at work."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is settled for this spec; None where it is not."""
+
+    source: SourceStatus | None = None
+    """Of spec.source."""
+    facts: ModelFacts | None = None
+    """Of spec.source."""
+    source_from: str | None = None
+    """The resource that fetched it."""
+    subject: Subject | None = None
+    plan: EnginePlan | None = None
+    engine: EngineArtifact | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What the snapshot means; the plan and the status follow from it alone."""
+
+    kind: StateKind
+    reason: str
+    """CamelCase: a Reason, a FailureReason, a PodReason or a rule's name."""
+    message: str
+    target: Target | None = None
+    """What should be served; None while that is not known, and what serves is left alone."""
+    rollout: Rollout | None = None
+    """Of what serves now; None while nothing does."""
+    known: Known = field(default_factory=Known)
+    stage: ChildStage | None = None
+    """The stage that works, waits or has failed."""
+    jobs: tuple[JobPlan, ...] = ()
+    """Jobs that belong to this spec, whether they exist or not: all others are obsolete."""
+    outcome: JobOutcome | None = None
+    """Of the Job of `stage`; None while it does not exist."""
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def job(self) -> JobPlan | None:
+        """The Job of `stage`."""
+        return next((job for job in self.jobs if job.stage is self.stage), None)

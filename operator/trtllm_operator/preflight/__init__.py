@@ -1,1 +1,0 @@
-"""Rules judged before anything is computed: pure functions of a question, all reported at once."""
