@@ -1,0 +1,79 @@
+"""Answers of the plan command as JSON and YAML; the fields are named as in status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from trtllm_api.digest import digest_of
+from trtllm_api.planner.decide import Decision
+from trtllm_api.verdict import Verdict
+from trtllm_cli.judge import Answer
+
+
+def as_data(answers: Sequence[Answer], *, strict: bool) -> dict[str, Any]:
+    """All answers, and whether the whole is fine."""
+    return {
+        "result": "Refused" if any(failed(answer, strict=strict) for answer in answers) else "Accepted",
+        "documents": [_answer(answer, strict=strict) for answer in answers],
+    }
+
+
+def failed(answer: Answer, *, strict: bool) -> bool:
+    """A refusal; with strict, a warning, too."""
+    return answer.refused or (strict and bool(answer.verdicts))
+
+
+def as_json(data: dict[str, Any]) -> str:
+    """Indented, with a final newline."""
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_yaml(data: dict[str, Any]) -> str:
+    """The same as YAML."""
+    import yaml
+
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _answer(answer: Answer, *, strict: bool) -> dict[str, Any]:
+    document, facts = answer.document, answer.facts
+    found: dict[str, Any] = {
+        "kind": document.kind,
+        "name": document.name,
+        "where": document.where,
+        "result": "Refused" if failed(answer, strict=strict) else "Accepted",
+        "verdicts": [_verdict(verdict) for verdict in answer.verdicts],
+    }
+    if facts is not None:
+        wire = facts.to_wire()
+        found["model"] = {key: wire[key] for key in ("architecture", "parameters", "bytes", "dtype", "layers")}
+    if answer.quantization is not None:
+        found["plan"] = answer.quantization.to_wire()
+    if answer.decision is not None:
+        found["plan"] = _decision(answer.decision)
+    if answer.would_fit:
+        found["wouldFit"] = list(answer.would_fit)
+    if answer.note:
+        found["note"] = answer.note
+    return found
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    found: dict[str, Any] = {"rule": verdict.rule, "severity": verdict.severity.value, "message": verdict.message}
+    if verdict.remedy:
+        found["remedy"] = verdict.remedy
+    if verdict.numbers:
+        found["numbers"] = dict(verdict.numbers)
+    return found
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    """status.plan, and what Jobs would ask for."""
+    wire = decision.status(digest_of("planned without a cluster")).to_wire()
+    del wire["inputs"]
+    wire["buildPods"], wire["buildGpusPerPod"] = decision.build_pods, decision.build_gpus
+    host = decision.host
+    wire["needs"] = {"hostMemoryBytes": host.memory, "diskBytes": host.disk, "calibrationGpuBytes": host.gpu_memory}
+    return wire

@@ -1,0 +1,64 @@
+"""A QuantizedModel's status, and what was measured as cells of a table; for report.py, page.py and plan.py."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from pydantic import ValidationError
+
+from trtllm_api.quantizedmodel import CandidateStatus, Measures, QualityStatus, QuantizedModelStatus
+from trtllm_cli.kubectl import Object
+from trtllm_cli.problem import Unreadable
+from trtllm_cli.terminal import size
+
+NONE: Final = "–"
+HEADER: Final = ("candidate", "perplexity", "KL", "same top token", "canaries", "size", "verdict")
+
+
+def model_status(found: Object) -> QuantizedModelStatus:
+    """A QuantizedModel's status; fields of a newer operator are left out."""
+    raw = json.loads(json.dumps(found.get("status") or {}))
+    try:
+        return QuantizedModelStatus.model_validate(raw)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            if item["type"] == "extra_forbidden":
+                *path, last = item["loc"]
+                holder = raw
+                for part in path:
+                    holder = holder[part]
+                del holder[last]
+    try:
+        return QuantizedModelStatus.model_validate(raw)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise Unreadable(f"status.{where} is not as this trtllm knows it: use the operator's version of it") from None
+
+
+def rows(quality: QualityStatus, source_bytes: int | None) -> list[tuple[str, ...]]:
+    """The source first, then every candidate in the order in which it was tried."""
+    found: list[tuple[str, ...]] = []
+    if quality.reference is not None:
+        found.append(("source", *_measures(quality.reference, ""), size(source_bytes) if source_bytes else NONE, ""))
+    found += [candidate_row(candidate) for candidate in quality.candidates]
+    return found
+
+
+def candidate_row(candidate: CandidateStatus) -> tuple[str, ...]:
+    """As HEADER names the columns."""
+    group = f" g{candidate.group_size}" if candidate.group_size else ""
+    measures = candidate.measures
+    told = _measures(measures, candidate.perplexity_change or "") if measures else ("not measured", NONE, NONE, NONE)
+    weight = size(candidate.bytes) if candidate.bytes else NONE
+    return (f"{candidate.method}{group}", *told, weight, candidate.verdict.value)
+
+
+def _measures(measures: Measures, change: str) -> tuple[str, str, str, str]:
+    perplexity = f"{measures.perplexity} ({change})" if change else measures.perplexity
+    return (
+        perplexity,
+        measures.kl_divergence or NONE,
+        measures.top_token_agreement or NONE,
+        measures.canaries or NONE,
+    )

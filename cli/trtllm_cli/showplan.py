@@ -1,0 +1,137 @@
+"""Answers of the plan command for a person: verdicts with remedies, the plan in GiB, why, and what else would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from trtllm_api.facts import ModelFacts
+from trtllm_api.planner.decide import Decision
+from trtllm_api.planner.tables import EngineRuntime
+from trtllm_api.quantizedmodel import CandidatePlan, QuantizationPlan
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_cli.judge import Answer
+from trtllm_cli.terminal import Terminal, size, table
+
+_BAR: Final = 24
+
+
+def show(answers: Sequence[Answer], terminal: Terminal) -> None:
+    """Every document, and a line about all of them."""
+    for answer in answers:
+        terminal.print(*_answer(answer, terminal), "")
+    refused = sum(answer.refused for answer in answers)
+    warned = sum(bool(answer.verdicts) and not answer.refused for answer in answers)
+    count = f"{len(answers)} document" + ("" if len(answers) == 1 else "s")
+    parts = [f"{refused} refused"] * bool(refused) + [f"{warned} with warnings"] * bool(warned)
+    terminal.print(
+        f"{count}: {', '.join(parts) or 'nothing speaks against ' + ('it' if len(answers) == 1 else 'them')}"
+    )
+
+
+def _answer(answer: Answer, terminal: Terminal) -> Iterator[str]:
+    word, style = ("refused", "red") if answer.refused else ("accepted", "green")
+    document = answer.document
+    yield f"{terminal.paint(document.title, 'bold')} ({document.where}): {terminal.paint(word, style, 'bold')}"
+    if answer.facts is not None:
+        yield f"  model      {_model(answer.facts)}"
+    if answer.rules:
+        yield f"  preflight  {answer.rules} rules, {_counted(answer.verdicts)}"
+    yield from _verdicts(answer.verdicts, terminal)
+    if answer.note:
+        yield terminal.wrapped(answer.note, "  ")
+    if answer.quantization is not None:
+        yield from _quantization(answer.quantization, terminal)
+    if answer.decision is not None:
+        yield from _decision(answer.decision, terminal)
+    yield from _list("would fit", answer.would_fit, terminal)
+
+
+def _model(facts: ModelFacts) -> str:
+    count = facts.parameters / 1e9
+    parameters = f"{count:.1f}B" if count >= 1 else f"{facts.parameters / 1e6:.0f}M"
+    quantized = f", quantized ({facts.quantization})" if facts.quantization else ""
+    return f"{facts.architecture}, {parameters} parameters, {facts.dtype}, {size(facts.bytes)}{quantized}"
+
+
+def _counted(verdicts: Sequence[Verdict]) -> str:
+    refusals = sum(verdict.severity is Severity.REFUSAL for verdict in verdicts)
+    warnings = len(verdicts) - refusals
+    parts = [f"{refusals} refusal" + "s" * (refusals != 1)] * bool(refusals)
+    parts += [f"{warnings} warning" + "s" * (warnings != 1)] * bool(warnings)
+    return " and ".join(parts) or "all content"
+
+
+def _verdicts(verdicts: Sequence[Verdict], terminal: Terminal) -> Iterator[str]:
+    """The rule in a column of its own, message and remedy beside it."""
+    width = max((len(verdict.rule) for verdict in verdicts), default=0)
+    indent = " " * (width + 6)
+    for verdict in verdicts:
+        refusal = verdict.severity is Severity.REFUSAL
+        mark, style = ("✗", "red") if refusal else ("!", "yellow")
+        lines = terminal.wrapped(verdict.message, indent, indent).splitlines() or [indent]
+        rule = terminal.paint(f"{mark} {verdict.rule:{width}}", style)
+        yield f"  {rule}  {lines[0].strip()}"
+        yield from lines[1:]
+        if verdict.remedy:
+            yield terminal.wrapped(verdict.remedy, indent + "  ", indent + "→ ")
+
+
+def _quantization(plan: QuantizationPlan, terminal: Terminal) -> Iterator[str]:
+    yield "  tried in this order"
+    rows = [(f"{number}.", *_candidate(candidate)) for number, candidate in enumerate(plan.candidates, 1)]
+    yield from table(rows, "    ")
+    yield from _list("why", plan.why, terminal)
+
+
+def _candidate(candidate: CandidatePlan) -> tuple[str, str]:
+    options = [f"group size {candidate.group_size}"] * bool(candidate.group_size)
+    options += [f"KV cache {candidate.kv_cache}"] * bool(candidate.kv_cache)
+    options += [f"alpha {candidate.smooth_quant_alpha}"] * bool(candidate.smooth_quant_alpha)
+    if candidate.auto is not None:
+        options.append(f"{candidate.auto.effective_bits} bits of {', '.join(candidate.auto.candidates)}")
+    options += [f"without {', '.join(candidate.exclude_modules)}"] * bool(candidate.exclude_modules)
+    return candidate.method.value, ", ".join(options)
+
+
+def _decision(decision: Decision, terminal: Terminal) -> Iterator[str]:
+    layout, gpu, question = decision.layout, decision.gpu, decision.question
+    factors = {"tensor": layout.tensor, "pipeline": layout.pipeline, "context": layout.context}
+    shown = " x ".join(f"{name} {number}" for name, number in factors.items() if number > 1) or "tensor 1"
+    if layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None:
+        shown += f" (experts: tensor {layout.moe_tensor} x expert {layout.moe_expert})"
+    ranks = f"{layout.world} rank" + "s" * (layout.world != 1)
+    nodes = _pods(decision.nodes, decision.gpus_per_node, "node")
+    yield f"  plan       {shown} = {ranks} on {nodes} {gpu.product} ({gpu.sm})"
+    host = decision.host
+    if question.runtime is EngineRuntime.TENSORRT:
+        build = _pods(decision.build_pods, decision.build_gpus, "pod")
+        yield f"  build      {build} GPUs, {size(host.memory)} of host memory, {size(host.disk)} of disk"
+    else:
+        yield f"  needs      {size(host.memory)} of host memory, {size(host.disk)} of disk"
+    yield f"  memory     of the fullest GPU, {dict(decision.memory).get('GPU', '')}"
+    whole = _gib(dict(decision.memory).get("GPU", ""))
+    rows = []
+    for name, text in decision.memory:
+        if name != "GPU":
+            share = 100 * _gib(text) / whole if whole else 0.0
+            rows.append((name, terminal.bar(share, _BAR), f"{share:3.0f}%", text))
+    yield from table(rows, "    ")
+    yield from _list("why", decision.why, terminal)
+    yield from _list("would fit, too", decision.alternatives, terminal)
+
+
+def _pods(count: int, each: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)} x {each}"
+
+
+def _gib(text: str) -> float:
+    """Of `65.7 GiB = ...`, which the planner writes."""
+    number, _, unit = text.partition(" ")
+    return float(number) if unit.startswith("GiB") else 0.0
+
+
+def _list(title: str, lines: Sequence[str], terminal: Terminal) -> Iterator[str]:
+    if lines:
+        yield f"  {title}"
+        yield from (terminal.wrapped(line, "      ", "    - ") for line in lines)

@@ -1,0 +1,124 @@
+"""Documents are refused and taken as an API server does it: by the tables of the tests on a real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import test_engine_build_schema as engine_build
+import test_quantized_model_schema as quantized_model
+from cli_runs import engine, quantized, written
+from schema_cases import Acceptance, Rejection, as_printed
+
+from trtllm_api import enginebuild as eb
+from trtllm_api import quantizedmodel as qm
+from trtllm_api.crd import definitions
+from trtllm_cli.cel import NotCel, holds
+from trtllm_cli.documents import Document, document_of, read_documents
+
+TABLES = ((eb.KIND, engine_build), (qm.KIND, quantized_model))
+
+
+def _read(kind: str, case: Acceptance | Rejection) -> Document:
+    base = engine() if kind == eb.KIND else quantized()
+    found = document_of({**base, "metadata": {"name": case.object_name}, "spec": case.spec}, "here")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("kind", "cases"), TABLES)
+def test_what_the_api_server_refuses_is_refused_at_the_same_place(kind: str, cases: Any) -> None:
+    assert len(cases.REJECTIONS) > 300
+    for case in cases.REJECTIONS:
+        document = _read(kind, case)
+        assert document.spec is None, case.id
+        expected = case.field if case.field != "<nil>" else as_printed(case.path) or "metadata.name"
+        assert expected in {verdict.numbers["path"] for verdict in document.mistakes}, case.id
+
+
+@pytest.mark.parametrize(("kind", "cases"), TABLES)
+def test_what_the_api_server_takes_is_taken(kind: str, cases: Any) -> None:
+    for case in cases.ACCEPTANCES:
+        assert _read(kind, case).mistakes == (), case.id
+
+
+def test_every_mistake_is_told_at_once_with_its_path() -> None:
+    document = engine(runtim="x", limits={"maxBatchSize": 0}, serving={"kvCacheFraction": 0.9, "replicas": "2"})
+    (found,) = read_documents([written(document)])
+    said = {verdict.message: verdict.remedy for verdict in found.mistakes}
+    assert said == {
+        "spec.runtim: no such field": "did you mean runtime?",
+        "spec.limits.maxBatchSize: 0 is less than 1": "",
+        "spec.serving.kvCacheFraction: must be a text": 'put it in quotes: "0.9"',
+        'spec.serving.replicas: must be a whole number, not "2"': "",
+    }
+
+
+def test_a_word_that_is_nearly_right_is_corrected() -> None:
+    (found,) = read_documents([written(quantized(method="int4_awq"))])
+    assert found.mistakes[0].message.startswith('spec.quantization.method: "int4_awq" is none of FP8')
+    assert found.mistakes[0].remedy == "did you mean INT4AWQ?"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"apiVersion": "trtllm.dev/v2"}, "apiVersion: trtllm.dev/v2 is not known"),
+        ({"kind": "EngineBuilt"}, "kind: trtllm.dev has no EngineBuilt"),
+        ({"metadata": {}}, "metadata.name: is missing"),
+        ({"metadata": {"name": "a" * 41}}, "metadata.name: 41 characters, at most 40"),
+        ({"specs": {}}, "specs: no such field"),
+    ],
+)
+def test_mistakes_around_the_spec_are_told(changes: dict[str, Any], says: str) -> None:
+    (found,) = read_documents([written({**engine(), **changes})])
+    assert says in {verdict.message for verdict in found.mistakes}
+
+
+def test_lists_and_other_kinds_are_understood() -> None:
+    items = {"apiVersion": "v1", "kind": "List", "items": [engine("a"), quantized("b")]}
+    found = read_documents([written({"apiVersion": "v1", "kind": "Secret"}, items)])
+    assert [document.title for document in found] == ["EngineBuild a", "QuantizedModel b"]
+    assert found[1].where == "engine.yaml, document 2, item 2"
+
+
+def test_every_rule_of_both_kinds_is_in_the_part_of_cel_that_is_known() -> None:
+    rules = [rule for definition in definitions() for rule in _rules(definition)]
+    assert len(rules) > 30
+    for rule in rules:
+        try:
+            holds(rule, {})
+        except (KeyError, TypeError):
+            continue  # a field is missing, which is right: the rule could be read
+        except NotCel as error:
+            pytest.fail(str(error))
+
+
+def _rules(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [item["rule"] for item in node.get("x-kubernetes-validations", ())]
+        return own + [rule for value in node.values() for rule in _rules(value)]
+    return [rule for item in node for rule in _rules(item)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize(
+    ("rule", "holding"),
+    [
+        ("self.a == 1 && self.b == 'x'", True),
+        ("self.a + 2 - 1 < 2", False),
+        ("has(self.c) || has(self.d.e)", False),
+        ("(has(self.a) ? 1 : 0) + (has(self.c) ? 1 : 0) == 1", True),
+        ("self.b in ['x', 'y'] && !(self.a > 1)", True),
+        ("self.b.matches('^[a-z]$') && size(self.b) == 1", True),
+        ("double(self.p.replace('%', '')) <= 10.5", False),
+        ("true != false", True),
+    ],
+)
+def test_cel_is_computed(rule: str, holding: bool) -> None:
+    assert holds(rule, {"a": 1, "b": "x", "p": "11%"}) is holding
+
+
+@pytest.mark.parametrize("rule", ["self.a ==", "self.all(x, x > 1)", "self.a = 1", "f(1)", "(1", "1 2", "self."])
+def test_cel_that_is_not_known_is_said_so(rule: str) -> None:
+    with pytest.raises(NotCel):
+        holds(rule, {"a": 1})
