@@ -26,10 +26,11 @@ from clusterlib.install import copy_to_claim, install_operator  # noqa: E402
 from clusterlib.local import LocalCluster  # noqa: E402
 from clusterlib.prepare import prepare  # noqa: E402
 from clusterlib.settings import Settings  # noqa: E402
+from leaderworkerset_double import custom_resource_definition  # noqa: E402
 from world import MODELS, NAMESPACE, World  # noqa: E402
 
 TEXTS = REPOSITORY / "builder-image" / "trtllm_builder" / "texts"
-SETTINGS = Settings(name="trtllm-test", index=1, nodes=2)
+SETTINGS = Settings(name="trtllm-test", index=1, nodes=2, gpus_per_node=8)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,19 @@ def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="session")
+def engines(world: World, images: dict[str, str]) -> World:
+    world.client.apply(custom_resource_definition())
+    copy_to_claim(world.client, "engine-models", engine_model(), "tiny", images["operator"], namespace=NAMESPACE)
+    return world
+
+
+@pytest.fixture(scope="session")
+def double(cluster: LocalCluster) -> str:
+    """NVIDIA's image, played."""
+    return cluster.double("1.2.1")
+
+
+@pytest.fixture(scope="session")
 def smollm2(world: World, images: dict[str, str]) -> Path:
     model = demo_model()
     copy_to_claim(world.client, "smollm2", model, "smollm2-135m-instruct", images["operator"], namespace=NAMESPACE)
@@ -106,13 +120,22 @@ def web(cluster: LocalCluster) -> Iterator[str]:
 
 def tiny_model() -> Path:
     """The tiny model, made once for these sources."""
+    return _made("tiny-model")
+
+
+def engine_model() -> Path:
+    """One that eight GPUs and two stages can share."""
+    return _made("engine-model", "--heads", "8", "--key-value-heads", "2", "--layers", "4")
+
+
+def _made(name: str, *options: str) -> Path:
     program = REPOSITORY / "tests" / "support" / "tiny_model.py"
     python = builder_tools() / "bin" / "python"
 
     def build(target: Path) -> None:
-        subprocess.run([str(python), str(program), "--output", str(target)], check=True, capture_output=True)
+        subprocess.run([str(python), str(program), "--output", str(target), *options], check=True, capture_output=True)
 
-    return cached("tiny-model", key_of(program), build)
+    return cached(name, key_of(program), build)
 
 
 def make_variants(model: Path, root: Path) -> None:

@@ -71,9 +71,9 @@ class World:
             status = self.get(kind, name).get("status")
             raise AssertionError(f"{kind}/{name} did not become {condition}: {status}") from error
 
-    def jobs(self, name: str) -> list[dict[str, Any]]:
-        """The Jobs of a QuantizedModel."""
-        selector = f"trtllm.dev/resource-kind=QuantizedModel,trtllm.dev/resource={name}"
+    def jobs(self, name: str, kind: str = "QuantizedModel") -> list[dict[str, Any]]:
+        """The Jobs of a resource."""
+        selector = f"trtllm.dev/resource-kind={kind},trtllm.dev/resource={name}"
         return self._items("jobs", NAMESPACE, "-l", selector)
 
     def pods(self, name: str, stage: str) -> list[dict[str, Any]]:

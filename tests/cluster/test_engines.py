@@ -1,0 +1,126 @@
+"""EngineBuild, runtimes TensorRT and PyTorch, with a double of NVIDIA's programs on simulated GPUs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clusterlib.local import LocalCluster
+from conftest import SETTINGS
+from engines import LIMITS, SOURCE, STORE, answer, engine, running, stalled
+from test_serving import ask
+from world import World, eventually
+
+
+@pytest.fixture(scope="module")
+def two_ranks(engines: World, double: str) -> Iterator[World]:
+    """TP 2 on one node; a pod is killed while it builds."""
+    with engine(engines, "two", double, seconds=8, parallelism={"tensor": 2}, serving={}):
+        eventually(lambda: running(engines, "two", "build"), "a pod that builds", 180)
+        time.sleep(3)
+        engines.kill_pod(running(engines, "two", "build")[0]["metadata"]["name"])
+        engines.wait_for("eb", "two", "Ready", 300)
+        yield engines
+
+
+def test_two_ranks_on_one_node_are_built_and_served_though_a_pod_was_killed(two_ranks: World) -> None:
+    status = two_ranks.get("eb", "two")["status"]
+    assert (status["engine"]["world"], status["plan"]["nodes"]) == (2, 1)
+    assert status["engine"]["product"] == SETTINGS.gpu_product
+    assert status["artifact"]["runtime"] == "TensorRT"
+    assert answer(two_ranks, "two")
+    chat = {"model": "two", "messages": [{"role": "user", "content": "The licence"}], "max_tokens": 8}
+    assert (
+        json.loads(ask(two_ranks.client, "two-serve", "/v1/chat/completions", chat))["usage"]["completion_tokens"] > 0
+    )
+
+
+def test_the_same_engine_is_used_by_another_engine_build_without_a_job(two_ranks: World, double: str) -> None:
+    started = time.monotonic()
+    with engine(two_ranks, "again", double, parallelism={"tensor": 2}):
+        two_ranks.wait_for("eb", "again", "Ready", 30)
+        assert time.monotonic() - started <= 2, "two calls of kubectl included"
+        assert two_ranks.get("eb", "again")["status"]["engine"]["reusedFrom"] == "two"
+        assert not two_ranks.jobs("again", "EngineBuild")
+
+
+def test_another_gpu_product_is_built_anew(two_ranks: World, double: str, other_gpus: str) -> None:
+    with engine(two_ranks, "elsewhere", double, parallelism={"tensor": 2}, gpu={"product": other_gpus}):
+        two_ranks.wait_for("eb", "elsewhere", "Ready", 240)
+        here, there = (two_ranks.get("eb", name)["status"]["engine"] for name in ("two", "elsewhere"))
+    assert there["product"] == other_gpus
+    assert there["digest"] != here["digest"]
+
+
+@pytest.fixture
+def other_gpus(cluster: LocalCluster) -> Iterator[str]:
+    """The second node has L4s for a while."""
+    cluster.exchange_gpus("node2", product="NVIDIA-L4", compute="8.9", memory=23034)
+    yield "NVIDIA-L4"
+    settings = SETTINGS
+    cluster.exchange_gpus(
+        "node2", product=settings.gpu_product, compute=settings.gpu_compute, memory=settings.gpu_memory_mib
+    )
+
+
+def test_a_rank_that_was_not_written_is_named_although_trtllm_build_exited_with_0(engines: World, double: str) -> None:
+    limits = {**LIMITS, "maxBatchSize": 2}
+    left_out = {"TRTLLM_DOUBLE_LEAVE_OUT": "1"}
+    with engine(engines, "left-out", double, parallelism={"tensor": 2}, limits=limits, env=left_out):
+        reason, message = stalled(engines, "left-out", 180)
+    assert reason == "EngineBuildFailed"
+    assert "rank1.engine" in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        ({"parallelism": {"tensor": 3}}, "HeadsAndLayers", ("8 heads", "TP 3")),
+        ({"parallelism": {"tensor": 2}, "serving": {"maxBatchSize": 64}}, "Lengths", ("64", "the 4 that")),
+        ({"parallelism": {"tensor": 8, "pipeline": 4}}, "GpuInventory", ("32", "16")),
+    ],
+    ids=["heads", "limits", "nodes"],
+)
+def test_what_cannot_be_is_refused_with_its_numbers_before_a_gpu_is_used(
+    engines: World, double: str, spec: dict[str, Any], reason: str, words: tuple[str, ...]
+) -> None:
+    with engine(engines, "refused", double, **spec):
+        found, message = stalled(engines, "refused", 60)
+        stages = [job["metadata"]["labels"]["trtllm.dev/stage"] for job in engines.jobs("refused", "EngineBuild")]
+    assert found == reason, message
+    for word in words:
+        assert word in message
+    assert set(stages) <= {"fetch"}
+
+
+def test_an_image_of_another_version_than_was_said_is_told_with_both(engines: World, double: str) -> None:
+    with engine(engines, "wrong-image", double, imageVersion="1.0.0", parallelism={"tensor": 1}):
+        reason, message = stalled(engines, "wrong-image", 180)
+    assert reason == "ImageMismatch", message
+    assert "1.2.1" in message
+    assert "1.0.0" in message
+
+
+def test_a_checked_quantized_model_becomes_an_engine_of_its_own_layout(engines: World, double: str) -> None:
+    """ModelOpt's own export for two ranks, measured by the gate, then built and served as it is: no conversion."""
+    checkpoint = {"format": "TensorRTLLM", "tensor": 2}
+    engines.quantized_model("ranks", source=SOURCE, checkpoint=checkpoint, storage=STORE)
+    assert engines.ready("ranks", 300)["artifact"]["checkpoint"]["tensor"] == 2
+    with engine(engines, "ranks", double, modelRef={"name": "ranks"}, source=None, storage=None, serving={}):
+        engines.wait_for("eb", "ranks", "Ready", 240)
+        status = engines.get("eb", "ranks")["status"]
+        stages = {job["metadata"]["labels"]["trtllm.dev/stage"] for job in engines.jobs("ranks", "EngineBuild")}
+        assert (status["plan"]["tensor"], status["engine"]["world"]) == (2, 2)
+        assert stages == {"build", "publish"}
+        assert answer(engines, "ranks")
+    engines.delete("qm", "ranks")
+
+
+def test_pytorch_serves_the_checkpoint_itself(engines: World, double: str) -> None:
+    with engine(engines, "pytorch", double, runtime="PyTorch", parallelism={"tensor": 2}, serving={}):
+        engines.wait_for("eb", "pytorch", "Ready", 240)
+        assert answer(engines, "pytorch")
+        assert engines.get("eb", "pytorch")["status"]["artifact"]["runtime"] == "PyTorch"
