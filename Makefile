@@ -9,7 +9,7 @@ help:
 	@echo "make demo          from nothing to a chat answer from a quantized model on a local cluster"
 	@echo "make test          everything that CI runs"
 	@echo "make check         format, types, imports, unit tests: under a minute"
-	@echo "make generate      CRDs, golden manifests; make verify proves them fresh"
+	@echo "make generate      CRDs, golden files; make verify proves them fresh"
 	@echo "make bench         the figures of docs/benchmarks.md"
 	@echo "make cluster-up    the demo's cluster alone; make cluster-down removes it"
 	@echo "make lock          requirements/*.txt from requirements/*.in"
@@ -29,17 +29,18 @@ environments:
 generate: environments
 	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
 	@$(TOOLS)/python tests/unit/operator/domain/generate_golden.py
+	@$(TOOLS)/python tests/unit/api/commands/generate_commands.py
 	@$(TOOLS)/python -m trtllm_api.diagnosis.docs docs/failures.md
 
 verify: generate
-	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md tests/unit/operator/domain/golden \
+	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md tests/unit/operator/domain/golden tests/unit/api/commands/golden \
 	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
 
 bench: environments
 	@$(PYTHON) hack/test/run.py bench
 
 images:
-	@$(CLUSTER) images
+	@$(CLUSTER) images $(addprefix --double=,$(DOUBLE))
 
 cluster-up:
 	@$(CLUSTER) up

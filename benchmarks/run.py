@@ -11,7 +11,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "hack" / "cluster"), str(Path(__file__).parent)]
 
-import diagnosis  # noqa: E402 - they lie beside this file
+import command_line  # noqa: E402 - they lie beside this file
+import diagnosis  # noqa: E402
+import engine_publish  # noqa: E402
 import operator_speed  # noqa: E402
 import pipeline  # noqa: E402
 import planner  # noqa: E402
@@ -21,6 +23,8 @@ SUITES = {
     "pipeline": pipeline.measure,
     "diagnosis": diagnosis.measure,
     "planner": planner.measure,
+    "command-line": command_line.measure,
+    "engine-publish": engine_publish.measure,
 }
 
 

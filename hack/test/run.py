@@ -25,7 +25,8 @@ from clusterlib.show import say  # noqa: E402
 
 TOOLS = REPOSITORY / ".venv" / "bin"
 BUILDER = REPOSITORY / ".venv-builder" / "bin"
-UNIT = ("tests/unit/api", "tests/unit/operator")
+DOUBLE = REPOSITORY / "hack" / "tensorrt_llm_double"
+UNIT = ("tests/unit/api", "tests/unit/operator", "tests/unit/cli")
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 
 
@@ -41,16 +42,24 @@ class Stage:
 CHECK = (
     Stage("format", [TOOLS / "ruff", "format", "--check", "--quiet", "."]),
     Stage("lint", [TOOLS / "ruff", "check", "--quiet", "."]),
-    Stage("types of the API and the operator", [TOOLS / "mypy", "-p", "trtllm_api", "-p", "trtllm_operator"]),
+    Stage(
+        "types of the API, the operator and the command line",
+        [TOOLS / "mypy", "-p", "trtllm_api", "-p", "trtllm_operator", "-p", "trtllm_cli"],
+    ),
     Stage("types of hack", [TOOLS / "mypy", "hack/cluster/clusterlib", "hack/test/run.py", "hack/demo/demo.py"]),
     Stage("types of the builder", [BUILDER / "mypy", "-p", "trtllm_builder"]),
+    Stage("types of NVIDIA's double", [BUILDER / "mypy", *sorted(DOUBLE.glob("*.py")), DOUBLE / "tensorrt_llm"]),
     Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
-    Stage("unit tests of the API and the operator", [TOOLS / "pytest", "-q", *UNIT], counts=True),
+    Stage("unit tests of the API, the operator and the command line", [TOOLS / "pytest", "-q", *UNIT], counts=True),
 )
 TEST = (
     *CHECK,
     Stage("generated files", ["make", "--no-print-directory", "verify"]),
-    Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),
+    Stage(
+        "unit tests of the builder and of NVIDIA's double",
+        [BUILDER / "pytest", "-q", "tests/unit/builder", "tests/unit/double"],
+        counts=True,
+    ),
     Stage("tests on a real API server", [TOOLS / "pytest", "-q", "tests/api"], counts=True),
     Stage("tests on a real cluster", [TOOLS / "pytest", "-v", "tests/cluster"], counts=True),
 )
@@ -121,7 +130,11 @@ def _execute(stage: Stage) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "MYPYPATH": "crds:operator:builder-image:hack/cluster", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "MYPYPATH": "crds:operator:cli:builder-image:hack/cluster:hack/tensorrt_llm_double",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
     )
     lines: list[str] = []
     for line in process.stdout or ():
