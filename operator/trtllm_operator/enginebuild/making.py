@@ -119,7 +119,7 @@ def _engine(observed: Observed, engine: Engine, state: State) -> State:
     known = _known_engine(observed, engine.digest)
     if known is not None:
         return _built(state, known)
-    older = next((s for s in observed.siblings if s.same_build and s.leads and s.working), None)
+    older = next((s for s in observed.siblings if s.same_build and s.leads and s.building), None)
     jobs = engine.jobs()
     state = replace(state, jobs=(*state.jobs, *jobs))
     for job in jobs:

@@ -51,6 +51,8 @@ class Sibling:
     """It is older: of two that ask for the same, the older one does the work."""
     working: bool
     """Neither failed, suspended nor on its way out."""
+    building: bool
+    """It is at work and has not got its engine yet: one that was planned on other GPUs may have another."""
     same_source: bool
     same_build: bool
     """All that decides about the engine is written alike."""

@@ -14,7 +14,9 @@ from trtllm_api.quantizedmodel import SourceStatus, Storage
 from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.children.parse import generation_of, parse_status
 from trtllm_operator.enginebuild.observed import FetchedBy, Sibling
+from trtllm_operator.enginebuild.reasons import Stage
 
+_HAS_ITS_ENGINE = frozenset({Stage.BUILT, Stage.ROLLING_OUT, Stage.SERVING, Stage.SCALED_TO_ZERO})
 _DEFAULT_CLAIM = Storage().claim_name
 _BUILD_PARTS = ("modelRef", "runtime", "image", "imageVersion", "gpu", "parallelism", "limits", "convert", "build")
 
@@ -33,6 +35,7 @@ def siblings(resource: Object, others: Iterable[Object]) -> tuple[Sibling, ...]:
                 name=name_of(other),
                 leads=creation_order(other) < me,
                 working=_works(other),
+                building=_works(other) and dig(other, "status", "stage") not in _HAS_ITS_ENGINE,
                 same_source=same_source,
                 same_build=same_build,
                 status=parse_status(EngineBuildStatus, other.get("status")),

@@ -165,6 +165,16 @@ def test_two_that_ask_for_the_same_engine_at_once_build_it_once(world: World) ->
     assert jobs_of(world, "other") == []
 
 
+def test_an_equal_spec_that_was_planned_on_gpus_that_are_gone_is_not_waited_for(world: World) -> None:
+    nodes(world)
+    engine_of_source(world, parallelism={"tensor": 8})
+    make_engine(world, 8)
+    nodes(world, product="NVIDIA-H200", mib=143771)
+    world.later(seconds=1)
+    engine_of_source(world, "other", parallelism={"tensor": 8})
+    assert settled(world, "other")["stage"] == "Converting"
+
+
 def test_another_gpu_product_is_another_engine_and_the_old_one_serves_until_it_is_ready(world: World) -> None:
     nodes(world)
     engine_of_source(world, parallelism={"tensor": 8})
