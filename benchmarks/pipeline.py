@@ -27,7 +27,8 @@ from trtllm_api.contract import (
     QuantizeRequest,
     Stage,
 )
-from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure, Source, VolumeSource
+from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure
+from trtllm_api.source import Source, VolumeSource
 
 TURNS = 3
 SAMPLES, LENGTH, EVALUATED = 32, 256, 4096

@@ -10,7 +10,7 @@ from typing import Any
 
 from trtllm_api.facts import ModelFacts
 from trtllm_api.planner.fromconfig import UnreadableConfig, facts_from_config
-from trtllm_api.quantizedmodel import Source
+from trtllm_api.source import Source
 from trtllm_cli.problem import Unreadable
 
 CONFIG = "config.json"

@@ -26,8 +26,8 @@ from trtllm_api.quantizedmodel import (
     Measures,
     Method,
     OnFailure,
-    Source,
 )
+from trtllm_api.source import Source
 
 REQUEST_PATH = "/etc/trtllm/request.json"
 STORE_PATH = "/store"

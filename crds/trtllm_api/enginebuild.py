@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 from trtllm_api.base import ApiModel, Device, Fraction, ObjectName, ShortText, cel
 from trtllm_api.buildoptions import Build, Convert, Count, ExtraArguments, GpuSelector, Limits, LoraServing, Parallelism
 from trtllm_api.meta import PodTemplate
-from trtllm_api.quantizedmodel import Source, Storage
+from trtllm_api.source import Source, Storage
 
 KIND = "EngineBuild"
 PLURAL = "enginebuilds"

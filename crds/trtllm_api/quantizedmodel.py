@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -17,8 +17,6 @@ from trtllm_api.base import (
     ModulePattern,
     ObjectName,
     Percent,
-    Quantity,
-    RelativePath,
     ShortText,
     cel,
 )
@@ -30,9 +28,9 @@ from trtllm_api.meta import (
     PodTemplate,
     Progress,
     SecretKeyRef,
-    SecretRef,
     exactly_one,
 )
+from trtllm_api.source import Source, Storage, VolumeSource
 
 KIND = "QuantizedModel"
 PLURAL = "quantizedmodels"
@@ -82,40 +80,6 @@ class Verdict(StrEnum):
     WARNED = "Warned"
     REFUSED = "Refused"
     FAILED = "Failed"
-
-
-class HuggingFaceSource(ApiModel):
-    """A repository on the Hugging Face hub, or on the hub that HF_ENDPOINT names."""
-
-    repo: Annotated[str, StringConstraints(max_length=200, pattern=r"^[-._a-zA-Z0-9]+(/[-._a-zA-Z0-9]+)?$")]
-    revision: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[-._/a-zA-Z0-9]+$")] = "main"
-    """A branch, a tag or a commit; resolved once to a commit, which status pins."""
-    token_secret_ref: SecretKeyRef | None = None
-
-
-class VolumeSource(ApiModel):
-    """A directory on a PersistentVolumeClaim; it is mounted read-only and read in place."""
-
-    claim_name: ObjectName
-    path: RelativePath = ""
-
-
-class UriSource(ApiModel):
-    """A directory that fsspec can read."""
-
-    uri: Annotated[str, StringConstraints(max_length=1024, pattern=r"^(s3|gs|https?)://.+$")]
-    secret_ref: SecretRef | None = None
-    """Its keys become environment variables of the fetch Job (AWS_ACCESS_KEY_ID, ...)."""
-
-
-class Source(ApiModel):
-    """Where the unquantized model is."""
-
-    model_config = ConfigDict(json_schema_extra=exactly_one(("huggingFace", "persistentVolumeClaim", "uri"), "source"))
-
-    hugging_face: HuggingFaceSource | None = None
-    persistent_volume_claim: VolumeSource | None = None
-    uri: UriSource | None = None
 
 
 class AutoQuantization(ApiModel):
@@ -244,15 +208,6 @@ class Quality(ApiModel):
     on_failure: OnFailure = OnFailure.FALLBACK
     fallbacks: Annotated[tuple[Method, ...], Field(max_length=8)] = ()
     """Methods tried in this order when the gate refuses the one asked for, or all that were planned."""
-
-
-class Storage(ApiModel):
-    """The PersistentVolumeClaim that holds sources and artifacts; created when it does not exist."""
-
-    claim_name: ObjectName = "trtllm-store"
-    size: Quantity = "100Gi"
-    storage_class_name: ObjectName | None = None
-    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
 
 
 class CheckpointFormat(StrEnum):

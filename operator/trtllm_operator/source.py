@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from trtllm_api.contract import HF_TOKEN_ENV, SOURCE_PATH, STORE_PATH, BuildRequest, FetchRequest, FetchResult, Stage
 from trtllm_api.digest import digest_of
 from trtllm_api.meta import PodTemplate
-from trtllm_api.quantizedmodel import Source, SourceStatus, Storage
+from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.source import Source, Storage
 from trtllm_operator.children.identity import ChildStage, Owner
 from trtllm_operator.children.job import CONTAINER, REQUEST_ARGS, JobPlan
 from trtllm_operator.children.pod import ClaimMount, PodPlan, SecretEnv, store_mount

@@ -14,7 +14,7 @@ sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "builder-image", "te
 import tiny_model  # noqa: E402 - it lies there
 
 from trtllm_api.contract import FetchRequest, FetchResult  # noqa: E402
-from trtllm_api.quantizedmodel import Source, VolumeSource  # noqa: E402
+from trtllm_api.source import Source, VolumeSource  # noqa: E402
 from trtllm_builder.fetch import run_fetch  # noqa: E402
 from trtllm_builder.progress import Progress  # noqa: E402
 from trtllm_builder.store import Store  # noqa: E402

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from trtllm_api.contract import HF_TOKEN_ENV, ExitCode, FailureReason
-from trtllm_api.quantizedmodel import HuggingFaceSource
+from trtllm_api.source import HuggingFaceSource
 from trtllm_builder.checkpoint_files import is_wanted
 from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
 from trtllm_builder.files import is_disk_full

@@ -8,7 +8,7 @@ from typing import Any
 import fsspec
 
 from trtllm_api.contract import FailureReason
-from trtllm_api.quantizedmodel import UriSource
+from trtllm_api.source import UriSource
 from trtllm_builder.checkpoint_files import is_wanted
 from trtllm_builder.failure import BuilderFailure, input_missing, transient
 from trtllm_builder.files import is_disk_full

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trtllm_api.contract import FailureReason
-from trtllm_api.quantizedmodel import VolumeSource
+from trtllm_api.source import VolumeSource
 from trtllm_builder.failure import input_missing
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trtllm_api.quantizedmodel import Storage
+from trtllm_api.source import Storage
 from trtllm_operator.children.identity import MANAGER, ChildStage
 from trtllm_operator.children.objects import Manifest
 from trtllm_operator.children.settings import BuilderSettings

@@ -10,7 +10,7 @@ from dataclasses import replace
 from trtllm_api.contract import EngineResult
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.enginestatus import EngineArtifact
-from trtllm_api.quantizedmodel import Source
+from trtllm_api.source import Source
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.job import JobPlan
 from trtllm_operator.children.joboutcome import JobFailed, JobSucceeded

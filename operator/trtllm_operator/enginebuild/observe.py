@@ -9,7 +9,8 @@ from trtllm_api.contract import ProgressLine
 from trtllm_api.enginebuild import KIND, EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.planner.inventory import gpu_inventory
-from trtllm_api.quantizedmodel import QuantizedModelStatus, Storage
+from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.source import Storage
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, dig, is_deleting, name_of
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of

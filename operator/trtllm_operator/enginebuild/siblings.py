@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from trtllm_api.digest import canonical_json
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import SourceStatus, Storage
+from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.source import Storage
 from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.children.parse import generation_of, parse_status
 from trtllm_operator.enginebuild.observed import FetchedBy, Sibling

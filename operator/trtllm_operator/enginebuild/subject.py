@@ -11,7 +11,8 @@ from trtllm_api.contract import SOURCE_PATH, STORE_PATH
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.facts import ModelFacts
 from trtllm_api.manifest import MANIFEST
-from trtllm_api.quantizedmodel import ArtifactStatus, CandidatePlan, CheckpointFormat, Method, Source, SourceStatus
+from trtllm_api.quantizedmodel import ArtifactStatus, CandidatePlan, CheckpointFormat, Method, SourceStatus
+from trtllm_api.source import Source
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.pod import ClaimMount, store_mount
 from trtllm_operator.enginebuild.observed import Model

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from trtllm_api.digest import canonical_json
-from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus, Storage
+from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.source import Storage
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status

@@ -15,7 +15,7 @@ from huggingface_hub import file_download
 
 from trtllm_api.contract import ExitCode, FailureReason, FetchRequest, FetchResult
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import HuggingFaceSource, Source
+from trtllm_api.source import HuggingFaceSource, Source
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.fetch import hub as hub_module
 from trtllm_builder.fetch import run_fetch

@@ -15,7 +15,7 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from trtllm_api.contract import ExitCode, FailureReason, FetchRequest, FetchResult
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import Source, UriSource, VolumeSource
+from trtllm_api.source import Source, UriSource, VolumeSource
 from trtllm_builder.fetch import run_fetch
 from trtllm_builder.store import Store, read_artifact
 

@@ -10,7 +10,7 @@ import pytest
 
 from trtllm_api.contract import ExitCode, FailureReason, FetchRequest
 from trtllm_api.facts import CheckpointFacts, ModelFacts
-from trtllm_api.quantizedmodel import Source, VolumeSource
+from trtllm_api.source import Source, VolumeSource
 from trtllm_builder.checkpoint_files import inspect
 from trtllm_builder.fetch import run_fetch
 from trtllm_builder.model_facts import model_facts

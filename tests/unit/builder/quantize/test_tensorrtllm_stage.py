@@ -25,7 +25,8 @@ from trtllm_api.contract import (
 )
 from trtllm_api.digest import digest_of
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, OnFailure, Source, Verdict, VolumeSource
+from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, OnFailure, Verdict
+from trtllm_api.source import Source, VolumeSource
 from trtllm_builder.__main__ import main
 from trtllm_builder.checkpoint import load_for_inference
 from trtllm_builder.checkpoint_files import inspect
