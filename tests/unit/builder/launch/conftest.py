@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import multiprocessing
@@ -260,6 +261,17 @@ class Pod:
         self.program("trtllm-llmapi-launch", _LLMAPI_LAUNCH.format(ended=self.root / "ended"))
 
 
+def processes_with(variable: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Numbers and words of the living processes in whose environment something begins so."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if any(item.startswith(variable.encode()) for item in (entry / "environ").read_bytes().split(b"\0")):
+                yield int(entry.name), words
+
+
 @pytest.fixture
 def pod(tmp_path: Path) -> Iterator[Pod]:
     made = Pod(tmp_path)
@@ -270,4 +282,8 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
         process.popen.join(5)
         process.signal(signal.SIGKILL)
         process.popen.join()
+    # in a pod they would end with it: the ranks of a daemon that a test has killed
+    for left, _ in processes_with(f"TERMINATION_LOG={tmp_path}"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
     shutil.rmtree(made.scratch)

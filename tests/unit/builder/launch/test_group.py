@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ANSWER, VERSION, Pod, Process, free_port, get, wait_until
+from .conftest import ANSWER, VERSION, Pod, Process, free_port, get, processes_with, wait_until
 
 NODES = 2
 
@@ -164,15 +164,9 @@ def test_a_worker_that_dies_ends_the_group(group: Pod, port: int) -> None:
 
 def daemon_of(worker: Process) -> int:
     """The worker's orted, which has lost its parent."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if words[0].endswith(b"orted") and f"TERMINATION_LOG={worker.termination}".encode() in environment:
-                return int(entry.name)
+    for number, words in processes_with(f"TERMINATION_LOG={worker.termination}"):
+        if words[0].endswith(b"orted"):
+            return number
     raise AssertionError("no daemon")
 
 
