@@ -29,7 +29,7 @@ from trtllm_operator.children.server import (
     service,
     serving_of,
 )
-from trtllm_operator.enginebuild.desired import expected_gpu, gpu_binding
+from trtllm_operator.enginebuild.desired import expected_gpu, gpu_binding, image_version
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.planning import layout_of
 from trtllm_operator.enginebuild.subject import Subject
@@ -92,7 +92,7 @@ def pytorch_target(observed: Observed, spec: EngineBuildSpec, subject: Subject, 
         tokenizer=subject.path,
         claims=subject.claims(read_only=True),
         limits=decided_limits(spec, subject.facts),
-        version=_version(spec),
+        version=image_version(spec),
     )
     return _engine_servers(observed, spec, served, plan)
 
@@ -209,8 +209,3 @@ def _adapters(serving: Serving) -> tuple[dict[str, str], tuple[ClaimMount, ...]]
     paths = {a.name: f"{_ADAPTERS_PATH}/{a.claim_name}/{a.path}".rstrip("/") for a in wanted}
     claims = dict.fromkeys(adapter.claim_name for adapter in wanted)
     return paths, tuple(ClaimMount(claim, f"{_ADAPTERS_PATH}/{claim}") for claim in claims)
-
-
-def _version(spec: EngineBuildSpec) -> str | None:
-    version = image_info(spec.image or "", spec.image_version).version
-    return None if version is None else str(version)
