@@ -30,6 +30,23 @@ from leaderworkerset_double import custom_resource_definition  # noqa: E402
 from world import MODELS, NAMESPACE, World  # noqa: E402
 
 TEXTS = REPOSITORY / "builder-image" / "trtllm_builder" / "texts"
+SUPPORT = REPOSITORY / "tests" / "support"
+FOREIGN = {
+    "autoawq": {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm"},
+    "autoawq-32": {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"},
+    "compressed": {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {"num_bits": 4, "type": "int", "group_size": 64, "strategy": "group", "symmetric": True},
+            }
+        },
+        "ignore": ["lm_head"],
+    },
+}
+"""Configurations of checkpoints that AutoAWQ and llm-compressor write; the operator judges them by these alone."""
 SETTINGS = Settings(name="trtllm-test", index=1, nodes=2, gpus_per_node=8)
 
 
@@ -73,7 +90,7 @@ def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytes
 @pytest.fixture(scope="session")
 def engines(world: World, images: dict[str, str]) -> World:
     world.client.apply(custom_resource_definition())
-    copy_to_claim(world.client, "engine-models", engine_model(), "tiny", images["operator"], namespace=NAMESPACE)
+    copy_to_claim(world.client, "engine-models", engine_models(), "", images["operator"], namespace=NAMESPACE)
     return world
 
 
@@ -128,14 +145,31 @@ def engine_model() -> Path:
     return _made("engine-model", "--heads", "8", "--key-value-heads", "2", "--layers", "4")
 
 
-def _made(name: str, *options: str) -> Path:
-    program = REPOSITORY / "tests" / "support" / "tiny_model.py"
-    python = builder_tools() / "bin" / "python"
+def engine_models() -> Path:
+    """That model, and as quantizers of others than NVIDIA leave one."""
+    tiny, program = engine_model(), SUPPORT / "gptq_model.py"
 
     def build(target: Path) -> None:
-        subprocess.run([str(python), str(program), "--output", str(target), *options], check=True, capture_output=True)
+        target.mkdir()
+        shutil.copytree(tiny, target / "tiny")
+        _run(program, "--model", str(tiny), "--output", str(target / "gptq"))
+        _run(program, "--model", str(tiny), "--output", str(target / "gptq-reordered"), "--desc-act")
+        for name, how in FOREIGN.items():
+            shutil.copytree(target / "gptq", target / name)
+            path = target / name / "config.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
 
-    return cached(name, key_of(program), build)
+    return cached("engine-models", key_of(tiny / "config.json", program, Path(__file__)), build)
+
+
+def _made(name: str, *options: str) -> Path:
+    program = SUPPORT / "tiny_model.py"
+    return cached(name, key_of(program), lambda target: _run(program, "--output", str(target), *options))
+
+
+def _run(program: Path, *options: str) -> None:
+    """In the builder's environment, which has torch."""
+    subprocess.run([str(builder_tools() / "bin" / "python"), str(program), *options], check=True, capture_output=True)
 
 
 def make_variants(model: Path, root: Path) -> None:

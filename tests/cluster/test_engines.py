@@ -33,9 +33,12 @@ def test_two_ranks_on_one_node_are_built_and_served_though_a_pod_was_killed(two_
     assert status["artifact"]["runtime"] == "TensorRT"
     assert answer(two_ranks, "two")
     chat = {"model": "two", "messages": [{"role": "user", "content": "The licence"}], "max_tokens": 8}
-    assert (
-        json.loads(ask(two_ranks.client, "two-serve", "/v1/chat/completions", chat))["usage"]["completion_tokens"] > 0
-    )
+    whole = json.loads(ask(two_ranks.client, "two-serve", "/v1/chat/completions", {**chat, "temperature": 0}))
+    assert whole["usage"]["completion_tokens"] > 0
+    streamed = ask(two_ranks.client, "two-serve", "/v1/chat/completions", {**chat, "temperature": 0, "stream": True})
+    lines = [line.removeprefix("data: ") for line in streamed.splitlines() if line.startswith("data: {")]
+    pieces = [choice["delta"].get("content") or "" for line in lines for choice in json.loads(line)["choices"]]
+    assert "".join(pieces) == whole["choices"][0]["message"]["content"]
 
 
 def test_the_same_engine_is_used_by_another_engine_build_without_a_job(two_ranks: World, double: str) -> None:

@@ -85,7 +85,8 @@ def test_an_empty_calibration_file_is_told_with_its_count(created: World) -> Non
 def test_calibration_from_a_config_map_and_evaluation_from_a_volume_are_used_as_asked(created: World) -> None:
     status = created.ready("own-texts")
     assert status["artifact"]["method"] == "FP8"
-    report = json.loads(created.read_claim("store-own-texts", status["artifact"]["report"].replace(".html", ".json")))
+    page = f"/claim/{status['artifact']['report']}"
+    report = json.loads(created.on_claim("store-own-texts", "cat", page.replace(".html", ".json")))
     assert "held-out.txt" in json.dumps(report)
     assert "8 x 128" in json.dumps(report)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from clusterlib.client import Client
-from world import NAMESPACE, World, eventually, restricted_pod
+from world import NAMESPACE, World, eventually
 
 STORE = {"claimName": "store-serving", "size": "1Gi"}
 
@@ -94,10 +94,7 @@ def test_an_artifact_changed_behind_the_operators_back_is_never_served(world: Wo
     world.quantized_model("corrupt", storage=storage)
     status = world.ready("corrupt")
     path = f"/claim/{status['artifact']['path']}/model.safetensors"
-    world.client.apply(restricted_pod("cut", world.operator_image(), ["truncate", "-s", "-1", path], "store-corrupt"))
-    world.client.kubectl(
-        "wait", "pod/cut", "-n", NAMESPACE, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
-    )
+    world.on_claim("store-corrupt", "truncate", "-s", "-1", path)
     serve(world, "corrupt", "corrupt")
 
     def told() -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from clusterlib.client import Client
 from clusterlib.install import NAMESPACE as OPERATOR_NAMESPACE
+from clusterlib.problem import Problem
 
 NAMESPACE = "models"
 MODELS = "models"
@@ -62,14 +63,19 @@ class World:
         return status
 
     def wait_for(self, kind: str, name: str, condition: str, timeout: float) -> None:
-        """As users wait, with kubectl; what the resource says is told when it does not come."""
-        try:
-            self.client.kubectl(
-                "wait", f"--for=condition={condition}", f"{kind}/{name}", "-n", NAMESPACE, f"--timeout={timeout:.0f}s"
-            )
-        except Exception as error:
-            status = self.get(kind, name).get("status")
-            raise AssertionError(f"{kind}/{name} did not become {condition}: {status}") from error
+        """As users wait, with kubectl; what the resource says is told when it does not come, or never will."""
+        deadline = time.monotonic() + timeout
+        words = ("wait", f"--for=condition={condition}", f"{kind}/{name}", "-n", NAMESPACE, "--timeout=10s")
+        while True:
+            try:
+                self.client.kubectl(*words)
+            except Problem as error:
+                hopeless = condition == "Ready" and self.condition(kind, name, "Stalled").get("status") == "True"
+                if hopeless or time.monotonic() > deadline:
+                    status = self.get(kind, name).get("status")
+                    raise AssertionError(f"{kind}/{name} did not become {condition}: {status}") from error
+            else:
+                return
 
     def jobs(self, name: str, kind: str = "QuantizedModel") -> list[dict[str, Any]]:
         """The Jobs of a resource."""
@@ -99,14 +105,15 @@ class World:
         found: list[dict[str, Any]] = self.client.get(kind, "-n", namespace, *selection).get("items") or []
         return found
 
-    def read_claim(self, claim: str, path: str) -> str:
-        """A file on a claim, through a pod that mounts it."""
-        pod = f"read-{claim}"
-        self.client.apply(restricted_pod(pod, self.operator_image(), ["cat", f"/claim/{path}"], claim))
-        self.client.kubectl(
-            "wait", f"pod/{pod}", "-n", NAMESPACE, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
-        )
-        return self.logs(pod)
+    def on_claim(self, claim: str, *command: str) -> str:
+        """What a command says in a pod that mounts a claim at /claim."""
+        pod = f"on-{claim}"
+        self.client.apply(restricted_pod(pod, self.operator_image(), list(command), claim))
+        ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
+        self.client.kubectl("wait", f"pod/{pod}", "-n", NAMESPACE, f"{ended}=0", "--timeout=60s")
+        text = self.logs(pod)
+        self.client.kubectl("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force")
+        return text
 
     def operator_image(self) -> str:
         """Any image with a shell will do; this one is on the nodes."""

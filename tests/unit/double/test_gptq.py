@@ -10,39 +10,32 @@ from threading import Event
 
 import pytest
 import torch
+from gptq_model import GROUP, linears, packed, say_quantized
 from safetensors.torch import load_file, save_file
 
 from .conftest import Machine
 
-GROUP = 64
-
 
 def twins(model: Path, root: Path) -> tuple[Path, Path]:
     """The same weights packed as GPTQ packs them, and as they are; scales are powers of two, so that no bit is lost."""
-    packed, plain = (Path(shutil.copytree(model, root / name)) for name in ("packed", "plain"))
+    ours, theirs = (Path(shutil.copytree(model, root / name)) for name in ("plain", "packed"))
     tensors = load_file(model / "model.safetensors")
-    ours, theirs = dict(tensors), dict(tensors)
+    plain, coded = dict(tensors), dict(tensors)
     generator = torch.Generator().manual_seed(3)
-    for name in [name for name in tensors if name.endswith("_proj.weight")]:
-        outputs, inputs = tensors[name].shape
+    for module in linears(model):
+        outputs, inputs = tensors[f"{module}.weight"].shape
         codes = torch.randint(0, 16, (inputs, outputs), generator=generator, dtype=torch.int32)
         powers = torch.randint(-6, -3, (inputs // GROUP, outputs), generator=generator)
         points = torch.randint(1, 17, (inputs // GROUP, outputs), generator=generator, dtype=torch.int32)
         scales = torch.pow(2.0, powers.float())
-        shifts = torch.arange(0, 32, 4, dtype=torch.int32)
-        module = name.removesuffix(".weight")
-        del theirs[name]
-        theirs[f"{module}.qweight"] = (codes.reshape(-1, 8, outputs) << shifts[None, :, None]).sum(1, dtype=torch.int32)
-        zeros = ((points - 1).reshape(inputs // GROUP, -1, 8) << shifts).sum(2, dtype=torch.int32)
-        theirs[f"{module}.qzeros"], theirs[f"{module}.scales"] = zeros, scales.half()
+        del coded[f"{module}.weight"]
+        coded |= {f"{module}.{name}": tensor for name, tensor in packed(codes, points, scales).items()}
         wide = (codes - points.repeat_interleave(GROUP, 0)) * scales.repeat_interleave(GROUP, 0)
-        ours[name] = wide.t().contiguous().to(tensors[name].dtype)
-    save_file(theirs, packed / "model.safetensors", {"format": "pt"})
-    save_file(ours, plain / "model.safetensors", {"format": "pt"})
-    path = packed / "config.json"
-    quantization = {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False}
-    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": quantization}))
-    return packed, plain
+        plain[f"{module}.weight"] = wide.t().contiguous().to(torch.bfloat16)
+    save_file(coded, theirs / "model.safetensors", {"format": "pt"})
+    save_file(plain, ours / "model.safetensors", {"format": "pt"})
+    say_quantized(theirs, {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False})
+    return theirs, ours
 
 
 def _refused(machine: Machine, model: Path, *flags: str) -> str:
@@ -61,9 +54,9 @@ def test_a_gptq_checkpoint_is_converted_without_loss(machine: Machine, model: Pa
     from trtllm_builder.checkpoint import load_model, load_tokenizer
     from trtllm_builder.serve.generation import Engine, Job
 
-    packed, plain = twins(model, machine.root)
+    coded, plain = twins(model, machine.root)
     flags = ("--use_weight_only", "--weight_only_precision", "int4_gptq", "--per_group", "--group_size", str(GROUP))
-    said = machine.convert(packed, machine.root / "ranks", "--tp_size", "2", *flags)
+    said = machine.convert(coded, machine.root / "ranks", "--tp_size", "2", *flags)
     assert said.returncode == 0, said.stderr
     answers = []
     for directory in (machine.root / "ranks", plain):
@@ -74,7 +67,7 @@ def test_a_gptq_checkpoint_is_converted_without_loss(machine: Machine, model: Pa
     assert answers[0] == answers[1]
     config = json.loads((machine.root / "ranks" / "config.json").read_text())
     assert config["quantization"]["quant_algo"] == "W4A16_GPTQ"
-    assert "does not calibrate a GPTQ checkpoint" in _refused(machine, packed, *flags, "--int8_kv_cache")
+    assert "does not calibrate a GPTQ checkpoint" in _refused(machine, coded, *flags, "--int8_kv_cache")
 
 
 def test_a_checkpoint_that_is_not_packed_is_no_gptq_checkpoint(machine: Machine, model: Path) -> None:

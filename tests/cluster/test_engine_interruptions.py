@@ -1,0 +1,184 @@
+"""EngineBuild, runtime TensorRT: drained nodes, queues, killed servers, engines spoilt behind the operator's back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from engines import SMALL, answer, engine, running
+from test_serving import ask
+from world import NAMESPACE, World, eventually
+
+ONE = {"tensor": 1}
+QUEUE = "kueue.x-k8s.io/queue-name"
+
+
+def test_a_drained_node_costs_a_build_neither_its_job_nor_an_attempt(engines: World, double: str) -> None:
+    with engine(engines, "drained", double, seconds=8, parallelism={"tensor": 2}, build={"fastBuild": True}):
+        eventually(lambda: running(engines, "drained", "build"), "a pod that builds", 180)
+        [pod] = running(engines, "drained", "build")
+        node = pod["spec"]["nodeName"]
+        only = ("--pod-selector=trtllm.dev/resource=drained", "--ignore-daemonsets", "--delete-emptydir-data")
+        try:
+            engines.client.kubectl("drain", node, *only, "--timeout=60s")
+            engines.wait_for("eb", "drained", "Ready", 240)
+        finally:
+            engines.client.kubectl("uncordon", node)
+        [job] = [job for job in engines.jobs("drained", "EngineBuild") if "-build-" in job["metadata"]["name"]]
+        nodes = {pod["spec"]["nodeName"] for pod in engines.pods("drained", "build")}
+    assert not job["status"].get("failed"), "an eviction is nobody's failure"
+    assert nodes - {node}, "built on another node"
+
+
+@pytest.fixture
+def queue(engines: World) -> Iterator[None]:
+    """What Kueue's webhook does: a Job with its label is created suspended."""
+    name = "queue-double"
+    expression = "Object{spec: Object.spec{suspend: true}}"
+    rules = [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}]
+    spec = {
+        "matchConstraints": {"resourceRules": rules},
+        "matchConditions": [{"name": "queued", "expression": f"'{QUEUE}' in object.metadata.?labels.orValue({{}})"}],
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
+        "reinvocationPolicy": "Never",
+        "failurePolicy": "Fail",
+    }
+    api = {"apiVersion": "admissionregistration.k8s.io/v1"}
+    engines.client.apply(
+        {**api, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
+        {**api, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name}},
+    )
+    yield
+    engines.client.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", name)
+
+
+def test_jobs_that_a_queue_holds_back_are_waited_for_and_not_failed(engines: World, double: str, queue: None) -> None:
+    template = {"labels": {QUEUE: "gpus"}, "resources": SMALL}
+    admitted: set[str] = set()
+    with engine(engines, "queued", double, parallelism=ONE, build={"gatherContextLogits": True}, podTemplate=template):
+
+        def held() -> bool:
+            return engines.condition("eb", "queued", "Ready").get("reason") == "Queued"
+
+        def step() -> bool:
+            """Admit one Job after the other, as a queue with room would."""
+            for job in engines.jobs("queued", "EngineBuild"):
+                name = job["metadata"]["name"]
+                if job["spec"].get("suspend") and name not in admitted:
+                    eventually(held, f"the word that {name} is held back", 20)
+                    assert "has not admitted it yet" in engines.condition("eb", "queued", "Ready")["message"]
+                    assert not engines.condition("eb", "queued", "Stalled")
+                    patch = json.dumps({"spec": {"suspend": False}})
+                    engines.client.kubectl("patch", "job", name, "-n", NAMESPACE, "--type=merge", "-p", patch)
+                    admitted.add(name)
+            return engines.condition("eb", "queued", "Ready").get("status") == "True"
+
+        eventually(step, "an engine", 240)
+        stages = {name.split("-")[1] for name in admitted}
+    assert {"convert", "build", "publish"} <= stages
+
+
+@pytest.fixture(scope="module")
+def served(engines: World, double: str) -> Iterator[World]:
+    """One rank, answering slowly: half a second for each token."""
+    slow = {"env": [{"name": "TRTLLM_DOUBLE_GENERATE_SECONDS", "value": "0.5"}]}
+    serving = {"podTemplate": {"resources": SMALL, **slow}}
+    with engine(engines, "kept", double, parallelism=ONE, build={"gatherGenerationLogits": True}, serving=serving):
+        engines.wait_for("eb", "kept", "Ready", 240)
+        yield engines
+
+
+def test_a_request_that_runs_is_answered_though_its_pod_is_told_to_stop(served: World) -> None:
+    said: list[dict[str, Any]] = []
+    body = {"model": "kept", "prompt": "The licence", "max_tokens": 24, "temperature": 0, "ignore_eos": True}
+    client = threading.Thread(
+        target=lambda: said.append(json.loads(ask(served.client, "kept-serve", "/v1/completions", body)))
+    )
+    client.start()
+    [pod] = running(served, "kept", "serve")
+    name = pod["metadata"]["name"]
+    eventually(lambda: '"POST /v1/completions' in served.logs(name) or client.is_alive(), "the request", 10)
+    served.client.kubectl("delete", "pod", name, "-n", NAMESPACE, "--wait=false")
+    client.join(60)
+    assert said, "the connection was cut"
+    assert said[0]["usage"]["completion_tokens"] == 24
+    served.wait_for("eb", "kept", "Ready", 120)
+
+
+def test_a_killed_server_is_replaced_and_the_resource_says_so_meanwhile(served: World) -> None:
+    [pod] = running(served, "kept", "serve")
+    served.kill_pod(pod["metadata"]["name"])
+    eventually(lambda: served.condition("eb", "kept", "Ready").get("status") != "True", "the word that it is gone", 30)
+    served.wait_for("eb", "kept", "Ready", 120)
+    assert answer(served, "kept")
+
+
+def test_a_truncated_engine_is_never_loaded(served: World) -> None:
+    status = served.get("eb", "kept")["status"]
+    engine_path = f"/claim/{status['artifact']['path']}/rank0.engine"
+    claim = status["artifact"]["claimName"]
+    served.on_claim(claim, "truncate", "-s", "-1", engine_path)
+    [pod] = running(served, "kept", "serve")
+    served.kill_pod(pod["metadata"]["name"])
+
+    def told() -> str:
+        message: str = served.condition("eb", "kept", "Ready").get("message", "")
+        return message if "rank0.engine" in message else ""
+
+    eventually(told, "the name of the file in the condition", 90)
+    assert "bytes" in told()
+
+
+def test_a_server_of_another_version_than_its_engine_says_both(engines: World, double: str) -> None:
+    other = {"resources": SMALL, "env": [{"name": "TRTLLM_DOUBLE_VERSION", "value": "1.0.0"}]}
+    with engine(engines, "moved-tag", double, parallelism=ONE, serving={"podTemplate": other}):
+
+        def told() -> str:
+            message: str = engines.condition("eb", "moved-tag", "Ready").get("message", "")
+            return message if "1.0.0" in message else ""
+
+        eventually(told, "both versions in the condition", 200)
+        assert "1.2.1" in told()
+        assert engines.condition("eb", "moved-tag", "Stalled").get("status") == "True"
+
+
+def test_a_pods_manners_of_scheduling_reach_every_job_and_server(engines: World, double: str) -> None:
+    """A claim without requests is allocated by the scheduler and prepared by the kubelet without any driver."""
+    engines.client.apply(
+        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "serving"}, "value": 1000},
+        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "gpu"}, "handler": "runc"},
+        {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceClaim",
+            "metadata": {"name": "network", "namespace": NAMESPACE},
+            "spec": {"devices": {}},
+        },
+    )
+    manners: dict[str, Any] = {
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "priorityClassName": "serving",
+        "runtimeClassName": "gpu",
+        "imagePullSecrets": [{"name": "registry"}],
+        "resourceClaims": [{"name": "network", "resourceClaimName": "network"}],
+        "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
+        "volumes": [{"name": "profiles", "emptyDir": {}}],
+        "volumeMounts": [{"name": "profiles", "mountPath": "/profiles"}],
+    }
+    # the claim brings no GPU: what replaces the plugin's is asked for beside it
+    limits = {**SMALL["limits"], "nvidia.com/gpu": "1"}
+    template = {**manners, "resources": {**SMALL, "limits": limits}}
+    with engine(engines, "manners", double, parallelism=ONE, podTemplate=template, serving={"podTemplate": template}):
+        engines.wait_for("eb", "manners", "Ready", 240)
+        [builder], [server] = engines.pods("manners", "build"), engines.pods("manners", "serve")
+    for spec in (builder["spec"], server["spec"]):
+        for field in ("priorityClassName", "runtimeClassName", "imagePullSecrets", "resourceClaims"):
+            assert spec[field] == manners[field], field
+        assert manners["tolerations"][0] in spec["tolerations"]
+        assert manners["nodeSelector"].items() <= spec["nodeSelector"].items()
+        assert manners["volumes"][0] in spec["volumes"]
+        for field in ("env", "volumeMounts"):
+            assert manners[field][0] in spec["containers"][0][field], field
