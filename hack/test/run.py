@@ -11,9 +11,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "hack" / "cluster"))
@@ -32,10 +34,10 @@ _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 
 @dataclass(frozen=True)
 class Stage:
-    """A command, or a function; `counts` for pytest's."""
+    """A command; `counts` for pytest's."""
 
     name: str
-    command: Sequence[str | Path] | Callable[[], object]
+    command: Sequence[str | Path]
     counts: bool = False
 
 
@@ -52,13 +54,19 @@ CHECK = (
     Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
     Stage("unit tests of the API, the operator and the command line", [TOOLS / "pytest", "-q", *UNIT], counts=True),
 )
+BESIDE = (
+    (Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),),
+    (
+        # a run of their own: the double is importable there, and the builder's tests must not find it
+        Stage("unit tests of NVIDIA's double", [BUILDER / "pytest", "-q", "tests/unit/double"], counts=True),
+        Stage("tests on a real API server", [TOOLS / "pytest", "-q", "tests/api"], counts=True),
+    ),
+)
+"""Two lanes at the same time: each keeps hardly more than one processor busy."""
 TEST = (
     *CHECK,
     Stage("generated files", ["make", "--no-print-directory", "verify"]),
-    Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),
-    # a run of their own: the double is importable there, and the builder's tests must not find it
-    Stage("unit tests of NVIDIA's double", [BUILDER / "pytest", "-q", "tests/unit/double"], counts=True),
-    Stage("tests on a real API server", [TOOLS / "pytest", "-q", "tests/api"], counts=True),
+    BESIDE,
     Stage("tests on a real cluster", [TOOLS / "pytest", "-v", "tests/cluster"], counts=True),
 )
 
@@ -92,24 +100,36 @@ def main() -> int:
     return 2
 
 
-def _run(stages: Sequence[Stage], started: float) -> int:
-    totals: dict[str, int] = {}
-    broken: list[str] = []
-    for stage in stages:
-        begun = time.monotonic()
-        say(f"── {stage.name}")
-        status, output = _execute(stage)
+@dataclass
+class _Sum:
+    """What the stages have come to; lanes add to it in turn."""
+
+    totals: dict[str, int] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def add(self, stage: Stage, status: int, output: str) -> None:
+        """Pytest's own numbers, or one for a command."""
+        found = [("1", "failed" if status else "passed")]
         if stage.counts:
-            for number, word in _COUNT.findall(output.strip().splitlines()[-1] if output.strip() else ""):
-                kind = "failed" if word.startswith("error") else word
-                totals[kind] = totals.get(kind, 0) + int(number)
-        elif status:
-            totals["failed"] = totals.get("failed", 0) + 1
-        else:
-            totals["passed"] = totals.get("passed", 0) + 1
+            found = _COUNT.findall(output.strip().splitlines()[-1] if output.strip() else "")
+        for number, word in found:
+            kind = "failed" if word.startswith("error") else word
+            self.totals[kind] = self.totals.get(kind, 0) + int(number)
         if status:
-            broken.append(stage.name)
-        say(f"{'✗' if status else '✓'} {stage.name}  {time.monotonic() - begun:.1f} s")
+            self.broken.append(stage.name)
+
+
+def _run(stages: Sequence[Stage | Sequence[Sequence[Stage]]], started: float) -> int:
+    total = _Sum()
+    for item in stages:
+        if isinstance(item, Stage):
+            _one(item, total, shown=True)
+            continue
+        with ThreadPoolExecutor(len(item)) as lanes:
+            for lane in [lanes.submit(_lane, lane, total) for lane in item]:
+                lane.result()
+    totals, broken = total.totals, total.broken
     if broken:
         say(f"did not pass: {', '.join(broken)}")
         totals.setdefault("failed", len(broken))
@@ -118,10 +138,24 @@ def _run(stages: Sequence[Stage], started: float) -> int:
     return 1 if broken else 0
 
 
-def _execute(stage: Stage) -> tuple[int, str]:
-    if callable(stage.command):
-        stage.command()
-        return 0, ""
+def _lane(stages: Sequence[Stage], total: _Sum) -> None:
+    for stage in stages:
+        _one(stage, total, shown=False)
+
+
+def _one(stage: Stage, total: _Sum, *, shown: bool) -> None:
+    """Run it; what it prints comes as it is printed, or as a whole at its end, where others run beside it."""
+    begun = time.monotonic()
+    say(f"── {stage.name}")
+    status, output = _execute(stage, shown=shown)
+    with total.lock:
+        if not shown:
+            print(output, end="", flush=True)
+        total.add(stage, status, output)
+        say(f"{'✗' if status else '✓'} {stage.name}  {time.monotonic() - begun:.1f} s")
+
+
+def _execute(stage: Stage, *, shown: bool) -> tuple[int, str]:
     process = subprocess.Popen(
         [str(part) for part in stage.command],
         cwd=REPOSITORY,
@@ -136,8 +170,9 @@ def _execute(stage: Stage) -> tuple[int, str]:
     )
     lines: list[str] = []
     for line in process.stdout or ():
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        if shown:
+            sys.stdout.write(line)
+            sys.stdout.flush()
         lines.append(line)
     return process.wait(), "".join(lines)
 
