@@ -14,6 +14,7 @@ sys.path[:0] = [str(REPOSITORY / "hack" / "cluster"), str(Path(__file__).parent)
 import command_line  # noqa: E402 - they lie beside this file
 import diagnosis  # noqa: E402
 import engine_publish  # noqa: E402
+import estimator  # noqa: E402
 import operator_speed  # noqa: E402
 import pipeline  # noqa: E402
 import planner  # noqa: E402
@@ -23,6 +24,7 @@ SUITES = {
     "pipeline": pipeline.measure,
     "diagnosis": diagnosis.measure,
     "planner": planner.measure,
+    "estimator": estimator.measure,
     "command-line": command_line.measure,
     "engine-publish": engine_publish.measure,
 }

@@ -16,6 +16,7 @@ from trtllm_api.preflight.rules import QUANTIZE_RULES
 from trtllm_api.quantizedmodel import (
     ArtifactStatus,
     CandidatePlan,
+    Method,
     MethodLadder,
     QuantizationPlan,
     QuantizedModelSpec,
@@ -92,7 +93,9 @@ def planned_subject(answer: Answer, spec: QuantizedModelSpec, name: str) -> Subj
     """What an EngineBuild of a QuantizedModel in the same file is made of; None where that is refused."""
     if answer.facts is None or answer.quantization is None:
         return None
-    made = tuple((_artifact(spec, plan, name), plan) for plan in answer.quantization.candidates)
+    # what Mixed leaves in full precision is found out while it quantizes
+    plans = [plan for plan in answer.quantization.candidates if plan.method is not Method.MIXED]
+    made = tuple((_artifact(spec, plan, name), plan) for plan in plans)
     return Subject(answer.facts, made, spec.storage.access_mode)
 
 
@@ -102,7 +105,11 @@ def published_subject(status: QuantizedModelStatus) -> Subject | None:
     if artifact is None or facts is None:
         return None
     plans = status.plan.candidates if status.plan is not None else ()
-    made = (plan for plan in plans if (plan.method, plan.group_size) == (artifact.method, artifact.group_size))
+    made = (
+        plan.model_copy(update={"exclude_modules": artifact.exclude_modules})
+        for plan in plans
+        if (plan.method, plan.group_size) == (artifact.method, artifact.group_size)
+    )
     return Subject(facts, ((artifact, next(made, None)),))
 
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from trtllm_api.quantizedmodel import CandidateStatus, QuantizedModelStatus, Verdict
-from trtllm_cli.quality import candidate_row, rows
+from trtllm_cli.quality import candidate_row, named, remarks, rows
 from trtllm_cli.terminal import size
 
 _TONES = {Verdict.PASSED: "good", Verdict.WARNED: "warn", Verdict.REFUSED: "bad", Verdict.FAILED: "bad"}
@@ -122,7 +122,7 @@ def _chart(title: str, candidates: list[CandidateStatus], texts: list[str | None
     for index, (candidate, text, value) in enumerate(zip(candidates, texts, values, strict=True)):
         middle = _ROW * index + _ROW // 2 + 4
         long = max(2.0, _PLOT * min(1.0, max(0.0, value or 0.0) / (scale or 1.0)))
-        parts.append(f'<text x="{_LABEL - 10}" y="{middle}" text-anchor="end">{escape(candidate.method)}</text>')
+        parts.append(f'<text x="{_LABEL - 10}" y="{middle}" text-anchor="end">{escape(named(candidate))}</text>')
         if value is not None:
             tone = _TONES[candidate.verdict]
             parts.append(f'<rect class="{tone}" x="{_LABEL}" y="{middle - 8}" width="{long:.1f}" height="16"/>')
@@ -143,7 +143,7 @@ def _number(text: str | None) -> float | None:
 
 def _reasons(status: QuantizedModelStatus) -> Iterator[str]:
     quality, artifact = status.quality, status.artifact
-    told = [f"{item.method}: {item.message}" for item in (quality.candidates if quality else ()) if item.message]
+    told = [*remarks(quality.candidates if quality else ())]
     told += [f"planned: {why}" for why in (status.plan.why if status.plan is not None else ())]
     if artifact is not None:
         where = f"{artifact.path} on claim {artifact.claim_name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydantic import ValidationError
@@ -45,13 +46,35 @@ def rows(quality: QualityStatus, source_bytes: int | None) -> list[tuple[str, ..
     return found
 
 
+def remarks(candidates: Iterable[CandidateStatus]) -> Iterator[str]:
+    """What was decided about each, why it errs, and the mix of it that was measured to pass."""
+    for candidate in candidates:
+        name = named(candidate)
+        for text in (candidate.message, candidate.explanation):
+            if text:
+                yield f"{name}: {text}"
+        mix = candidate.proposal
+        if mix is not None:
+            measures = mix.measures
+            numbers = [f"perplexity {measures.perplexity}"]
+            numbers += [f"KL {measures.kl_divergence}"] * bool(measures.kl_divergence)
+            numbers += [f"same top token {measures.top_token_agreement}"] * bool(measures.top_token_agreement)
+            told = f"measured to pass ({', '.join(numbers)}, {size(mix.bytes)})"
+            yield f"{name}: {told} with excludeModules [{', '.join(mix.exclude_modules)}]"
+
+
+def named(candidate: CandidateStatus) -> str:
+    """The method, and whether it is fallback Mixed of it."""
+    return f"{candidate.method} mixed" if candidate.exclude_modules else candidate.method.value
+
+
 def candidate_row(candidate: CandidateStatus) -> tuple[str, ...]:
     """As HEADER names the columns."""
     group = f" g{candidate.group_size}" if candidate.group_size else ""
     measures = candidate.measures
     told = _measures(measures, candidate.perplexity_change or "") if measures else ("not measured", NONE, NONE, NONE)
     weight = size(candidate.bytes) if candidate.bytes else NONE
-    return (f"{candidate.method}{group}", *told, weight, candidate.verdict.value)
+    return (f"{named(candidate)}{group}", *told, weight, candidate.verdict.value)
 
 
 def _measures(measures: Measures, change: str) -> tuple[str, str, str, str]:

@@ -13,7 +13,7 @@ from trtllm_api.quantizedmodel import QualityStatus, QuantizedModelStatus, Verdi
 from trtllm_cli.kubectl import Cluster, named
 from trtllm_cli.page import page
 from trtllm_cli.problem import Exit, Unreadable
-from trtllm_cli.quality import HEADER, model_status, rows
+from trtllm_cli.quality import HEADER, model_status, remarks, rows
 from trtllm_cli.terminal import Terminal, plain, table
 
 _STYLES = {Verdict.PASSED: "green", Verdict.WARNED: "yellow", Verdict.REFUSED: "red", Verdict.FAILED: "red"}
@@ -57,9 +57,8 @@ def _show(name: str, status: QuantizedModelStatus, quality: QualityStatus, termi
         terminal.paint(f"QuantizedModel {name}", "bold"),
         *(terminal.paint(line, style) if style else line for line, style in zip(lines, styles, strict=True)),
     )
-    for candidate in quality.candidates:
-        if candidate.message:
-            terminal.print(terminal.wrapped(f"{candidate.method}: {candidate.message}", "  ", "- "))
+    for remark in remarks(quality.candidates):
+        terminal.print(terminal.wrapped(remark, "  ", "- "))
     for why in status.plan.why if status.plan is not None else ():
         terminal.print(terminal.wrapped(f"planned: {why}", "  "))
     if status.artifact is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from trtllm_api.facts import ModelFacts
 from trtllm_api.planner.decide import Decision
 from trtllm_api.planner.tables import EngineRuntime
-from trtllm_api.quantizedmodel import CandidatePlan, QuantizationPlan
+from trtllm_api.quantizedmodel import CandidatePlan, Method, QuantizationPlan
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
 from trtllm_cli.terminal import Terminal, size, table
@@ -90,6 +90,8 @@ def _candidate(candidate: CandidatePlan) -> tuple[str, str]:
     options += [f"alpha {candidate.smooth_quant_alpha}"] * bool(candidate.smooth_quant_alpha)
     if candidate.auto is not None:
         options.append(f"{candidate.auto.effective_bits} bits of {', '.join(candidate.auto.candidates)}")
+    if candidate.method is Method.MIXED:
+        options.append("the smallest of those refused before that passes with its worst modules in full precision")
     options += [f"without {', '.join(candidate.exclude_modules)}"] * bool(candidate.exclude_modules)
     return candidate.method.value, ", ".join(options)
 

@@ -7,7 +7,6 @@ Secrets reach them as environment variables, files as volumes.
 
 from __future__ import annotations
 
-import json
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from trtllm_api.quantizedmodel import (
     OnFailure,
 )
 from trtllm_api.source import Source
+from trtllm_api.termination import fitted
 
 REQUEST_PATH = "/etc/trtllm/request.json"
 STORE_PATH = "/store"
@@ -344,34 +344,10 @@ class BuildResult(ApiModel):
     engine: EngineResult | None = None
 
     def to_termination_message(self) -> bytes:
-        """At most MAX_RESULT_BYTES bytes of JSON: texts are cut first, then the lightest kinds of linear layers go."""
-        wire = self.to_wire()
-        encoded = json.dumps(wire, separators=(",", ":")).encode()
-        limit = 480
-        while len(encoded) > MAX_RESULT_BYTES and limit >= 15:
-            encoded = json.dumps(_shorten(wire, limit), separators=(",", ":")).encode()
-            limit //= 2
-        linears = wire.get("fetch", {}).get("facts", {}).get("linears", [])
-        while len(encoded) > MAX_RESULT_BYTES and linears:
-            linears.remove(min(linears, key=lambda item: item["outFeatures"] * item["inFeatures"] * item["count"]))
-            encoded = json.dumps(_shorten(wire, 15), separators=(",", ":")).encode()
-        if len(encoded) > MAX_RESULT_BYTES:
-            raise ValueError(f"a result of {len(encoded)} bytes does not fit {MAX_RESULT_BYTES}")
-        return encoded
-
-
-def _shorten(value: object, limit: int) -> object:
-    """Copy with every `message` and `remedy` cut to limit characters."""
-    if isinstance(value, dict):
-        return {
-            key: (
-                item[: limit - 1] + "…" if key in {"message", "remedy"} and len(item) > limit else _shorten(item, limit)
-            )
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_shorten(item, limit) for item in value]
-    return value
+        """At most MAX_RESULT_BYTES bytes of JSON: what is least useful goes first."""
+        # defaults are filled in again when it is read
+        wire = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        return fitted(wire, MAX_RESULT_BYTES)
 
 
 class ProgressLine(ApiModel):

@@ -49,6 +49,8 @@ class Method(StrEnum):
     W4A8_AWQ = "W4A8AWQ"
     AUTO = "Auto"
     NONE = "None"
+    MIXED = "Mixed"
+    """A fallback only: a method refused before it, with the modules that err most in full precision."""
 
 
 GROUPED_METHODS = frozenset({Method.INT4_WEIGHT_ONLY, Method.INT4_AWQ, Method.W4A8_AWQ})
@@ -85,6 +87,17 @@ class Verdict(StrEnum):
 class AutoQuantization(ApiModel):
     """ModelOpt's search for the best format of each layer."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "!has(self.candidates) || !('Mixed' in self.candidates)",
+                    "Mixed is no format of a layer: it is a fallback, for quality.fallbacks",
+                )
+            ]
+        }
+    )
+
     effective_bits: DecimalString
     candidates: Annotated[tuple[Method, ...], Field(min_length=1, max_length=4)] = (
         Method.INT4_AWQ,
@@ -114,6 +127,10 @@ class Quantization(ApiModel):
                 cel(
                     "!has(self.kvCache) || !has(self.method) || self.method != 'None'",
                     "kvCache needs a quantization method other than None",
+                ),
+                cel(
+                    "!has(self.method) || self.method != 'Mixed'",
+                    "Mixed is a fallback: name it in quality.fallbacks, after the methods that it may mix",
                 ),
             ]
         }
@@ -207,7 +224,10 @@ class Quality(ApiModel):
     canaries: Annotated[tuple[Canary, ...], Field(max_length=16)] = ()
     on_failure: OnFailure = OnFailure.FALLBACK
     fallbacks: Annotated[tuple[Method, ...], Field(max_length=8)] = ()
-    """Methods tried in this order when the gate refuses the one asked for, or all that were planned."""
+    """Methods tried in this order when the gate refuses the one asked for, or all that were planned.
+
+    Mixed is the smallest of those refused before it that passes with its worst modules in full precision.
+    """
 
 
 class CheckpointFormat(StrEnum):
@@ -296,7 +316,7 @@ class QuantizationPlan(ApiModel):
     ladder: MethodLadder | None = None
     """Where spec.quantization.method is omitted."""
 
-    candidates: Annotated[tuple[CandidatePlan, ...], Field(max_length=9)]
+    candidates: Annotated[tuple[CandidatePlan, ...], Field(max_length=10)]
     why: Annotated[tuple[Message, ...], Field(max_length=32)] = ()
 
 
@@ -310,11 +330,23 @@ class Measures(ApiModel):
     """Passed and asked, as "2/2"."""
 
 
+class MixedProposal(ApiModel):
+    """A mixed precision of a refused candidate that was measured and would pass."""
+
+    exclude_modules: Annotated[tuple[ModulePattern, ...], Field(min_length=1, max_length=64)]
+    """Besides spec.quantization.excludeModules."""
+    measures: Measures
+    bytes: Annotated[int, Field(ge=0)]
+    """What the artifact would have."""
+
+
 class CandidateStatus(ApiModel):
     """One method tried: what was measured and what was decided."""
 
     method: Method
     group_size: int | None = None
+    exclude_modules: Annotated[tuple[ModulePattern, ...], Field(max_length=64)] = ()
+    """What fallback Mixed left in full precision, besides spec.quantization.excludeModules."""
     measures: Measures | None = None
     perplexity_change: Annotated[str, StringConstraints(max_length=24)] | None = None
     """Against the source, as "+50.7%"."""
@@ -322,13 +354,16 @@ class CandidateStatus(ApiModel):
     verdict: Verdict
     reason: ShortText
     message: Message = ""
+    explanation: Message = ""
+    """Of a refused one: the layers and the kinds of linear layers that most of its KL divergence comes from."""
+    proposal: MixedProposal | None = None
 
 
 class QualityStatus(ApiModel):
     """What the quality gate saw."""
 
     reference: Measures | None = None
-    candidates: Annotated[tuple[CandidateStatus, ...], Field(max_length=9)] = ()
+    candidates: Annotated[tuple[CandidateStatus, ...], Field(max_length=10)] = ()
 
 
 class ArtifactStatus(ApiModel):
@@ -342,6 +377,8 @@ class ArtifactStatus(ApiModel):
     bytes: Annotated[int, Field(ge=0)]
     method: Method
     group_size: int | None = None
+    exclude_modules: Annotated[tuple[ModulePattern, ...], Field(max_length=64)] = ()
+    """All that was left in full precision: the spec's, and what fallback Mixed has added."""
     checkpoint: Checkpoint = Checkpoint()
     report: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """Path of the HTML report on the claim."""

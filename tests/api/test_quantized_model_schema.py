@@ -97,8 +97,9 @@ AUTO = quantized(method="Auto", auto={"effectiveBits": "5.5", "candidates": ["IN
 FROM_CLAIM = put(SPEC, "spec.source", ON_CLAIM)
 FROM_URI = put(SPEC, "spec.source", AT_URI)
 
-METHOD = choice(*METHODS)
-PLAIN_METHOD = choice(*METHODS[:8], besides=METHODS[8:])
+PLAIN_METHOD = choice(*METHODS[:8], besides=(*METHODS[8:], "Mixed"))
+CANDIDATE = choice(*METHODS, besides=("Mixed",))
+FALLBACK = choice(*METHODS, "Mixed")
 
 
 def dataset_fields(path: str, of: str) -> list[Field]:
@@ -144,7 +145,7 @@ FIELDS = [
     Field("spec.quantization.excludeModules[]", "an excluded module", MODULE, SPEC),
     Field("spec.quantization.auto.effectiveBits", "a number of effective bits", DECIMAL, AUTO),
     Field("spec.quantization.auto.candidates", "a list of candidates", items(4, "FP8", least=1), AUTO),
-    Field("spec.quantization.auto.candidates[]", "a candidate", METHOD, AUTO),
+    Field("spec.quantization.auto.candidates[]", "a candidate", CANDIDATE, AUTO),
     *dataset_fields(CALIBRATION, "the calibration data's"),
     Field("spec.calibration.samples", "a number of samples", number(1, 16384), SPEC),
     Field("spec.calibration.sequenceLength", "a calibration length", number(16, 131072), SPEC),
@@ -166,7 +167,7 @@ FIELDS = [
         put(SPEC, "spec.quality.fallbacks", []),
     ),
     Field("spec.quality.fallbacks", "a list of fallbacks", items(8, "FP8"), SPEC),
-    Field("spec.quality.fallbacks[]", "a fallback", METHOD, SPEC),
+    Field("spec.quality.fallbacks[]", "a fallback", FALLBACK, SPEC),
     Field("spec.device", "a device", choice("GPU", "CPU"), SPEC),
     *storage_fields("spec.storage", SPEC),
     Field("spec.checkpoint.format", "a checkpoint's format", choice("HuggingFace", "TensorRTLLM"), SPEC),
@@ -191,6 +192,8 @@ AUTO_RULE = "auto is set for method Auto, which needs it, and for no other metho
 GROUP_RULE = "groupSize applies to INT4WeightOnly, INT4AWQ and W4A8AWQ only"
 ALPHA_RULE = "smoothQuantAlpha applies to INT8SmoothQuant only"
 KV_RULE = "kvCache needs a quantization method other than None"
+MIXED_RULE = "Mixed is a fallback: name it in quality.fallbacks, after the methods that it may mix"
+MIXED_FORMAT_RULE = "Mixed is no format of a layer: it is a fallback, for quality.fallbacks"
 FALLBACK_RULE = "fallbacks are tried with onFailure Fallback only"
 AGREEMENT_RULE = "minTopTokenAgreement must be no more than 100%"
 DIVIDED_RULE = "tensor and pipeline belong to format TensorRTLLM: a HuggingFace checkpoint fits any parallelism"
@@ -241,6 +244,13 @@ BROKEN_RULES = [
     _breaks("a checkpoint of two stages and no format is refused", "spec.checkpoint", {"pipeline": 2}, DIVIDED_RULE),
     *pod_rules("spec.podTemplate", SPEC),
     _breaks("a search without a method is refused", "spec.quantization", {"auto": BITS}, AUTO_RULE),
+    _breaks("method Mixed is refused", "spec.quantization", {"method": "Mixed"}, MIXED_RULE),
+    broken_rule(
+        "a search among methods of which one is Mixed is refused",
+        put(AUTO, "spec.quantization.auto.candidates", ["FP8", "Mixed"]),
+        "spec.quantization.auto",
+        MIXED_FORMAT_RULE,
+    ),
     _breaks("method Auto without a search is refused", "spec.quantization", {"method": "Auto"}, AUTO_RULE),
     _breaks(
         "a group size on Auto is refused",

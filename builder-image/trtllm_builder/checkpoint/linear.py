@@ -38,10 +38,11 @@ class QuantizedLinear(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
         self.unpacked: Tensor | None = None
 
-    def unpack(self, dtype: torch.dtype) -> None:
-        """Trade memory for speed: dequantize once."""
+    def unpack(self, dtype: torch.dtype, *, keep_packed: bool = False) -> None:
+        """Trade memory for speed: dequantize once. What is kept packed can give its memory back, and do it again."""
         self.unpacked = self.dequantized().to(dtype)
-        self.weight = torch.empty(0, device=self.unpacked.device)
+        if not keep_packed:
+            self.weight = torch.empty(0, device=self.unpacked.device)
 
     def dequantized(self) -> Tensor:
         """The weight as float32 [out, in]."""

@@ -24,15 +24,21 @@ _ROTARY = "rotary_emb.inv_freq"
 
 
 def load_model(
-    directory: Path, device: str, *, trust_remote_code: bool = False, dtype: torch.dtype | None = None
+    directory: Path,
+    device: str,
+    *,
+    trust_remote_code: bool = False,
+    dtype: torch.dtype | None = None,
+    keep_packed: bool = False,
 ) -> Any:
     """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16.
 
-    Of a TensorRT-LLM checkpoint, all ranks are put together.
+    Of a TensorRT-LLM checkpoint, all ranks are put together. With `keep_packed` quantized layers hold their weights
+    packed, too.
     """
     precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     if tensorrtllm.is_tensorrtllm(directory):
-        return tensorrtllm.load_directory(directory, device, precision)
+        return tensorrtllm.load_directory(directory, device, precision, keep_packed=keep_packed)
     _refuse_unscaled(directory)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -55,7 +61,7 @@ def load_model(
     _refuse_losses(info)
     for module in model.modules():
         if isinstance(module, QuantizedLinear):
-            module.unpack(precision)
+            module.unpack(precision, keep_packed=keep_packed)
     return model.eval()
 
 

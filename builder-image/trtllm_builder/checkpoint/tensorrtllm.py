@@ -116,15 +116,23 @@ def merge_ranks(directory: Path) -> Tensors:
     return merge(ranks, config)
 
 
-def load_directory(directory: Path, device: str, dtype: torch.dtype) -> Any:
+def load_directory(directory: Path, device: str, dtype: torch.dtype, *, keep_packed: bool = False) -> Any:
     """The model in eval mode."""
-    model = load_tensors(merge_ranks(directory), read_config(directory), device=device, dtype=dtype)
+    tensors, config = merge_ranks(directory), read_config(directory)
+    model = load_tensors(tensors, config, device=device, dtype=dtype, keep_packed=keep_packed)
     if (directory / "generation_config.json").exists():
         model.generation_config = transformers.GenerationConfig.from_pretrained(directory, local_files_only=True)
     return model
 
 
-def load_tensors(tensors: Mapping[str, Tensor], config: Mapping[str, Any], *, device: str, dtype: torch.dtype) -> Any:
+def load_tensors(
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    device: str,
+    dtype: torch.dtype,
+    keep_packed: bool = False,
+) -> Any:
     """A transformers model of merged tensors and what config.json says; raises BuilderFailure for what it cannot."""
     settings = _model_config(config, tensors)
     layout = Layout.of(config)
@@ -144,7 +152,7 @@ def load_tensors(tensors: Mapping[str, Tensor], config: Mapping[str, Any], *, de
     model.to(device)
     for module in model.modules():
         if isinstance(module, QuantizedLinear):
-            module.unpack(dtype)
+            module.unpack(dtype, keep_packed=keep_packed)
     return model.eval()
 
 

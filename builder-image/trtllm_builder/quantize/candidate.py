@@ -63,7 +63,7 @@ def measure_reference(bench: Bench) -> Measured:
     with bench.progress.step("MeasuringSource", bench.evaluation.rows.numel(), "tokens") as step:
         bench.reference = measure_source(model, bench.evaluation, step)
     free = free_answer(model, bench.tokenizer)
-    canaries = _canaries(model, bench.tokenizer, bench.request.gate.canaries)
+    canaries = ask_canaries(model, bench.tokenizer, bench.request.gate.canaries)
     bench.source_model = model
     return Measured(
         measures=ModelMeasures(
@@ -81,9 +81,14 @@ def measure_reference(bench: Bench) -> Measured:
     )
 
 
+def is_made(directory: Path) -> bool:
+    """Whether the candidate's checkpoint is there, whole."""
+    return (directory / _WHOLE).exists()
+
+
 def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]:
     """Write the candidate's checkpoint; seconds by stage. Done already when an earlier pod wrote it whole."""
-    if (directory / _WHOLE).exists():
+    if is_made(directory):
         return {}
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -114,7 +119,7 @@ def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]
             complete(bench.source, directory)
         seconds["export"] = time.monotonic() - started
         del model
-        _free()
+        free_memory()
     (directory / _WHOLE).touch()
     return seconds
 
@@ -124,7 +129,7 @@ def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, 
     if bench.reference is None:
         raise ValueError("the source is measured first")
     bench.source_model = None
-    _free()
+    free_memory()
     started = time.monotonic()
     with bench.progress.step("LoadingArtifact"):
         model = load_model(directory, bench.device, trust_remote_code=bench.request.trust_remote_code)
@@ -135,7 +140,7 @@ def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, 
     evaluated = time.monotonic()
     with bench.progress.step("AskingCanaries"):
         free = free_answer(model, tokenizer)
-        canaries = _canaries(model, tokenizer, bench.request.gate.canaries)
+        canaries = ask_canaries(model, tokenizer, bench.request.gate.canaries)
     result = Measured(
         measures=ModelMeasures(
             perplexity=scores.perplexity,
@@ -157,11 +162,12 @@ def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, 
         probe=probe_of(free),
     )
     del model
-    _free()
+    free_memory()
     return result
 
 
-def _canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple[CanaryOutcome, ...]:
+def ask_canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple[CanaryOutcome, ...]:
+    """What the model answers to the user's prompts."""
     outcomes = []
     for canary in canaries:
         text = answer(model, tokenizer, canary.prompt, canary.max_tokens).text
@@ -185,7 +191,8 @@ def _weight_bytes(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.glob("*.safetensors"))
 
 
-def _free() -> None:
+def free_memory() -> None:
+    """After the last reference to a model is gone."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

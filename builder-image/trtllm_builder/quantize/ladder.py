@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import shutil
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,44 +12,22 @@ import torch
 from trtllm_api.base import Device
 from trtllm_api.contract import ArtifactResult, ExitCode, FailureReason, QuantizeRequest, QuantizeResult
 from trtllm_api.digest import digest_of, short
-from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, CheckpointFormat, Method, Verdict
+from trtllm_api.quantizedmodel import CandidatePlan, Method, Verdict
 from trtllm_builder.checkpoint import load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.gate import GateDecision, decide, to_measures
 from trtllm_builder.progress import Progress
 from trtllm_builder.quantize import modelopt_adapter
-from trtllm_builder.quantize.candidate import Bench, examine, make, measure_reference
+from trtllm_builder.quantize.attempt import Files, Run, measured_of, publish
+from trtllm_builder.quantize.candidate import Bench, measure_reference
 from trtllm_builder.quantize.evaluation import Reference
 from trtllm_builder.quantize.evidence import Evidence, Measured, Tried
+from trtllm_builder.quantize.refusals import look_into, mixed
 from trtllm_builder.quantize.reporting import HEX, write_report
 from trtllm_builder.quantize.threads import use_all_processors
 from trtllm_builder.quantize.windows import Windows, cut
 from trtllm_builder.store import Store, read_artifact
-
-_RECIPE = 1
-"""Raised with every change here that makes other bytes from the same inputs."""
-_SEARCH = 2
-"""Likewise, of Auto's search alone."""
-_EXPORT_PERCENT = 110
-"""A candidate is never larger than its source; a little room for scales and metadata."""
-_RANKS_PERCENT = 250
-"""Of a TensorRT-LLM checkpoint: its head is not tied, and weight-only layers are exported twice."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One request's places and parts."""
-
-    request: QuantizeRequest
-    digest: str
-    title: str
-    store: Store
-    work: Path
-    bench: Bench
-    evidence: Evidence
-    progress: Progress
 
 
 def run_quantize(
@@ -63,34 +41,48 @@ def run_quantize(
     use_all_processors()
     work = store.work(request_digest)
     bench = _bench(request, progress)
-    run = _Run(request, request_digest, title, store, work, bench, Evidence(work), progress)
+    run = Run(request, request_digest, title, store, work, bench, Evidence(work), progress)
     source = _measure_source(run)
     tried: list[Tried] = []
+    best: _Kept | None = None
     failure: BuilderFailure | None = None
-    for plan in request.candidates:
-        inputs = _inputs(run, plan)
-        directory = work / short(digest_of(inputs), 16)
+    for number, asked in enumerate(request.candidates):
         try:
-            measured, reused = _measure(run, source, plan, inputs, directory)
+            files, attempt = _try(run, source, asked, tried)
         except BuilderFailure as error:
             if error.exit_code is ExitCode.TRANSIENT:
                 raise
             failure = error
-            decision = GateDecision(Verdict.FAILED, str(error.reason), error.message)
-            tried.append(Tried(plan, decision, None))
-            shutil.rmtree(directory, ignore_errors=True)
+            tried.append(Tried(asked, GateDecision(Verdict.FAILED, str(error.reason), error.message), None))
             continue
-        tried.append(Tried(plan, decide(source.measures, measured.measures, request.gate), measured))
-        progress.say(f"{plan.method}: {tried[-1].decision.verdict}: {tried[-1].decision.message}")
-        if tried[-1].usable:
-            artifact = _publish(run, tried[-1], inputs, directory, reused=reused)
-            return _finish(run, source, tried, artifact)
-        shutil.rmtree(directory, ignore_errors=True)
+        progress.say(f"{attempt.plan.method}: {attempt.decision.verdict}: {attempt.decision.message}")
+        if attempt.usable:
+            tried.append(attempt)
+            return _finish(run, source, tried, publish(attempt, files))
+        mix = any(later.method is Method.MIXED for later in request.candidates[number + 1 :])
+        tried.append(look_into(files.refused(attempt, source), mix=mix))
+        best = _better(best, _Kept(len(tried) - 1, files, _divergence(tried[-1])))
+    if best is not None:
+        tried[best.index] = look_into(best.files.refused(tried[best.index], source), mix=True)
+        best.files.remove()
     result = _finish(run, source, tried, None)
     if failure is not None and all(attempt.measured is None for attempt in tried):
         failure.quantize = result
         raise failure
     raise _refused(run, tried, result)
+
+
+def _try(run: Run, source: Measured, asked: CandidatePlan, tried: list[Tried]) -> tuple[Files, Tried]:
+    """Make it and judge it; raises BuilderFailure where it cannot be made."""
+    plan, kept = mixed(tried) if asked.method is Method.MIXED else (asked, ())
+    files = Files(run, plan)
+    try:
+        measured = measured_of(files, source)
+    except BuilderFailure as error:
+        if error.exit_code is not ExitCode.TRANSIENT:
+            files.remove()
+        raise
+    return files, Tried(plan, decide(source.measures, measured.measures, run.request.gate), measured, kept)
 
 
 def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
@@ -132,7 +124,7 @@ def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
     return Bench(request, source, device, tokenizer, evaluation, calibration_windows, progress)
 
 
-def _measure_source(run: _Run) -> Measured:
+def _measure_source(run: Run) -> Measured:
     name = "source-" + short(digest_of(run.bench.evaluation.identity), 16)
     path = run.work / f"{name}.safetensors"
     known, reference = run.evidence.load(name), Reference.load(path)
@@ -146,68 +138,32 @@ def _measure_source(run: _Run) -> Measured:
     return measured
 
 
-def _inputs(run: _Run, plan: CandidatePlan) -> dict[str, object]:
-    """Everything that changes the artifact's bytes; not the gate, which only decides whether they ship."""
-    calibration = run.bench.calibration().identity if modelopt_adapter.needs_calibration(plan) else None
-    checkpoint = run.request.checkpoint
-    # artifacts of the usual format keep the digests that they had before there were others
-    other = {} if checkpoint.format is CheckpointFormat.HUGGING_FACE else {"checkpoint": checkpoint.to_wire()}
-    if plan.method is Method.AUTO:
-        other["search"] = {"version": _SEARCH}
-    return {
-        "recipe": _RECIPE,
-        "source": run.request.source_digest,
-        "candidate": plan.to_wire(),
-        "calibration": calibration and {**calibration, "batchSize": run.request.calibration.batch_size},
-        "device": str(run.request.device),
-        "tools": modelopt_adapter.versions(),
-        **other,
-    }
+@dataclass(frozen=True)
+class _Kept:
+    """A refused candidate whose files are kept until the end: a mix of it may be asked for."""
+
+    index: int
+    files: Files
+    divergence: float
 
 
-def _measure(
-    run: _Run, source: Measured, plan: CandidatePlan, inputs: dict[str, object], directory: Path
-) -> tuple[Measured, bool]:
-    """The candidate's measurements, and whether its files were published before."""
-    published = run.store.lookup(digest_of(inputs), ArtifactKind.QUANTIZED_CHECKPOINT)
-    known = run.evidence.load(directory.name)
-    if known is not None and (published is not None or directory.exists()):
-        return known, published is not None
-    if published is not None:
-        measured = examine(run.bench, source, published.directory, {})
-    else:
-        percent = _RANKS_PERCENT if run.request.checkpoint.format is CheckpointFormat.TENSORRT_LLM else _EXPORT_PERCENT
-        run.store.require_space(source.bytes * percent // 100, f"A {plan.method} candidate")
-        seconds = make(run.bench, plan, directory)
-        measured = examine(run.bench, source, directory, seconds)
-    run.evidence.save(directory.name, measured)
-    return measured, published is not None
+def _divergence(attempt: Tried) -> float:
+    value = attempt.measured.measures.kl_divergence if attempt.measured else None
+    return value if value is not None and math.isfinite(value) and attempt.explanation else math.inf
 
 
-def _publish(run: _Run, tried: Tried, inputs: dict[str, object], directory: Path, *, reused: bool) -> ArtifactResult:
-    if tried.measured is None:
-        raise ValueError("only what was measured is published")
-    digest = digest_of(inputs)
-    kind = ArtifactKind.QUANTIZED_CHECKPOINT
-    if not reused:
-        files = [path for path in directory.iterdir() if not path.name.startswith(".")]
-        with run.progress.step("Publishing"), run.store.publish(inputs, kind) as draft:
-            draft.probe = tried.measured.probe
-            for path in files:
-                path.rename(draft.directory / path.name)
-    target = run.store.directory(digest, kind)
-    return ArtifactResult(
-        digest=digest,
-        path=run.store.relative(target),
-        bytes=read_artifact(target).bytes,
-        method=tried.plan.method,
-        group_size=tried.plan.group_size,
-        report="",
-        reused=reused,
-    )
+def _better(best: _Kept | None, new: _Kept) -> _Kept | None:
+    """The nearer to the source; the other's files go."""
+    if new.divergence == math.inf or (best is not None and best.divergence <= new.divergence):
+        new.files.remove()
+        return best
+    if best is not None:
+        best.files.remove()
+    new.files.run.spare[:] = [new.files.directory]
+    return new
 
 
-def _finish(run: _Run, source: Measured, tried: list[Tried], artifact: ArtifactResult | None) -> QuantizeResult:
+def _finish(run: Run, source: Measured, tried: list[Tried], artifact: ArtifactResult | None) -> QuantizeResult:
     report = write_report(
         run.store, run.digest, run.title, run.request, source, tuple(tried), run.bench.evaluation.name
     )
@@ -219,7 +175,7 @@ def _finish(run: _Run, source: Measured, tried: list[Tried], artifact: ArtifactR
     )
 
 
-def _refused(run: _Run, tried: list[Tried], result: QuantizeResult) -> BuilderFailure:
+def _refused(run: Run, tried: list[Tried], result: QuantizeResult) -> BuilderFailure:
     told = "; ".join(f"{attempt.plan.method}: {attempt.decision.message}" for attempt in tried)
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,

@@ -56,8 +56,11 @@ logging.getLogger("modelopt").setLevel(logging.ERROR)
 
 
 def needs_calibration(plan: CandidatePlan) -> bool:
-    """Weight-only scales come from the weights alone; a quantized cache needs to see keys and values."""
-    return plan.method not in WEIGHT_ONLY_METHODS or plan.kv_cache is not None
+    """Weight-only scales come from the weights alone; a quantized cache needs to see keys and values.
+
+    Fallback Mixed is a method before it, and needs what that needs.
+    """
+    return plan.method not in {*WEIGHT_ONLY_METHODS, Method.MIXED} or plan.kv_cache is not None
 
 
 def quantize(

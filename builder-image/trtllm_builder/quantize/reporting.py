@@ -17,7 +17,7 @@ from trtllm_api.digest import short
 from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, CheckpointFormat
 from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.evidence import Measured, Tried
-from trtllm_builder.report import FreeAnswer, Report, ReportCandidate, report_html, report_json
+from trtllm_builder.report import FreeAnswer, Mix, Report, ReportCandidate, report_html, report_json
 from trtllm_builder.store import Store
 
 HEX = 32
@@ -75,6 +75,9 @@ def _report(title: str, request: QuantizeRequest, source: Measured, tried: Seque
 
 def _candidate(attempt: Tried, source: Measured, checkpoint: Checkpoint) -> ReportCandidate:
     measured, plan = attempt.measured, attempt.plan
+    found, mix = attempt.explanation, attempt.proposal
+    extra = {"explain": found.seconds} if found else {}
+    extra |= {"mix": mix.seconds} if mix else {}
     question = measured.probe.prompt if measured and measured.probe else ""
     return ReportCandidate(
         label=str(plan.method),
@@ -82,12 +85,23 @@ def _candidate(attempt: Tried, source: Measured, checkpoint: Checkpoint) -> Repo
         options=_options(plan, checkpoint),
         measures=measured.measures if measured else None,
         size=measured.bytes if measured else None,
-        seconds=measured.seconds if measured else {},
+        seconds={**(measured.seconds if measured else {}), **extra},
         verdict=attempt.decision.verdict,
         reason=attempt.decision.reason,
         message=attempt.decision.message,
         answers=(FreeAnswer(question, source.free_text, measured.free_text),) if measured else (),
+        mixed=bool(attempt.kept),
+        explanation=attempt.explained,
+        shares={"layer": found.layers, "kind": found.kinds} if found else {},
+        mix=_mix(attempt),
     )
+
+
+def _mix(attempt: Tried) -> Mix | None:
+    proposal = attempt.proposal
+    if proposal is None or proposal.measures is None:
+        return None
+    return Mix((*attempt.kept, *proposal.patterns), proposal.measures, proposal.bytes)
 
 
 def _options(plan: CandidatePlan, checkpoint: Checkpoint) -> str:

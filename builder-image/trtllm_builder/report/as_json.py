@@ -50,6 +50,16 @@ def _candidate(report: Report, candidate: ReportCandidate) -> dict[str, object]:
         "bytes": candidate.size,
         "measures": None if measures is None else _measures(measures),
         "perplexityChange": None if measures is None else change(report.reference, measures),
+        "mixed": candidate.mixed,
+        "explanation": candidate.explanation,
+        "shares": {heading: dict(shares) for heading, shares in candidate.shares.items()},
+        "mix": None
+        if candidate.mix is None
+        else {
+            "excludeModules": list(candidate.mix.exclude_modules),
+            "bytes": candidate.mix.size,
+            "measures": _measures(candidate.mix.measures),
+        },
         "seconds": {stage: round(seconds, 3) for stage, seconds in candidate.seconds.items()},
         "answers": [
             {"prompt": answer.prompt, "source": answer.source, "candidate": answer.candidate}

@@ -24,6 +24,16 @@ class FreeAnswer:
 
 
 @dataclass(frozen=True)
+class Mix:
+    """A mixed precision of a refused candidate, measured with its modules restored in place."""
+
+    exclude_modules: tuple[str, ...]
+    measures: ModelMeasures
+    size: int
+    """Bytes that its files would have."""
+
+
+@dataclass(frozen=True)
 class ReportCandidate:
     """One method tried."""
 
@@ -42,16 +52,25 @@ class ReportCandidate:
     reason: str
     message: str
     answers: tuple[FreeAnswer, ...] = ()
+    mixed: bool = False
+    """Fallback Mixed of the method."""
+    explanation: str = ""
+    """Why it was refused, as one clause; empty where that was not looked into."""
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of its KL divergence, what comes from each part: by heading (layers, kinds), then by name."""
+    mix: Mix | None = None
 
     @property
     def name(self) -> str:
         """Method and group size, to tell candidates apart."""
-        return self.label if self.group_size is None else f"{self.label}, groups of {self.group_size}"
+        name = f"{self.label} mixed" if self.mixed else self.label
+        return name if self.group_size is None else f"{name}, groups of {self.group_size}"
 
     @property
     def short_name(self) -> str:
         """As name, for a chart's narrow margin."""
-        return self.label if self.group_size is None else f"{self.label} ({self.group_size})"
+        name = f"{self.label} mixed" if self.mixed else self.label
+        return name if self.group_size is None else f"{name} ({self.group_size})"
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,16 @@ request. Whatever came from a user, a model or a tool is escaped where it enters
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 
 from trtllm_api.quantizedmodel import Verdict
 from trtllm_builder.gate import CanaryOutcome, change
 from trtllm_builder.report.charts import Tone, draw
 from trtllm_builder.report.comparisons import comparisons
+from trtllm_builder.report.markup import section, table
 from trtllm_builder.report.model import Report, human_bytes, human_seconds
 from trtllm_builder.report.numbers import NONE, agreement, canary_count, divergence, fixed
+from trtllm_builder.report.refusals import refusals
 from trtllm_builder.report.style import STYLE
 
 _TONES = {
@@ -32,6 +33,7 @@ def report_html(report: Report) -> str:
         _figures(report),
         _candidates(report),
         _charts(report),
+        refusals(report),
         _canaries(report),
         _answers(report),
         _timings(report),
@@ -143,7 +145,7 @@ def _candidates(report: Report) -> str:
             ]
         )
     heads = ("Model", "Verdict", "Perplexity", "Change", "KL divergence", "Agreement", "Canaries", "Size")
-    return _section("Candidates", _table("The source and every candidate, in the order tried", heads, rows, numeric=2))
+    return section("Candidates", table("The source and every candidate, in the order tried", heads, rows, numeric=2))
 
 
 def _charts(report: Report) -> str:
@@ -152,7 +154,7 @@ def _charts(report: Report) -> str:
         f"{draw(chart)}</figure>"
         for chart in comparisons(report)
     )
-    return _section("Against the limits", f'<div class="charts">{drawn}</div>') if drawn else ""
+    return section("Against the limits", f'<div class="charts">{drawn}</div>') if drawn else ""
 
 
 def _canaries(report: Report) -> str:
@@ -173,10 +175,10 @@ def _canaries(report: Report) -> str:
         blocks.append(
             f'<article><h3>Canary {index + 1}</h3><p class="prompt">{escape(canary.prompt)}</p>'
             f"<p>The answer must contain <q>{escape(canary.expected)}</q>.</p>"
-            + _table(f"Answers to canary {index + 1}", ("Model", "Verdict", "Answer"), rows)
+            + table(f"Answers to canary {index + 1}", ("Model", "Verdict", "Answer"), rows)
             + "</article>"
         )
-    return _section("Canaries", "".join(blocks)) if blocks else ""
+    return section("Canaries", "".join(blocks)) if blocks else ""
 
 
 def _canary_row(name: str, canary: CanaryOutcome) -> list[tuple[str, str]]:
@@ -196,7 +198,7 @@ def _answers(report: Report) -> str:
             shown.append((candidate.name, answer.candidate))
     blocks = [
         f'<article><p class="prompt">{escape(prompt)}</p>'
-        + _table(
+        + table(
             f"Answers to prompt {number}",
             ("Model", "Answer"),
             [[("th", escape(name)), ("td", _answer(text))] for name, text in shown],
@@ -204,7 +206,7 @@ def _answers(report: Report) -> str:
         + "</article>"
         for number, (prompt, shown) in enumerate(prompts.items(), start=1)
     ]
-    return _section("Free answers", "".join(blocks)) if blocks else ""
+    return section("Free answers", "".join(blocks)) if blocks else ""
 
 
 def _timings(report: Report) -> str:
@@ -223,7 +225,7 @@ def _timings(report: Report) -> str:
         for candidate in report.candidates
     ]
     heads = ("Model", *(escape(stage) for stage in stages), "Total")
-    return _section("Durations", _table("How long each stage took", heads, rows, numeric=1))
+    return section("Durations", table("How long each stage took", heads, rows, numeric=1))
 
 
 def _details(report: Report) -> str:
@@ -248,35 +250,7 @@ def _details(report: Report) -> str:
     rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
     why = f'<h3>Why these candidates</h3><ul class="notes">{notes}</ul>' if notes else ""
-    return _section("Details", f'<dl class="facts">{rows}</dl>{why}')
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
-
-
-def _table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], numeric: int | None = None
-) -> str:
-    """A table from cells of markup: "th" for a row's header, "num" for a number, "td" for anything else.
-
-    Columns from `numeric` on hold numbers. The table scrolls by itself on narrow screens, and the keyboard reaches it.
-    """
-    head = "".join(
-        f'<th scope="col"{" class=num" if numeric is not None and index >= numeric else ""}>{text}</th>'
-        for index, text in enumerate(heads)
-    )
-    body = "".join("<tr>" + "".join(_cell(kind, markup) for kind, markup in row) + "</tr>" for row in rows)
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption, quote=True)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _cell(kind: str, markup: str) -> str:
-    if kind == "th":
-        return f'<th scope="row">{markup}</th>'
-    return f'<td class="num">{markup}</td>' if kind == "num" else f"<td>{markup}</td>"
+    return section("Details", f'<dl class="facts">{rows}</dl>{why}')
 
 
 def _badge(verdict: Verdict, text: str | None = None) -> str:

@@ -15,7 +15,7 @@ from trtllm_api.planner.tables import BITS, Algorithm, algorithm_named
 Config = Mapping[str, Any]
 _FUSED = frozenset({"phi3"})
 """Model types with qkv_proj and gate_up_proj."""
-_UNGATED = frozenset({"phi", "gpt_neox", "starcoder2", "gpt2", "opt", "falcon", "nemotron"})
+_UNGATED = frozenset({"phi", "gptj", "gpt_neox", "starcoder2", "gpt2", "opt", "falcon", "nemotron"})
 """Model types whose MLP has two layers."""
 _PREFIX = "model.layers.*."
 _SHORT = 256

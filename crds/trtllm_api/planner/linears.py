@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 
 from trtllm_api.facts import LinearShape, ModelFacts
@@ -66,13 +67,29 @@ def is_expert(name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _kept(name: str, excluded: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in (*KEPT_BY_DEFAULT, *excluded))
+def is_kept(name: str, excluded: tuple[str, ...]) -> bool:
+    """Every layer of the name stays in full precision; a `*` in it stands for numbers."""
+    return any(fnmatchcase(name, pattern) for pattern in KEPT_BY_DEFAULT) or bool(_matcher(excluded).fullmatch(name))
+
+
+@lru_cache(maxsize=256)
+def _matcher(excluded: tuple[str, ...]) -> re.Pattern[str]:
+    """Modules of these names and whatever lies below, at any depth: as the builder gives them to ModelOpt."""
+    wanted = [f"{start}{pattern}{end}" for pattern in excluded for start in ("", "*.") for end in ("", ".*")]
+    return re.compile("|".join(map(translate, wanted)) or r"(?!)")
 
 
 def is_quantized(name: str, algorithm: Algorithm, excluded: tuple[str, ...] = ()) -> bool:
     """The layer's weights are in the algorithm's format."""
-    return algorithm is not Algorithm.NONE and not _kept(name, excluded)
+    return algorithm is not Algorithm.NONE and not is_kept(name, excluded)
+
+
+@lru_cache(maxsize=4096)
+def excluded_layers(name: str, layers: int, excluded: tuple[str, ...]) -> int:
+    """Of a linear layer that many decoder layers have: in how many it is excluded by the number of the layer."""
+    if not excluded or "*" not in name:
+        return 0
+    return sum(bool(_matcher(excluded).fullmatch(name.replace("*", str(number), 1))) for number in range(layers))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Estimated GPU memory of one rank, itemised; used by the rule GpuMemory and by the planner.
 
-For the fullest rank of a layout (bytes; T = max_num_tokens, B = max_batch_size, tp, pp, cp = parallelism):
+For the fullest rank of a layout (bytes; T = max_num_tokens, B = min(max_batch_size, T) x max_beam_width,
+V = vocabulary, S = sequences that were asked for at the same time, tp, pp, cp = parallelism):
 
     weights      linear layers of ceil(layers/pp) layers, cut as linears.shard says, at the algorithm's bits and with
-                 its scales; what is not quantized at 16 bits; embeddings (replicated by the engine runtime, cut by tp
-                 in PyTorch) on the first stage, the head on the last
-    activations  2T(4 hidden + (heads + 2 kv_heads + heads) head_dim/tp + 3 intermediate/tp), for a mixture
-                 3 moe_intermediate/moe_tp and 2 hidden for each expert of a token; logits 4 min(B,T) vocabulary,
-                 4 T vocabulary with gathered context logits
+                 its scales, MXFP4's sides padded to 128; what is not quantized at 16 bits; embeddings (replicated by
+                 the engine runtime, cut by tp in PyTorch) on the first stage, the head on the last
+    layers       2T(4 hidden + (heads + 2 kv_heads + heads) head_dim/tp + 4 intermediate/tp), for a mixture
+                 4 moe_intermediate/moe_tp and 2 hidden for each expert of a token
+    activations  engine: layers + 32 B V, for its logits and the decoder's buffers are allocated beside them;
+                 PyTorch: the larger of layers and 4T hidden + 6 B V + 34 S V, logits and top-p sampling;
+                 4 T V more with gathered context logits
     runtime      CUDA context, kernels, library workspaces: 1.5 GiB, and 0.5 GiB of NCCL buffers with several ranks
     KV pool      kv_fraction (memory - weights - activations - runtime)
     per token    2 ceil(attention_layers/pp) max(1, ceil(kv_heads/tp)) head_dim bytes / cp; latent attention:
@@ -15,8 +18,8 @@ For the fullest rank of a layout (bytes; T = max_num_tokens, B = max_batch_size,
 
 Sources: bench/build/tuning.py of TensorRT-LLM (KV bytes per token, but integer caches counted at their own size and
 key and value heads replicated as the mapping does), its documentation on memory use (90 % of what weights and buffers
-leave), kaito's published estimator (a reserve of 2.3 GiB for everything but weights and cache). Activations and runtime
-are heuristics, chosen high.
+leave; activations linear in max_num_tokens, one layer's), logs of its servers and decoders measured on a GPU for the
+factors. docs/planning.md holds the measurements beside the estimates; a test holds that none is underestimated.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.planner.inventory import GpuKind
-from trtllm_api.planner.linears import Cut, cut_of, is_expert, is_quantized, shard
+from trtllm_api.planner.linears import Cut, cut_of, excluded_layers, is_expert, is_quantized, shard
 from trtllm_api.planner.mapping import Layout
 from trtllm_api.planner.question import EngineQuestion, KvCacheType
 from trtllm_api.planner.tables import BITS, GROUPED, KV_BYTES, Algorithm, EngineRuntime
@@ -35,6 +38,14 @@ GIB = 1 << 30
 MIB = 1 << 20
 CONTEXT_BYTES = 3 * GIB // 2
 COMMUNICATION_BYTES = GIB // 2
+ENGINE_LOGITS = 32
+"""Bytes for a sequence and a word of the vocabulary: 29 in logs of 0.12 to 0.15, and 2 in the engine."""
+TORCH_LOGITS = 6
+"""The same in PyTorch, greedy: in 16 and in 32 bits."""
+TORCH_SAMPLING = 34
+"""What top-p adds: scaled, normalised, sorted with indices, summed, masked."""
+PADDED = 128
+"""Both sides of an MXFP4 weight are multiples of it on the GPU."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +126,44 @@ def kv_bytes_per_token(question: EngineQuestion) -> int:
 
 
 def activation_bytes(question: EngineQuestion) -> int:
-    """The largest working set of one layer for a full batch of tokens, and the logits."""
-    facts, details, layout, limits = question.facts, question.details, question.layout, question.limits
+    """The largest working set of one layer for a full batch of tokens, the logits, and the sampling from them."""
+    facts, limits = question.facts, question.limits
     tokens = min(limits.max_num_tokens, limits.batch * limits.max_seq_len)
+    batch = min(limits.batch, tokens) * limits.max_beam_width
+    vocabulary = facts.vocabulary_size
+    layers = 2 * tokens * _width(question)
+    if question.runtime is EngineRuntime.TENSORRT:
+        size = layers + logits_bytes(question)
+    else:
+        sampled = min(batch, limits.sequences * limits.max_beam_width)
+        head = 4 * tokens * facts.hidden_size + (TORCH_LOGITS * batch + TORCH_SAMPLING * sampled) * vocabulary
+        size = max(layers, head)
+    return size + (4 * tokens * vocabulary if question.options.gather_context_logits else 0)
+
+
+def logits_bytes(question: EngineQuestion) -> int:
+    """What an engine's logits and decoder take for all sequences that it is built for."""
+    limits = question.limits
+    sequences = min(limits.batch, limits.max_num_tokens) * limits.max_beam_width
+    return ENGINE_LOGITS * sequences * question.facts.vocabulary_size
+
+
+def _width(question: EngineQuestion) -> int:
+    """Numbers of one token that a layer holds at the same time."""
+    facts, details, layout = question.facts, question.details, question.layout
     width = 4 * facts.hidden_size
     width += math.ceil((2 * facts.heads + 2 * facts.key_value_heads) * facts.head_dim / layout.tensor)
-    if facts.experts:
-        inner = details.moe_intermediate_size or facts.intermediate_size
-        chosen = details.experts_per_token or 2
-        width += chosen * (math.ceil(3 * inner / layout.moe_tensor) + 2 * facts.hidden_size)
-    else:
-        width += math.ceil(3 * facts.intermediate_size / layout.tensor)
-    answered = tokens if question.options.gather_context_logits else min(limits.batch, tokens)
-    return 2 * tokens * width + 4 * answered * facts.vocabulary_size
+    if not facts.experts:
+        return width + math.ceil(4 * facts.intermediate_size / layout.tensor)
+    inner = details.moe_intermediate_size or facts.intermediate_size
+    chosen = details.experts_per_token or 2
+    return width + chosen * (math.ceil(4 * inner / layout.moe_tensor) + 2 * facts.hidden_size)
 
 
 def linear_bytes(inputs: int, outputs: int, algorithm: Algorithm, group: int) -> float:
     """Weights and scales of one layer in an algorithm's format."""
+    if algorithm is Algorithm.MXFP4 and outputs > 1:
+        inputs, outputs = _padded(inputs), _padded(outputs)
     weights = inputs * outputs
     size = weights * BITS[algorithm] / 8
     if algorithm in GROUPED:
@@ -145,6 +177,10 @@ def linear_bytes(inputs: int, outputs: int, algorithm: Algorithm, group: int) ->
     elif algorithm is not Algorithm.NONE:
         size += outputs * 4
     return size
+
+
+def _padded(side: int) -> int:
+    return -(-side // PADDED) * PADDED
 
 
 def weight_bytes(question: EngineQuestion) -> int:
@@ -161,7 +197,9 @@ def weight_bytes(question: EngineQuestion) -> int:
         if cut_of(linear.name) is Cut.HEAD:
             last += size
         else:
-            stage += size * _copies(linear, facts, layout)
+            copies = _copies(linear, facts, layout)
+            kept = 0 if algorithm is Algorithm.NONE else min(copies, _kept(linear, question))
+            stage += size * (copies - kept) + linear_bytes(part.inputs, part.outputs, Algorithm.NONE, 1) * kept
     embedding = facts.vocabulary_size * facts.hidden_size
     engine = question.runtime is EngineRuntime.TENSORRT
     first += 2 * embedding / (1 if engine else layout.tensor)
@@ -177,6 +215,13 @@ def _format(linear: LinearShape, question: EngineQuestion) -> Algorithm:
     if is_quantized(linear.name, question.algorithm, question.exclude_modules):
         return question.algorithm
     return Algorithm.NONE
+
+
+def _kept(linear: LinearShape, question: EngineQuestion) -> int:
+    """Copies that single layers' exclusion leaves in full precision; the fullest rank may hold them all."""
+    facts = question.facts
+    layers = excluded_layers(linear.name, facts.layers, question.exclude_modules)
+    return layers * (facts.experts if is_expert(linear.name) and facts.experts else 1)
 
 
 def _copies(linear: LinearShape, facts: ModelFacts, layout: Layout) -> int:
@@ -197,5 +242,8 @@ def _rest(question: EngineQuestion, parameters: int) -> float:
     rest = max(0, parameters)
     share = math.ceil(facts.layers / layout.pipeline) / max(1, facts.layers)
     if facts.experts and rest > facts.parameters // 4:
+        inner = question.details.moe_intermediate_size or facts.intermediate_size
+        if question.algorithm is Algorithm.MXFP4 and facts.hidden_size and inner:
+            rest = math.ceil(rest * _padded(facts.hidden_size) * _padded(inner) / (facts.hidden_size * inner))
         return linear_bytes(rest, 1, question.algorithm, question.group) * share / layout.tensor
     return 2 * rest * share

@@ -13,6 +13,8 @@ from trtllm_api.planner.tables import BITS, PRODUCTS, Algorithm, KvFormat
 NODE_GPUS = 8
 MOST_PRODUCTS = 3
 MORE_NODES = 3
+_FEW = 64
+"""A batch that leaves the logits little room to take."""
 _SMALLER = (Algorithm.FP8, Algorithm.W8A16, Algorithm.W4A16_AWQ, Algorithm.NVFP4)
 """Methods to propose, the least damaging first."""
 
@@ -50,6 +52,12 @@ def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) ->
         placement = _best(shorter, inventory, search.layout)
         if placement is not None:
             found.append(f"max_seq_len {length}: {placement}")
+    batch = max(_FEW, question.limits.sequences)
+    if batch < question.limits.batch:
+        fewer = replace(question, limits=replace(question.limits, max_batch_size=batch))
+        placement = _best(fewer, inventory, search.layout)
+        if placement is not None:
+            found.append(f"max_batch_size {batch}: {placement}")
     if question.kv_cache is KvFormat.AUTO:
         placement = _best(replace(question, kv_cache=KvFormat.FP8), inventory, search.layout)
         if placement is not None:

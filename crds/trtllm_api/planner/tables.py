@@ -69,6 +69,7 @@ ALGORITHM_OF: Mapping[Method, Algorithm] = {
     Method.INT4_AWQ: Algorithm.W4A16_AWQ,
     Method.W4A8_AWQ: Algorithm.W4A8_AWQ,
     Method.AUTO: Algorithm.MIXED,
+    Method.MIXED: Algorithm.MIXED,
     Method.NONE: Algorithm.NONE,
 }
 """The algorithm that each method of a QuantizedModel produces."""

@@ -16,6 +16,10 @@ def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = (
     candidates = []
     for method in methods:
         size = None
+        if method is Method.MIXED:
+            why.append(
+                "Mixed: the smallest refused before it that passes, as measured, with some modules in full precision"
+            )
         if is_grouped(method, quantization):
             size, reason = _group_size(question, quantization)
             why.append(f"{method}: {reason}")
@@ -30,7 +34,7 @@ def _group_size(question: QuantizeQuestion, quantization: Quantization) -> tuple
 
 
 def _candidate(method: Method, size: int | None, quantization: Quantization) -> CandidatePlan:
-    if method is Method.NONE:
+    if method in {Method.NONE, Method.MIXED}:
         return CandidatePlan(method=method)
     return CandidatePlan(
         method=method,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.planner.linears import KEPT_BY_DEFAULT
+from trtllm_api.planner.linears import is_kept
 from trtllm_api.quantizedmodel import Quantization
 
 
 def quantized_linears(facts: ModelFacts, quantization: Quantization) -> tuple[LinearShape, ...]:
     """The linear layers that get scales, by the names that ModelFacts gives them (numbers as *).
 
-    A pattern that excludes some layers of a name only (`model.layers.0.*`) does not take the name out: its other layers
+    A pattern that excludes some layers of a name only (`layers.0`) does not take the name out: its other layers
     are still quantized.
     """
-    kept = (*KEPT_BY_DEFAULT, *quantization.exclude_modules)
-    return tuple(linear for linear in facts.linears if not any(fnmatchcase(linear.name, p) for p in kept))
+    kept = quantization.exclude_modules
+    return tuple(linear for linear in facts.linears if not is_kept(linear.name, kept))

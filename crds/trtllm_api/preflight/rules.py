@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trtllm_api.preflight.checkpoint import already_quantized, architecture_supported, custom_code
 from trtllm_api.preflight.groupsize import group_size
+from trtllm_api.preflight.mixing import mixed_precision
 from trtllm_api.preflight.options import dataset_token, effective_bits, effort, kv_cache, lengths
 from trtllm_api.preflight.question import QuantizeQuestion
 from trtllm_api.verdict import Rule
@@ -15,6 +16,7 @@ QUANTIZE_RULES: tuple[Rule[QuantizeQuestion], ...] = (
     group_size,
     kv_cache,
     effective_bits,
+    mixed_precision,
     lengths,
     dataset_token,
     effort,

@@ -73,7 +73,11 @@ def subject_of_model(model: Model | None) -> Subject | None:
     artifact = status.artifact
     path = f"{STORE_PATH}/{artifact.path}"
     candidates = status.plan.candidates if status.plan else ()
-    made = (c for c in candidates if (c.method, c.group_size) == (artifact.method, artifact.group_size))
+    made = (
+        c.model_copy(update={"exclude_modules": artifact.exclude_modules})
+        for c in candidates
+        if (c.method, c.group_size) == (artifact.method, artifact.group_size)
+    )
     return Subject(
         title=f"{artifact.method} artifact {artifact.digest[7:19]}",
         digest=artifact.digest,

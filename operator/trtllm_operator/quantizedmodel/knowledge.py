@@ -11,6 +11,7 @@ from trtllm_api.contract import BuildResult
 from trtllm_api.facts import ModelFacts
 from trtllm_api.quantizedmodel import (
     ArtifactStatus,
+    Method,
     QualityStatus,
     QuantizationPlan,
     QuantizedModelSpec,
@@ -105,6 +106,10 @@ def published(observed: Observed, spec: QuantizedModelSpec, result: BuildResult)
     artifact = result.quantize.artifact if result.quantize else None
     if artifact is None or observed.request_digest is None:
         return None
+    tried = result.quantize.candidates if result.quantize else ()
+    # the one that ships ended the tries
+    added = tried[-1].exclude_modules if tried else ()
+    own = () if artifact.method is Method.NONE else spec.quantization.exclude_modules
     return ArtifactStatus(
         request_digest=observed.request_digest,
         digest=artifact.digest,
@@ -113,6 +118,7 @@ def published(observed: Observed, spec: QuantizedModelSpec, result: BuildResult)
         bytes=artifact.bytes,
         method=artifact.method,
         group_size=artifact.group_size,
+        exclude_modules=(*own, *added),
         checkpoint=spec.checkpoint,
         report=artifact.report,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trtllm_api.quantizedmodel import CandidateStatus, QualityStatus, QuantizedModelSpec, Verdict
+from trtllm_api.quantizedmodel import CandidateStatus, Method, MixedProposal, QualityStatus, QuantizedModelSpec, Verdict
 
 
 def candidates_sentence(quality: QualityStatus, spec: QuantizedModelSpec | None) -> str:
@@ -19,8 +19,40 @@ def candidates_sentence(quality: QualityStatus, spec: QuantizedModelSpec | None)
     return "; ".join(parts)
 
 
+def explained(quality: QualityStatus, spec: QuantizedModelSpec | None) -> str:
+    """Of the refused candidate that came nearest: why it errs, and the mix of it that was measured to pass."""
+    candidate = min((item for item in quality.candidates if item.explanation), key=_nearness, default=None)
+    if candidate is None:
+        return ""
+    told = f"{candidate.method}: {candidate.explanation}."
+    return f"{told} {_mix(candidate, candidate.proposal, spec)}" if candidate.proposal else told
+
+
+def _nearness(candidate: CandidateStatus) -> tuple[bool, Decimal]:
+    if candidate.proposal is not None:
+        return False, Decimal(candidate.proposal.bytes)
+    divergence = candidate.measures.kl_divergence if candidate.measures else None
+    return True, Decimal(divergence or "Infinity")
+
+
+def _mix(candidate: CandidateStatus, mix: MixedProposal, spec: QuantizedModelSpec | None) -> str:
+    measures = mix.measures
+    numbers = [f"perplexity {_places(measures.perplexity)}"]
+    numbers += [f"KL divergence {measures.kl_divergence}"] * (measures.kl_divergence is not None)
+    numbers += [f"top-token agreement {measures.top_token_agreement}"] * (measures.top_token_agreement is not None)
+    own = spec is not None and bool(spec.quantization.exclude_modules)
+    tried = spec is not None and Method.MIXED in spec.quality.fallbacks
+    what = f"excludeModules [{', '.join(mix.exclude_modules)}]{' besides its own' if own else ''}"
+    way = f"{'add them to' if own else 'set'} spec.quantization.excludeModules with method {candidate.method}"
+    way += "" if tried else ", or add Mixed to spec.quality.fallbacks"
+    size = f"{mix.bytes / 1024**2:.0f} MiB"
+    return f"With {what} it was measured to pass ({', '.join(numbers)}; {size}): {way}."
+
+
 def _candidate(candidate: CandidateStatus, reference: str, limit: str) -> str:
-    size = f" (group size {candidate.group_size})" if candidate.group_size else ""
+    options = [f"group size {candidate.group_size}"] * bool(candidate.group_size)
+    options += [f"{', '.join(candidate.exclude_modules)} in full precision"] * bool(candidate.exclude_modules)
+    size = f" ({', '.join(options)})" if options else ""
     head, verdict = f"{candidate.method}{size}: ", candidate.verdict.value.lower()
     if candidate.measures is None:
         return f"{head}{verdict}" + (f", {candidate.message}" if candidate.message else "")

@@ -10,10 +10,20 @@ from trtllm_api.verdict import warnings
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.joboutcome import JobFailed, JobRunning
 from trtllm_operator.children.progress import progress_of_line, starting
-from trtllm_operator.conditions import Fact, conditions, cut, ready, reconciling, stalled, suspended, timestamp
+from trtllm_operator.conditions import (
+    Fact,
+    conditions,
+    cut,
+    ready,
+    reconciling,
+    stalled,
+    suspended,
+    timestamp,
+    with_remedy,
+)
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.reasons import Reason, Stage
-from trtllm_operator.quantizedmodel.sentences import candidates_sentence
+from trtllm_operator.quantizedmodel.sentences import candidates_sentence, explained
 from trtllm_operator.quantizedmodel.state import State, StateKind
 
 MAX_HISTORY = 10
@@ -90,7 +100,9 @@ def _message(observed: Observed, state: State) -> str:
     if state.kind is StateKind.READY:
         return f"{state.message}. {told}" if told else state.message
     if state.reason == Reason.QUALITY_REFUSED and isinstance(state.outcome, JobFailed):
-        return f"{told}. {state.outcome.remedy}".removesuffix(". ")
+        said = with_remedy(f"{told}.", state.outcome.remedy)
+        why = explained(state.known.quality, observed.spec)
+        return f"{said} {why}" if why else said
     return f"{told}. {state.message}" if told else state.message
 
 

@@ -8,14 +8,18 @@ import pytest
 
 from trtllm_api.contract import (
     MAX_RESULT_BYTES,
+    ArtifactResult,
     BuildRequest,
     BuildResult,
     ExpectedGpu,
+    FailureReason,
     FetchResult,
+    QuantizeResult,
     RanksRequest,
     Stage,
 )
 from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
+from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, MixedProposal, Verdict
 
 DIGEST = "sha256:" + "0f" * 32
 
@@ -104,3 +108,90 @@ def test_a_request_is_read_as_it_was_written() -> None:
     wire = json.dumps(request.to_wire())
     assert BuildRequest.model_validate_json(wire) == request
     assert '"gpusPerPod": 4' in wire
+
+
+def _mix(size: int, characters: int = 780) -> MixedProposal:
+    patterns = tuple(f"layers.{number}.mlp.down_proj" for number in range(100, 100 + characters // 27))
+    return MixedProposal(exclude_modules=patterns, measures=_MEASURES, bytes=size)
+
+
+_MEASURES = Measures(perplexity="123456.78", kl_divergence="0.1234", top_token_agreement="81.3%", canaries="16/16")
+
+
+def quantized(*, refused: int, text: int, proposals: int, mixed: bool) -> BuildResult:
+    """A result of so many refused candidates with texts of `text` characters, of which some have a mix that passes."""
+    tried = [
+        CandidateStatus(
+            method=Method.FP8_PER_CHANNEL_PER_TOKEN,
+            group_size=128,
+            measures=_MEASURES,
+            perplexity_change="+12345.6%",
+            bytes=10**12,
+            verdict=Verdict.REFUSED,
+            reason="DivergenceTooHigh",
+            message="m" * text,
+            explanation="e" * text,
+            proposal=_mix(10**12 - number) if number < proposals else None,
+        )
+        for number in range(refused)
+    ]
+    artifact = None
+    if mixed:
+        modules = _mix(1).exclude_modules
+        shipped = tried[0].model_copy(
+            update={"exclude_modules": modules, "verdict": Verdict.PASSED, "proposal": None, "explanation": ""}
+        )
+        tried.append(shipped)
+        artifact = ArtifactResult(
+            digest=DIGEST,
+            path=f"artifacts/{'0f' * 16}",
+            bytes=10**12,
+            method=shipped.method,
+            group_size=128,
+            report=f"reports/{'0f' * 16}/report.html",
+        )
+    return BuildResult(
+        stage=Stage.QUANTIZE,
+        exit_code=0 if mixed else 66,
+        reason=None if mixed else FailureReason.QUALITY_REFUSED,
+        message="m" * 4000,
+        remedy="r" * 300,
+        quantize=QuantizeResult(reference=_MEASURES, candidates=tuple(tried), artifact=artifact),
+    )
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("text", [0, 120, 4096])
+@pytest.mark.parametrize("proposals", [0, 1, 9])
+def test_a_result_of_every_candidate_fits_and_keeps_what_was_measured_and_decided(
+    mixed: bool, text: int, proposals: int
+) -> None:
+    result = quantized(refused=9, text=text, proposals=proposals, mixed=mixed)
+    encoded = result.to_termination_message()
+    assert len(encoded) <= MAX_RESULT_BYTES
+    read, whole = BuildResult.model_validate_json(encoded).quantize, result.quantize
+    assert read is not None
+    assert whole is not None
+    assert (read.artifact, read.reference) == (whole.artifact, whole.reference)
+    for one, other in zip(read.candidates, whole.candidates, strict=True):
+        lost = {"message": "", "explanation": "", "proposal": None}
+        assert one.model_copy(update=lost) == other.model_copy(update=lost)
+
+
+def test_of_several_mixes_that_pass_the_smallest_is_kept_and_texts_are_whole_where_they_fit() -> None:
+    result = quantized(refused=3, text=100, proposals=3, mixed=False).model_copy(update={"message": "short"})
+    read = BuildResult.model_validate_json(result.to_termination_message())
+    assert read.quantize is not None
+    assert result.quantize is not None
+    assert [candidate.proposal is None for candidate in read.quantize.candidates] == [True, True, False]
+    assert read.quantize.candidates[2] == result.quantize.candidates[2]
+    assert read.quantize.candidates[0].explanation == "e" * 100
+
+
+def test_a_mix_is_kept_before_long_texts_are() -> None:
+    read = BuildResult.model_validate_json(
+        quantized(refused=2, text=2000, proposals=1, mixed=False).to_termination_message()
+    )
+    assert read.quantize is not None
+    assert read.quantize.candidates[0].proposal == _mix(10**12)
+    assert read.quantize.candidates[0].explanation.endswith("e…")

@@ -144,6 +144,18 @@ def test_a_fallback_that_the_gpu_does_not_run_is_a_warning(run: Run, model: Mode
     assert "if the quality gate steps down to FP8" in " ".join(ran.out.split())
 
 
+def test_fallback_mixed_is_planned_and_no_engine_is_judged_by_it(run: Run, model: Model) -> None:
+    documents = (
+        quantized("model", "INT4AWQ", quality={"fallbacks": ["Mixed"]}),
+        engine(modelRef={"name": "model"}, runtime="PyTorch", serving={}),
+    )
+    ran = run("plan", "-f", written(*documents), "--model", model("Qwen2-7B"), "--gpus", H100S)
+    assert ran.code == 0
+    said = " ".join(ran.out.split())
+    assert "2. Mixed the smallest of those refused before that passes with its worst modules in full precision" in said
+    assert "steps down to Mixed" not in said
+
+
 def test_without_a_method_the_gpus_decide_what_is_tried(run: Run, model: Model) -> None:
     document = quantized(quantization={})
     file, directory = written(document), model("Qwen2-7B")
@@ -181,7 +193,8 @@ def test_a_pool_that_an_autoscaler_brings_needs_no_nodes(run: Run, model: Model)
 def test_an_inventory_file_is_what_kubectl_prints(run: Run, model: Model, form: str) -> None:
     nodes = {"kind": "List", "items": [NODE, {"kind": "Node", "metadata": {"name": "cpu"}}]}
     Path("nodes").write_text(json.dumps(nodes) if form == "json" else yaml.safe_dump(nodes))
-    ran = run("plan", "-f", written(engine()), "--model", model("Qwen2-7B"), "--inventory", "nodes")
+    document = engine(limits={"maxBatchSize": 64})
+    ran = run("plan", "-f", written(document), "--model", model("Qwen2-7B"), "--inventory", "nodes")
     assert ran.code == 0
     assert "1 node x 1 NVIDIA-L4 (SM89)" in ran.out
 

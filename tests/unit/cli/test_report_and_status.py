@@ -105,6 +105,23 @@ def test_the_report_as_json_is_statuss_quality(run: Run, cluster: Answer) -> Non
     assert [candidate["verdict"] for candidate in found["candidates"]] == ["Refused", "Passed", "Failed"]
 
 
+def test_what_a_refusal_was_explained_with_and_the_mix_that_passes_are_printed_and_on_the_page(
+    run: Run, cluster: Answer
+) -> None:
+    explained = json.loads(json.dumps(MEASURED))
+    refused, _, mixed = explained["quality"]["candidates"]
+    refused["explanation"] = "the KL divergence comes, by layer 89 % from layers.2"
+    measures = {"perplexity": "18.2", "klDivergence": "0.08"}
+    refused["proposal"] = {"excludeModules": ["layers.2"], "measures": measures, "bytes": 130000000}
+    mixed |= {"method": "INT4WeightOnly", "excludeModules": ["layers.2"]}
+    cluster("quantizedmodels/smollm2", model(READY, **explained))
+    said = " ".join(run("report", "qm/smollm2", "--html", "report.html").out.split())
+    for text in (said, Path("report.html").read_text()):
+        assert "INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2" in text
+        assert "measured to pass (perplexity 18.2, KL 0.08, 124.0 MiB) with excludeModules [layers.2]" in text
+        assert "INT4WeightOnly mixed" in text
+
+
 class _Balance(HTMLParser):
     """Which elements are open."""
 

@@ -11,7 +11,7 @@ from trtllm_api.planner.mapping import Layout, moe_layouts
 from trtllm_api.planner.memory import MemoryEstimate, estimate, gib
 from trtllm_api.planner.question import EngineQuestion, KvCacheType
 from trtllm_api.planner.rules.shape import fitting_tensors
-from trtllm_api.planner.tables import KvFormat, table_for
+from trtllm_api.planner.tables import Algorithm, KvFormat, table_for
 from trtllm_api.verdict import Severity, Verdict
 
 
@@ -64,13 +64,27 @@ def remedies(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> st
     if (
         question.kv_cache is KvFormat.AUTO
         and eight_bits
-        and estimate(replace(question, kv_cache=KvFormat.FP8), gpu).fits
+        and estimate(replace(question, kv_cache=KvFormat.FP8), gpu, need.weights).fits
     ):
         found.append("FP8 KV cache")
+    batch = fitting_batch(question, gpu, need.weights)
+    if batch:
+        found.append(f"max_batch_size {batch}")
     length = longest_sequence(question, need)
     if length:
         found.append(f"max_seq_len {length} or less")
     return "try " + " | ".join(found) if found else "use larger GPUs, more of them, or a smaller precision"
+
+
+def fitting_batch(question: EngineQuestion, gpu: GpuKind, weights: int) -> int:
+    """The largest half, quarter, ... of max_batch_size that fits and holds the asked sequences; 0: none."""
+    batch = question.limits.batch // 2
+    while batch >= max(8, question.limits.sequences):
+        limits = replace(question.limits, max_batch_size=batch)
+        if estimate(replace(question, limits=limits), gpu, weights).fits:
+            return batch
+        batch //= 2
+    return 0
 
 
 def longest_sequence(question: EngineQuestion, need: MemoryEstimate) -> int:
@@ -91,7 +105,7 @@ def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
         yield from _room(
             "GPU memory to calibrate",
             host.gpu_memory_bytes,
-            calibration_memory_needed(source),
+            calibration_memory_needed(question.facts, searched=question.algorithm is Algorithm.MIXED),
             source,
             "use more or larger GPUs, so that no layer is offloaded",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trtllm_api.planner.memory import gib, logits_bytes
 from trtllm_api.planner.question import EngineQuestion
 from trtllm_api.planner.tables import EngineRuntime
 from trtllm_api.verdict import Severity, Verdict
@@ -86,7 +87,8 @@ def _batch(question: EngineQuestion) -> Iterator[Verdict]:
     limits, options = question.limits, question.options
     if question.runtime is EngineRuntime.TENSORRT and limits.max_batch_size is None:
         yield _warning(
-            f"max_batch_size is not set: the engine is built for {limits.batch} sequences",
+            f"max_batch_size is not set: the engine is built for {limits.batch} sequences, whose logits take "
+            f"{gib(logits_bytes(question))} of a GPU",
             "set it to the number of requests that are to run at the same time",
             maxBatchSize=limits.batch,
         )

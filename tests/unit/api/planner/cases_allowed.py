@@ -113,7 +113,7 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "an engine without a batch size": (
         made(limits=limits(max_batch_size=None)),
         "Lengths",
-        "max_batch_size is not set: the engine is built for 2048 sequences",
+        "max_batch_size is not set: the engine is built for 2048 sequences, whose logits take 7.8 GiB of a GPU",
     ),
     "prompts that might be refused": (
         ask("Llama-3.1-8B", limits=limits(max_seq_len=32768)),
@@ -153,6 +153,6 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "a host that is small for a build": (
         ask(host=HostFacts(48 * GIB)),
         "CalibrationAndHostMemory",
-        "48.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 63.8 GiB",
+        "48.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB",
     ),
 }

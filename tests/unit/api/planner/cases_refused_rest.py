@@ -278,7 +278,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         ask("Llama-3-70B", algorithm=Algorithm.FP8, host=HostFacts(512 * GIB, 80 * GIB, calibrates=True)),
         "CalibrationAndHostMemory",
         (
-            "80.0 GiB of GPU memory to calibrate a checkpoint of 131.4 GiB; the heuristic is 157.7 GiB: use more "
+            "80.0 GiB of GPU memory to calibrate a checkpoint of 131.4 GiB; the heuristic is 136.7 GiB: use more "
             "or larger "
             "GPUs, so that no layer is offloaded"
         ),
@@ -287,8 +287,8 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         ask(host=HostFacts(8 * GIB)),
         "CalibrationAndHostMemory",
         (
-            "8.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 63.8 GiB: "
-            "ask for 63.8 "
+            "8.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB: "
+            "ask for 64.0 "
             "GiB"
         ),
     ),

@@ -93,8 +93,8 @@ def test_each_kind_of_gpu_says_what_it_lacks() -> None:
     found = refused(Layout(1), Inventory((*nodes(A100, 1).nodes, *nodes(L4, 1).nodes)), algorithm=Algorithm.FP8)
     assert found == (
         (
-            "GpuMemory: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 67.7 GiB + activations 2.1 GiB + runtime 1.5 GiB "
-            "exceed it by 48.8 GiB: use larger GPUs, more of them, or a smaller precision"
+            "GpuMemory: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 67.7 GiB + activations 2.6 GiB + runtime 1.5 GiB "
+            "exceed it by 49.3 GiB: use larger GPUs, more of them, or a smaller precision"
         ),
         (
             "AlgorithmVsGpu: FP8 needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: usable here: "
@@ -271,7 +271,7 @@ def test_nothing_that_fits_is_said_with_what_would() -> None:
     assert refused(None, nodes(L4, 1)) == (
         (
             "NoLayoutFits: the largest layout tried lacks room: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 131.4 GiB "
-            "+ activations 2.1 GiB + runtime 1.5 GiB exceed it by 112.5 GiB: would fit: TP 1 on 1 x NVIDIA-H200 | "
+            "+ activations 2.6 GiB + runtime 1.5 GiB exceed it by 113.0 GiB: would fit: TP 1 on 1 x NVIDIA-H200 | "
             "TP 2 on 2 x NVIDIA-H100-80GB-HBM3 | TP 2 on 2 x NVIDIA-H100-PCIe"
         ),
     )

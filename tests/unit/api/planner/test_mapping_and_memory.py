@@ -11,7 +11,7 @@ from public_models import CONFIGS, H100, ask, facts
 
 from trtllm_api.facts import CheckpointFacts
 from trtllm_api.planner.fromconfig import UnreadableConfig, details_from_config, facts_from_config
-from trtllm_api.planner.host import host_needs
+from trtllm_api.planner.host import calibration_memory_needed, host_needs
 from trtllm_api.planner.linears import shard
 from trtllm_api.planner.mapping import (
     Layout,
@@ -21,7 +21,15 @@ from trtllm_api.planner.mapping import (
     ranks_of,
     valid_tensors,
 )
-from trtllm_api.planner.memory import GIB, estimate, kv_bytes_per_token, linear_bytes, needed_tokens, weight_bytes
+from trtllm_api.planner.memory import (
+    GIB,
+    activation_bytes,
+    estimate,
+    kv_bytes_per_token,
+    linear_bytes,
+    needed_tokens,
+    weight_bytes,
+)
 from trtllm_api.planner.question import Limits, Options
 from trtllm_api.planner.tables import Algorithm, EngineRuntime, KvFormat
 
@@ -244,12 +252,20 @@ def test_experts_stored_as_one_tensor_are_cut_and_quantized_as_experts_are() -> 
     assert weight_bytes(replace(question, facts=fused)) == pytest.approx(weight_bytes(question), rel=0.01)
 
 
+def test_experts_stored_as_one_tensor_are_padded_as_experts_are() -> None:
+    config = {**CONFIGS["Mixtral-8x7B"], "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880}
+    model = facts_from_config({**config, "head_dim": 64, "num_local_experts": 128})
+    fused = model.model_copy(update={"linears": tuple(i for i in model.linears if ".experts." not in i.name)})
+    question = replace(ask(algorithm=Algorithm.MXFP4), facts=model)
+    assert weight_bytes(replace(question, facts=fused)) == pytest.approx(weight_bytes(question), rel=0.01)
+
+
 def test_the_experts_of_a_token_take_memory() -> None:
     question = ask("Qwen3-30B-A3B")
     few = question.details.model_copy(update={"experts_per_token": 1})
     one = estimate(replace(question, facts=question.facts.model_copy(update={"details": few})), H100)
     eight = estimate(question, H100)
-    assert eight.activations - one.activations == 2 * 8192 * 7 * (3 * 768 + 2 * 2048)
+    assert eight.activations - one.activations == 2 * 8192 * 7 * (4 * 768 + 2 * 2048)
 
 
 def test_scales_are_counted() -> None:
@@ -259,10 +275,51 @@ def test_scales_are_counted() -> None:
     assert linear_bytes(4096, 1024, Algorithm.NONE, 128) == 4096 * 1024 * 2
 
 
+def test_modules_that_are_excluded_are_counted_in_full_precision() -> None:
+    """As ModelOpt is told: by names at any depth, of all layers or of single ones."""
+    question = ask("Llama-3-8B", algorithm=Algorithm.W4A16_AWQ, runtime=EngineRuntime.PYTORCH)
+    plain = weight_bytes(question)
+
+    def more(*excluded: str) -> int:
+        return weight_bytes(replace(question, exclude_modules=excluded)) - plain
+
+    down = 14336 * 4096 * 2 - linear_bytes(14336, 4096, Algorithm.W4A16_AWQ, question.group)
+    assert more("mlp.down_proj") == pytest.approx(32 * down, abs=1)
+    assert more("layers.1.mlp.down_proj", "layers.31.mlp.down_proj") == pytest.approx(2 * down, abs=1)
+    layer = more("layers.1")
+    assert layer == pytest.approx(more("layers.*") / 32, abs=1), "layers.1 is no part of layers.10"
+    assert more("mlp.down_proj", "layers.1") == pytest.approx(31 * down + layer, abs=1)
+
+
+def test_both_sides_of_an_mxfp4_weight_are_padded_as_its_kernels_want_them() -> None:
+    assert linear_bytes(2880, 2880, Algorithm.MXFP4, 32) == 2944 * 2944 * (0.5 + 1 / 32)
+    assert linear_bytes(2944, 128, Algorithm.MXFP4, 32) == 2944 * 128 * (0.5 + 1 / 32)
+
+
+def test_an_engine_reserves_its_decoder_for_every_sequence_beside_its_activations() -> None:
+    limits = Limits(max_seq_len=4096, max_batch_size=256)
+    one = ask(limits=limits, runtime=EngineRuntime.TENSORRT)
+    two = replace(one, limits=replace(limits, max_batch_size=512))
+    beams = replace(one, limits=replace(limits, max_beam_width=2))
+    assert activation_bytes(two) - activation_bytes(one) == 32 * 256 * 128256
+    assert activation_bytes(beams) == activation_bytes(two)
+    few = replace(one, limits=replace(limits, max_num_tokens=128))
+    fewer = replace(one, limits=replace(limits, max_num_tokens=128, max_batch_size=128))
+    assert activation_bytes(few) == activation_bytes(fewer)  # a step has no more sequences than tokens
+
+
+def test_pytorch_samples_when_the_layers_are_done() -> None:
+    limits = Limits(max_seq_len=4096, max_batch_size=256)
+    layers = ask("Qwen2.5-0.5B", limits=limits)
+    assert activation_bytes(layers) == 2 * 8192 * (4 * 896 + (2 * 14 + 2 * 2) * 64 + 4 * 4864)
+    sampling = replace(layers, limits=replace(limits, sequences=256))
+    assert activation_bytes(sampling) == 4 * 8192 * 896 + 40 * 256 * 151936
+
+
 def test_gathered_logits_and_long_steps_take_memory() -> None:
     plain = estimate(ask(), H100)
     gathered = estimate(ask(options=Options(gather_context_logits=True)), H100)
-    assert gathered.activations - plain.activations == 4 * (8192 - 8) * 128256
+    assert gathered.activations - plain.activations == 4 * 8192 * 128256
     longer = estimate(ask(limits=Limits(max_seq_len=4096, max_batch_size=8, max_num_tokens=16384)), H100)
     assert longer.activations > 1.9 * plain.activations
     assert longer.tokens < plain.tokens
@@ -275,7 +332,7 @@ def test_the_pool_is_the_asked_share_of_what_is_left() -> None:
     assert memory.fits
 
 
-@pytest.mark.parametrize(("model", "memory"), [("SmolLM2-135M", 5.0), ("Llama-3-8B", 64.0), ("Llama-3-70B", 354.8)])
+@pytest.mark.parametrize(("model", "memory"), [("SmolLM2-135M", 9.0), ("Llama-3-8B", 64.0), ("Llama-3-70B", 354.8)])
 def test_a_build_asks_for_host_memory_by_the_size_of_its_source(model: str, memory: float) -> None:
     assert host_needs(ask(model)).memory / GIB == pytest.approx(memory, rel=0.01)
 
@@ -287,6 +344,23 @@ def test_disk_holds_source_checkpoint_and_engine_and_a_tenth_more() -> None:
     assert host_needs(plain).gpu_memory == 0
     quantized = host_needs(replace(plain, algorithm=Algorithm.FP8, runtime=EngineRuntime.TENSORRT))
     assert quantized.disk == pytest.approx(1.1 * (source + 2 * 9.08e9), rel=0.01)
-    assert quantized.gpu_memory == pytest.approx(1.2 * source)
+    assert quantized.gpu_memory == calibration_memory_needed(plain.facts)
     ready = ask("DeepSeek-V3")
     assert host_needs(ready).disk == pytest.approx(1.1 * ready.facts.bytes)
+
+
+def test_a_calibration_takes_the_model_the_logits_of_a_batch_and_copies_of_the_largest_layer() -> None:
+    model = facts("Llama-3-8B")
+    one = calibration_memory_needed(model)
+    assert one == (
+        2 * model.parameters + 3 * GIB // 2 + 512 * (2 * 128256 + 4 * 32 * 8 * 128 + 8 * 4096) + 16 * 14336 * 4096
+    )
+    assert calibration_memory_needed(model, 1024) - one == 512 * (2 * 128256 + 4 * 32 * 8 * 128 + 8 * 4096)
+
+
+def test_a_search_for_each_layers_format_takes_gradients() -> None:
+    model = facts("Llama-3-8B")
+    more = calibration_memory_needed(model, searched=True) - calibration_memory_needed(model)
+    assert more == 6 * 128256 * 4096 + 512 * (14 * 128256 + 2 * 32 * 4096)
+    searched = host_needs(ask("Llama-3-8B", algorithm=Algorithm.MIXED))
+    assert searched.gpu_memory == calibration_memory_needed(model, searched=True)

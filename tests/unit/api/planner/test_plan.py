@@ -13,6 +13,7 @@ from trtllm_api.planner.mapping import Layout
 from trtllm_api.planner.plan import NoPlan, Plan, plan
 from trtllm_api.planner.question import EngineStamp, HostFacts, Limits, Options, PodFacts
 from trtllm_api.planner.rules import ENGINE_RULES
+from trtllm_api.planner.rules.capacity import gpu_memory
 from trtllm_api.planner.tables import Algorithm, EngineRuntime
 from trtllm_api.verdict import judge, refusals
 
@@ -58,15 +59,15 @@ def test_a_plan_itemises_the_memory_and_says_why_less_does_not_do() -> None:
     found = planned("Llama-3-70B", nodes(H100, 8))
     assert dict(found.items()) == {
         "weights": "65.7 GiB",
-        "activations": "1.3 GiB",
+        "activations": "1.5 GiB",
         "runtime": "2.0 GiB",
-        "KV cache": "9.6 GiB = 62741 tokens, 4096 needed",
-        "reserve": "1.1 GiB",
+        "KV cache": "9.4 GiB = 61473 tokens, 4096 needed",
+        "reserve": "1.0 GiB",
         "GPU": "79.6 GiB",
     }
     assert found.why[1] == (
         "the next smaller does not fit: TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB a GPU): weights 131.4 GiB + "
-        "activations 2.1 GiB + runtime 1.5 GiB exceed it by 55.4 GiB"
+        "activations 2.5 GiB + runtime 1.5 GiB exceed it by 55.8 GiB"
     )
     assert [str(other) for other in found.alternatives] == ["TP 4 on 4 x NVIDIA-H100-80GB-HBM3"]
 
@@ -111,8 +112,8 @@ def test_where_nothing_fits_it_says_what_would() -> None:
     assert found.why == (
         (
             "the largest layout tried lacks room: TP 1 on NVIDIA-A10 (22.5 GiB a GPU): weights 24.2 GiB + "
-            "activations 1.3 "
-            "GiB + runtime 1.5 GiB exceed it by 4.5 GiB"
+            "activations 1.5 "
+            "GiB + runtime 1.5 GiB exceed it by 4.7 GiB"
         ),
     )
     assert found.would_fit[:3] == (
@@ -125,8 +126,8 @@ def test_where_nothing_fits_it_says_what_would() -> None:
 def test_a_long_sequence_is_answered_with_the_longest_that_fits_and_with_a_smaller_cache() -> None:
     limits = Limits(max_seq_len=131072, max_batch_size=8)
     found = unplanned("Llama-3.1-8B", nodes(L4, 1), limits=limits, options=Options(chunked_prefill=True))
-    assert found.would_fit[0] == "max_seq_len 36640: TP 1 on 1 x NVIDIA-L4"
-    shorter = replace(limits, max_seq_len=36640)
+    assert found.would_fit[0] == "max_seq_len 35040: TP 1 on 1 x NVIDIA-L4"
+    shorter = replace(limits, max_seq_len=35040)
     planned("Llama-3.1-8B", nodes(L4, 1), limits=shorter, options=Options(chunked_prefill=True))
     assert isinstance(
         plan(
@@ -184,3 +185,12 @@ def test_every_public_model_finds_a_place_on_eight_large_gpus(model: str) -> Non
     runtime = EngineRuntime.TENSORRT if model == "Gemma-2-9B" else EngineRuntime.PYTORCH
     found = planned(model, nodes(B200, 8), runtime=runtime)
     assert refusals(judge(ENGINE_RULES, found.question)) == ()
+
+
+def test_an_engine_for_more_sequences_than_a_gpu_holds_logits_of_is_answered_with_a_smaller_batch() -> None:
+    unlimited = Limits(max_seq_len=4096)
+    found = unplanned("Qwen2-7B", nodes(L4, 1), limits=unlimited, runtime=EngineRuntime.TENSORRT)
+    assert "max_batch_size 64: TP 1 on 1 x NVIDIA-L4" in found.would_fit
+    question = ask("Qwen2-7B", limits=unlimited, runtime=EngineRuntime.TENSORRT, gpu=L4)
+    (verdict,) = gpu_memory(question)
+    assert verdict.remedy == "try TP 2 | max_batch_size 1024"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,105 +9,30 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from trtllm_api.base import Device
 from trtllm_api.contract import (
-    BuildRequest,
-    BuildResult,
-    CalibrationRequest,
     ExitCode,
     FailureReason,
-    FetchRequest,
-    GateRequest,
-    QuantizeRequest,
-    Stage,
 )
-from trtllm_api.digest import digest_of
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, OnFailure, Verdict
-from trtllm_api.source import Source, VolumeSource
-from trtllm_builder.__main__ import main
+from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, Verdict
 from trtllm_builder.checkpoint import load_for_inference
 from trtllm_builder.checkpoint_files import inspect
 from trtllm_builder.model_facts import TENSORRT_LLM, model_facts
 from trtllm_builder.quantize import candidate, modelopt_adapter
 from trtllm_builder.store import read_artifact
 
+from .claims import Claim, open_claim
 from .conftest import ranked
 
 _INT8 = CandidatePlan(method=Method.INT8_WEIGHT_ONLY)
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """A volume and the source on it, as the Jobs of one QuantizedModel see them."""
-
-    root: Path
-    request: QuantizeRequest
-
-    def quantize(self, checkpoint: Checkpoint, *plans: CandidatePlan, name: str = "small") -> BuildResult:
-        request = self.request.model_copy(update={"checkpoint": checkpoint, "candidates": plans or (_INT8,)})
-        digest = digest_of({"name": name, "request": request.to_wire()})
-        return _job(
-            self.root,
-            BuildRequest(stage=Stage.QUANTIZE, namespace="ml", name=name, request_digest=digest, quantize=request),
-        )
-
-    def directory(self, result: BuildResult) -> Path:
-        assert result.quantize is not None, result.message
-        assert result.quantize.artifact is not None, result.message
-        return self.root / "store" / result.quantize.artifact.path
-
-
-def _job(root: Path, request: BuildRequest) -> BuildResult:
-    (root / "request.json").write_text(json.dumps(request.to_wire()))
-    code = main(
-        [
-            "run",
-            *("--request", str(root / "request.json")),
-            *("--store", str(root / "store")),
-            *("--source", str(root / "source")),
-            *("--termination-log", str(root / "termination")),
-        ]
-    )
-    result = BuildResult.model_validate_json((root / "termination").read_bytes())
-    assert result.exit_code == code
-    return result
-
-
 @pytest.fixture
-def claim(wide_source: Path, tmp_path: Path) -> _Claim:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "source").symlink_to(wide_source.parent)
-    source = Source(persistent_volume_claim=VolumeSource(claim_name="models", path="wide"))
-    asked = BuildRequest(
-        stage=Stage.FETCH,
-        namespace="ml",
-        name="small",
-        request_digest=digest_of({"fetch": "small"}),
-        fetch=FetchRequest(source=source),
-    )
-    fetched = _job(tmp_path, asked).fetch
-    assert fetched is not None
-    request = QuantizeRequest(
-        source_digest=fetched.digest,
-        source_path=str(tmp_path / "source" / "wide"),
-        source_manifest=str(tmp_path / "store" / fetched.manifest_path),
-        candidates=(_INT8,),
-        calibration=CalibrationRequest(samples=4, sequence_length=64, batch_size=2),
-        gate=GateRequest(
-            max_perplexity_increase="10%",
-            max_kl_divergence="0.2",
-            min_top_token_agreement="80%",
-            tokens=512,
-            sequence_length=128,
-            on_failure=OnFailure.FAIL,
-        ),
-        device=Device.CPU,
-    )
-    return _Claim(tmp_path, request)
+def claim(wide_source: Path, tmp_path: Path) -> Claim:
+    return open_claim(wide_source, tmp_path)
 
 
-def test_ranks_are_measured_and_published_with_manifest_and_probe(claim: _Claim) -> None:
+def test_ranks_are_measured_and_published_with_manifest_and_probe(claim: Claim) -> None:
     result = claim.quantize(ranked(2, 2), CandidatePlan(method=Method.FP8))
     assert result.exit_code == ExitCode.OK, result.message
     directory = claim.directory(result)
@@ -135,7 +58,7 @@ def test_ranks_are_measured_and_published_with_manifest_and_probe(claim: _Claim)
     assert "TensorRTLLM, tensor 2, pipeline 2" in report
 
 
-def test_the_published_ranks_are_a_source_that_an_engine_can_be_built_from(claim: _Claim) -> None:
+def test_the_published_ranks_are_a_source_that_an_engine_can_be_built_from(claim: Claim) -> None:
     directory = claim.directory(claim.quantize(ranked(4), CandidatePlan(method=Method.INT4_WEIGHT_ONLY, group_size=64)))
     facts = model_facts(inspect(directory, trust_remote_code=False))
     assert facts.quantization == TENSORRT_LLM
@@ -145,7 +68,7 @@ def test_the_published_ranks_are_a_source_that_an_engine_can_be_built_from(claim
 
 
 def test_the_same_ranks_are_published_once_and_another_layout_is_another_artifact(
-    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = claim.quantize(ranked(2))
     other = claim.quantize(ranked(1, 2))
@@ -166,7 +89,7 @@ def _never_quantize(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_candidate_that_was_exported_whole_is_measured_and_not_made_again(
-    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure = candidate.measure
 
@@ -182,7 +105,7 @@ def test_a_candidate_that_was_exported_whole_is_measured_and_not_made_again(
     assert len(list(claim.directory(result).glob("rank*"))) == 6
 
 
-def test_a_candidate_whose_export_was_interrupted_is_made_again(claim: _Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_whose_export_was_interrupted_is_made_again(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     export = candidate.export_ranks
 
     def dies(model: Any, plan: CandidatePlan, checkpoint: Checkpoint, directory: Path, dtype: torch.dtype) -> None:
@@ -200,7 +123,7 @@ def test_a_candidate_whose_export_was_interrupted_is_made_again(claim: _Claim, m
 
 @pytest.mark.parametrize("part", ["attention.qkv.weight", "mlp.gate.weight", "attention.dense.weight"])
 def test_a_shard_in_the_wrong_rank_is_refused_by_the_gate(
-    claim: _Claim, monkeypatch: pytest.MonkeyPatch, part: str
+    claim: Claim, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     export = candidate.export_ranks
 
@@ -222,7 +145,7 @@ def test_a_shard_in_the_wrong_rank_is_refused_by_the_gate(
 
 
 def test_a_layout_that_the_model_cannot_have_is_refused_before_it_is_calibrated(
-    claim: _Claim, monkeypatch: pytest.MonkeyPatch
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _never_quantize(monkeypatch)
     result = claim.quantize(ranked(3), CandidatePlan(method=Method.FP8))
@@ -231,7 +154,7 @@ def test_a_layout_that_the_model_cannot_have_is_refused_before_it_is_calibrated(
     assert result.remedy == "Set spec.checkpoint.tensor to one of 1, 2, 4, 8."
 
 
-def test_a_fallback_is_tried_when_the_first_method_cannot_be_cut(claim: _Claim) -> None:
+def test_a_fallback_is_tried_when_the_first_method_cannot_be_cut(claim: Claim) -> None:
     result = claim.quantize(ranked(4), CandidatePlan(method=Method.INT8_SMOOTH_QUANT), _INT8)
     assert result.exit_code == ExitCode.OK, result.message
     assert result.quantize is not None

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from trtllm_api.contract import GateRequest
 from trtllm_api.quantizedmodel import OnFailure, Verdict
 from trtllm_builder.gate import CanaryOutcome, ModelMeasures, decide
-from trtllm_builder.report import FreeAnswer, Report, ReportCandidate, report_html, report_json
+from trtllm_builder.report import FreeAnswer, Mix, Report, ReportCandidate, report_html, report_json
 from trtllm_builder.report.charts import Bar, Chart, Limit, Tone, draw
 from trtllm_builder.report.model import human_bytes, human_seconds
 
@@ -181,6 +181,46 @@ def test_verdicts_are_words_and_not_only_colours() -> None:
         assert re.search(rf'<span class="badge {badge}">[A-Z][a-z]+</span>', page)
 
 
+EXPLAINED = replace(
+    REFUSED,
+    explanation="the KL divergence comes, by layer 89 % from layers.2",
+    shares={"layer": {"layers.2": 0.891, "layers.0": -0.02}, "kind": {"mlp.down_proj": 0.93}},
+    mix=Mix(("layers.2", "*.mlp.down_proj"), ModelMeasures(26.9, 0.08, 0.91, 4096, (PARIS,)), 120_000_000),
+)
+MIXED = replace(PASSED, label="INT4WeightOnly", mixed=True)
+
+
+def test_a_refused_candidate_is_shown_with_where_its_error_comes_from_and_the_mix_that_passes() -> None:
+    page = read(report_html(replace(REPORT, candidates=(EXPLAINED, MIXED, BROKEN))))
+    text = "".join(page.text)
+    for shown in (
+        "Where the error comes from",
+        "by layer 89 % from layers.2",
+        "89.1 %",
+        "93.0 %",
+        "-2.0 %",
+        "*.mlp.down_proj",
+        "26.90",
+        "0.08",
+        "91.0%",
+        "114.4 MiB",
+        "INT4WeightOnly mixed, groups of 64",
+    ):
+        assert shown in text, shown
+
+
+def test_without_an_explanation_there_is_no_section_for_it() -> None:
+    assert "Where the error comes from" not in report_html(REPORT)
+
+
+def test_the_json_has_every_share_and_the_mix() -> None:
+    found = json.loads(report_json(replace(REPORT, candidates=(EXPLAINED, MIXED, BROKEN))))["candidates"]
+    assert found[0]["shares"] == {"layer": {"layers.2": 0.891, "layers.0": -0.02}, "kind": {"mlp.down_proj": 0.93}}
+    assert found[0]["mix"]["excludeModules"] == ["layers.2", "*.mlp.down_proj"]
+    assert (found[0]["mix"]["bytes"], found[0]["mix"]["measures"]["klDivergence"]) == (120_000_000, 0.08)
+    assert (found[1]["mixed"], found[1]["mix"], found[1]["shares"]) == (True, None, {})
+
+
 def test_the_page_asks_nothing_from_outside() -> None:
     page = report_html(REPORT)
     reader = read(page)
@@ -236,6 +276,7 @@ def test_whatever_users_models_and_tools_write_is_escaped() -> None:
     evil = ReportCandidate(
         EVIL, 16, EVIL, measures, 1, {EVIL: 1.0}, Verdict.REFUSED, EVIL, EVIL, (FreeAnswer(EVIL, EVIL, EVIL),)
     )
+    evil = replace(evil, explanation=EVIL, shares={EVIL: {EVIL: 0.5}}, mix=Mix((EVIL,), measures, 1))
     report = Report(
         EVIL, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL, EVIL, EVIL, GATE, replace(SOURCE, canaries=(canary,)), 1, (evil,),
         0, (EVIL,),

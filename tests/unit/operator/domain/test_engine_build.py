@@ -9,8 +9,11 @@ import pytest
 from domain_world import DIGEST_B, INT4, INT8, World, condition, fetch_result, has, quantize_result, refused_result
 
 from trtllm_api.contract import ProgressLine
+from trtllm_api.quantizedmodel import Method, QuantizedModelStatus, Verdict
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.server import server_name
+from trtllm_operator.enginebuild.observed import Model
+from trtllm_operator.enginebuild.subject import subject_of_model
 
 DIGEST_C = "sha256:" + "c" * 64
 KIND = "EngineBuild"
@@ -26,6 +29,21 @@ def serving(world: World) -> World:
     world.roll_out(1)
     world.settle(kind=KIND)
     return world
+
+
+def test_what_fallback_mixed_left_in_full_precision_is_known_to_the_engines_plan(world: World) -> None:
+    world.model(quality={"fallbacks": ["Mixed"]})
+    world.settle()
+    world.finish("fetch", fetch_result())
+    world.settle()
+    mixed = INT4.model_copy(update={"verdict": Verdict.PASSED, "exclude_modules": ("layers.2",)})
+    world.finish("quantize", quantize_result(INT4, mixed))
+    status = QuantizedModelStatus.model_validate(world.settle())
+    subject = subject_of_model(Model("smollm2", True, status))
+    assert subject is not None
+    assert subject.candidate is not None
+    assert subject.candidate.method is Method.INT4_WEIGHT_ONLY
+    assert subject.candidate.exclude_modules == ("layers.2",)
 
 
 def new_artifact(world: World, digest: str = DIGEST_C) -> None:

@@ -11,9 +11,10 @@ from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.preflight.candidates import quantization_plan
 from trtllm_api.preflight.groupsize import fitting_sizes, planned_group_size
 from trtllm_api.preflight.linears import quantized_linears
+from trtllm_api.preflight.mixing import why_no_mix
 from trtllm_api.preflight.question import QuantizeQuestion
 from trtllm_api.preflight.rules import QUANTIZE_RULES
-from trtllm_api.quantizedmodel import QuantizedModelSpec
+from trtllm_api.quantizedmodel import Checkpoint, Method, QuantizedModelSpec
 from trtllm_api.verdict import Severity, judge
 
 
@@ -54,6 +55,10 @@ PASSES: dict[str, QuantizeQuestion] = {
     "an FP8 KV cache": question(quantization={"method": "FP8", "kvCache": "FP8"}),
     "an INT8 KV cache of a TensorRT-LLM checkpoint": question(
         quantization={"method": "INT8SmoothQuant", "kvCache": "INT8"}, checkpoint={"format": "TensorRTLLM"}
+    ),
+    "a fallback Mixed after a method that it can mix": question(quality={"fallbacks": ["None", "Mixed"]}),
+    "a fallback Mixed after methods that are not planned yet": question(
+        quantization={}, quality={"fallbacks": ["Mixed"]}
     ),
     "bits within reach": question(quantization={"method": "Auto", "auto": {"effectiveBits": "8.5"}}),
     "NVFP4 with widths of whole blocks, on a CPU too": question(quantization={"method": "NVFP4"}, device="CPU"),
@@ -149,6 +154,23 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
             "fallback Auto needs quantization.auto, which only method Auto may set: make Auto the method, or "
             "name another fallback"
         ),
+    ),
+    "a fallback Mixed after methods that it cannot mix": (
+        question(quantization={"method": "None"}, quality={"fallbacks": ["Mixed", "INT8WeightOnly"]}),
+        "MixedPrecision",
+        (
+            "fallback Mixed has no method before it to make a mix of (None has full precision already): take Mixed out "
+            "of quality.fallbacks, or name a method before it that it can mix"
+        ),
+    ),
+    "a fallback Mixed of several stages": (
+        question(
+            quantization={"method": "FP8"},
+            quality={"fallbacks": ["Mixed"]},
+            checkpoint={"format": "TensorRTLLM", "pipeline": 2},
+        ),
+        "MixedPrecision",
+        "a TensorRTLLM checkpoint of several stages has no names for the layers of one stage alone",
     ),
     "calibration beyond the model's positions": (
         question(calibration={"sequenceLength": 9000}),
@@ -249,6 +271,33 @@ def test_the_plan_decides_every_option_of_every_candidate() -> None:
         {"method": "INT4AWQ", "groupSize": 64, "excludeModules": ["*.down_proj"]},
         {"method": "None", "excludeModules": []},
     ]
+
+
+def test_what_fallback_mixed_is_made_of_is_left_to_what_is_measured() -> None:
+    plan = quantization_plan(question(quantization={"method": "FP8"}, quality={"fallbacks": ["Mixed", "None"]}))
+    assert [c.to_wire() for c in plan.candidates] == [
+        {"method": "FP8", "excludeModules": []},
+        {"method": "Mixed", "excludeModules": []},
+        {"method": "None", "excludeModules": []},
+    ]
+    assert any(why.startswith("Mixed: the smallest refused before it that passes") for why in plan.why)
+
+
+@pytest.mark.parametrize(
+    ("method", "checkpoint", "said"),
+    [
+        ("INT4WeightOnly", {}, ""),
+        ("NVFP4", {}, ""),
+        ("Auto", {}, "other formats"),
+        ("INT4AWQ", {"format": "TensorRTLLM", "tensor": 4}, ""),
+        ("FP8PerChannelPerToken", {"format": "TensorRTLLM"}, "whole blocks"),
+        ("INT8WeightOnly", {"format": "TensorRTLLM"}, "unpacked"),
+    ],
+)
+def test_whether_a_method_can_be_mixed(method: str, checkpoint: dict[str, Any], said: str) -> None:
+    found = why_no_mix(Method(method), Checkpoint.model_validate(checkpoint))
+    assert said in found
+    assert bool(found) == bool(said)
 
 
 def test_without_fallback_only_the_method_asked_for_is_tried() -> None:

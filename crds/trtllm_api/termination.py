@@ -1,0 +1,74 @@
+"""A result as a termination message: what is least useful goes until it fits; called by contract.BuildResult."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+_TEXTS = frozenset({"message", "remedy", "explanation"})
+_Wire = dict[str, Any]
+
+
+def fitted(wire: _Wire, most: int) -> bytes:
+    """JSON of at most so many bytes; `wire` is changed. Raises ValueError where nothing is left that could go."""
+    losses: list[Callable[[], None]] = [
+        partial(_keep_proposals, wire, 1),
+        *(partial(_cut_texts, wire, limit) for limit in (480, 240, 120)),
+        partial(_keep_proposals, wire, 0),
+        *(partial(_cut_texts, wire, limit) for limit in (60, 30, 15)),
+        partial(_drop, wire, "explanation"),
+        partial(_drop, wire, "message"),
+        *_linears(wire),
+    ]
+    encoded = _encode(wire)
+    for lose in losses:
+        if len(encoded) <= most:
+            break
+        lose()
+        encoded = _encode(wire)
+    if len(encoded) > most:
+        raise ValueError(f"a result of {len(encoded)} bytes does not fit {most}")
+    return encoded
+
+
+def _encode(wire: _Wire) -> bytes:
+    return json.dumps(wire, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _candidates(wire: _Wire) -> list[_Wire]:
+    found: list[_Wire] = wire.get("quantize", {}).get("candidates", [])
+    return found
+
+
+def _keep_proposals(wire: _Wire, count: int) -> None:
+    """Those of the smallest artifacts."""
+    having = [candidate for candidate in _candidates(wire) if "proposal" in candidate]
+    for candidate in sorted(having, key=lambda item: int(item["proposal"]["bytes"]))[count:]:
+        del candidate["proposal"]
+
+
+def _drop(wire: _Wire, field: str) -> None:
+    for candidate in _candidates(wire):
+        candidate.pop(field, None)
+
+
+def _cut_texts(value: object, limit: int) -> None:
+    """Every text for people to so many characters."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in _TEXTS and len(item) > limit:
+                value[key] = item[: limit - 1] + "…"
+            else:
+                _cut_texts(item, limit)
+    if isinstance(value, list):
+        for item in value:
+            _cut_texts(item, limit)
+
+
+def _linears(wire: _Wire) -> Iterator[Callable[[], None]]:
+    """The kinds of linear layers one after the other, the lightest first."""
+    linears: list[_Wire] = wire.get("fetch", {}).get("facts", {}).get("linears", [])
+    for linear in sorted(linears, key=lambda item: int(item["outFeatures"] * item["inFeatures"] * item["count"])):
+        yield partial(linears.remove, linear)
