@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import TEXTS
+from test_serving import serve
 from world import MODELS, NAMESPACE, World
 
 STRICT = {"maxPerplexityIncrease": "0.001%", "maxKLDivergence": "0.00000001", "evaluation": {"tokens": 1024}}
@@ -127,3 +128,26 @@ def test_a_ladder_that_refuses_everything_tells_each_candidate_and_that_the_cana
     assert "xyzzy" in " ".join(candidate["message"] for candidate in status["quality"]["candidates"])
     assert "INT4WeightOnly" in message
     assert "INT8WeightOnly" in message
+
+
+def test_a_refused_method_is_explained_and_its_mix_with_full_precision_ships(created: World) -> None:
+    """The limit lies between INT4 and the source: no method alone, but some of INT4's modules in full precision."""
+    created.wait_for("qm", "gate-fail", "Stalled", 240)
+    [int4_alone] = created.get("qm", "gate-fail")["status"]["quality"]["candidates"]
+    limit = f"{float(int4_alone['measures']['klDivergence']) * 0.7:.8f}"
+    loose = {"maxPerplexityIncrease": "50%", "maxKLDivergence": limit, "minTopTokenAgreement": "10%"}
+    mixed = {"onFailure": "Fallback", "fallbacks": ["Mixed"]}
+    created.quantized_model("gate-mixed", **int4(), **quality(**loose, **mixed))
+    status = created.ready("gate-mixed", 300)
+    refused, passed = status["quality"]["candidates"]
+    assert (refused["verdict"], passed["verdict"]) == ("Refused", "Passed")
+    assert "layers." in refused["explanation"]
+    assert refused["proposal"]["excludeModules"] == passed["excludeModules"] == status["artifact"]["excludeModules"]
+    assert float(passed["measures"]["klDivergence"]) <= float(limit)
+    path = f"/claim/{status['artifact']['path']}/hf_quant_config.json"
+    kept = json.loads(created.on_claim("store-gate-mixed", "cat", path))["quantization"]["exclude_modules"]
+    assert len(kept) > 1, "more than the head"
+    assert status["artifact"]["bytes"] < refused["proposal"]["bytes"] * 1.1
+    serve(created, "gate-mixed", "gate-mixed")
+    created.wait_for("eb", "gate-mixed", "Ready", 120)
+    created.delete("eb", "gate-mixed")
