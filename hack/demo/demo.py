@@ -139,6 +139,9 @@ def _show(client: Client) -> None:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for why in model["status"]["plan"].get("why") or ():
         say(f"planned: {why}")
+    for candidate in quality["candidates"]:
+        if "explanation" in candidate:
+            say(f"{candidate['method']}: {candidate['explanation']}")
     say(f"\n{_condition(model, 'Ready')['message']}\n")
 
 

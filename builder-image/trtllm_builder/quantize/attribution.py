@@ -16,19 +16,20 @@ from trtllm_builder.quantize.findings import Explanation
 from trtllm_builder.quantize.restoring import Restorable
 from trtllm_builder.quantize.windows import Windows
 
-_WINDOW = 512
-"""Tokens, at most: shares are of differences on the same text, which few tokens tell."""
 _LEAST_DIVERGENCE = 1e-6
 """Below it, rounding is all that there is to explain."""
 
 
-def explain(bench: Bench, candidate: Restorable) -> Explanation | None:
-    """None where there is nothing that could be restored, or no divergence that could be shared out."""
+def explain(bench: Bench, candidate: Restorable, tokens: int) -> Explanation | None:
+    """On the first window's beginning, at most `tokens`: shares are of differences on the same text, which few tell.
+
+    None where there is nothing that could be restored, or no divergence that could be shared out.
+    """
     if bench.reference is None:
         raise ValueError("the source is measured first")
     started = time.monotonic()
     layers, kinds = groups(candidate.cells)
-    window, reference = _first(bench.evaluation, bench.reference)
+    window, reference = _first(bench.evaluation, bench.reference, tokens)
     tokens = window.rows.numel()
 
     with bench.progress.step("Explaining", (1 + len(layers) + len(kinds)) * tokens, "tokens") as step:
@@ -52,9 +53,9 @@ def explain(bench: Bench, candidate: Restorable) -> Explanation | None:
     return Explanation(whole, tokens, shares[0], shares[1], time.monotonic() - started)
 
 
-def _first(windows: Windows, reference: Reference) -> tuple[Windows, Reference]:
+def _first(windows: Windows, reference: Reference, tokens: int) -> tuple[Windows, Reference]:
     """The beginning of the first window: what the source predicts there does not depend on what follows."""
-    rows = windows.rows[:1, :_WINDOW]
+    rows = windows.rows[:1, :tokens]
     predicted = rows.shape[1] - 1
     return (
         Windows(windows.name, windows.digest, rows),

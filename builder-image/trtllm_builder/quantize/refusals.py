@@ -26,6 +26,10 @@ from trtllm_builder.quantize.restoring import Restorable
 
 MAX_PATTERNS = 64
 """Of excludeModules, the spec's own included."""
+_TOKENS = 128
+"""Enough to name what errs most, of a candidate that another is tried after."""
+_TOKENS_OF_MIX = 512
+"""A mix chosen by fewer needs more modules in full precision."""
 
 
 @dataclass
@@ -41,15 +45,15 @@ class Refused:
     files: Callable[[], Path]
     _model: Restorable | None = field(default=None, repr=False)
 
-    def explain(self) -> None:
-        """Why it errs, unless it has no error that could be shared out."""
+    def explain(self, tokens: int) -> None:
+        """Why it errs, on that many tokens or more, unless it has no error that could be shared out."""
         measured = self.attempt.measured
         divergence = measured.measures.kl_divergence if measured else None
         if self.attempt.plan.method is Method.NONE or divergence is None or not math.isfinite(divergence):
             return
         found = self.evidence.explanation(self.name)
-        if found is None:
-            found = explain(self.bench, self._loaded())
+        if found is None or found.tokens < min(tokens, self.bench.evaluation.rows.shape[1]):
+            found = explain(self.bench, self._loaded(), tokens)
             if found is not None:
                 self.evidence.save_explanation(self.name, found)
         self.attempt = replace(self.attempt, explanation=found)
@@ -104,7 +108,7 @@ def look_into(refused: Refused, *, mix: bool) -> Tried:
     """Explain it, and propose a mix of it where one is wanted."""
     known = refused.attempt.explained
     try:
-        refused.explain()
+        refused.explain(_TOKENS_OF_MIX if mix else _TOKENS)
         if mix:
             refused.propose()
     except BuilderFailure as error:

@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 
 from trtllm_api.contract import BuildResult, ExitCode, FailureReason
 from trtllm_api.quantizedmodel import Canary, CandidatePlan, CandidateStatus, Checkpoint, Method, Verdict
-from trtllm_builder.quantize import mixing, modelopt_adapter, refusals
+from trtllm_builder.quantize import attribution, mixing, modelopt_adapter, refusals
+from trtllm_builder.quantize.candidate import Bench
+from trtllm_builder.quantize.restoring import Restorable
 
 from .claims import Claim, open_claim
 from .conftest import ranked
@@ -148,16 +150,28 @@ def test_where_a_later_candidate_passes_the_refused_one_is_explained_and_no_mix_
     assert refused.proposal is None
 
 
-def test_of_several_refused_candidates_a_mix_is_sought_for_the_nearest_alone(claim: Claim) -> None:
+def test_of_several_refused_candidates_a_mix_is_sought_for_the_nearest_alone(
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+
+    def counted(bench: Bench, candidate: Restorable, tokens: int) -> object:
+        looked_at.append(tokens)
+        return attribution.explain(bench, candidate, tokens)
+
+    monkeypatch.setattr(refusals, "explain", counted)
+
     def divergence(tried: CandidateStatus) -> float:
         assert tried.measures is not None
         return float(tried.measures.kl_divergence or "inf")
 
-    farther, nearer = sorted(_tried(claim.quantize(_USUAL, _INT4, _FINER)), key=divergence, reverse=True)
+    longer = _gated(claim, sequence_length=256)
+    farther, nearer = sorted(_tried(longer.quantize(_USUAL, _INT4, _FINER)), key=divergence, reverse=True)
     assert farther.explanation
     assert farther.proposal is None
     assert nearer.proposal is not None
     assert nearer.proposal.exclude_modules == (_BAD,)
+    assert looked_at == [128, 128, 512], "a closer look where it is mixed"
 
 
 def test_without_a_mix_that_passes_it_is_said_how_near_one_came_and_mixed_fails(claim: Claim) -> None:
