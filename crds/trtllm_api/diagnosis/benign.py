@@ -12,7 +12,11 @@ WRAPPERS: Final = re.compile(
     r"|DistBackendError: \[\d+\] is setting up|ProcessRaisedException|ProcessExitedException|ActorDiedError"
     r"|Per user-direction, the job has been aborted|non-zero exit code|srun: error|torch\.distributed\.elastic"
     r"|(?:SystemExit|KeyboardInterrupt|BrokenPipeError|CancelledError|TimeoutExpired|EOFError)\b"
-    r"|Sending process \d+ closing signal|command terminated with exit code|make(?:\[\d+\])?: \*\*\*|\bRequestError\b"
+    r"|Sending process \d+ closing signal|command terminated with exit code|make(?:\[\d+\])?: \*\*\*"
+    r"|Engine core initialization failed|WorkerProc (?:initialization )?failed|EngineCore failed to start"
+    r"|Failed core proc"
+    r"|failed to load all models|lifespan.{0,30}(?:failed|exited)|Application startup failed"
+    r"|Stub process .{1,60} is not healthy|See (?:root cause|stack trace)|Failed to build engine for rank"
     r"|Error 1 \(ignored\)|background (?:thread|worker) (?:failed|died)|Event loop is closed",
     re.IGNORECASE,
 )
@@ -21,7 +25,7 @@ WRAPPERS: Final = re.compile(
 MEANINGFUL: Final = re.compile(
     r"signal:? \d|SIG(?:KILL|BUS|SEGV|ABRT)|exit(?:ed)?[ _]?(?:with )?code:?\W{0,4}(?:-9|137|135|139)\b|\bKilled\b"
     r"|(?:CalledProcessError|Error|Exception)\b.{0,20}: .{0,400}?(?:\w+Error|out of memory|No space left)"
-    r"|terminated abruptly|Failed to initialize executor on rank \d+: \w",
+    r"|terminated abruptly|Ran out of input|Failed to initialize executor on rank \d+: \S",
     re.IGNORECASE,
 )
 """A wrapper that carries the cause in the same line."""
@@ -31,7 +35,16 @@ BENIGN: Final = re.compile(
     r"|Exception ignored in|resource_tracker: There appear to be|leaked (?:semaphore|shared_memory)"
     r"|Unable to register cu\w+ factory|computation placer already registered"
     r"|TF-TRT Warning|Could not find TensorRT$|destroy_process_group\(\) was not called"
-    r"|has_fp8 .*False|no errors? (?:found|detected)|\b0 errors?\b|errors?[=:] ?0\b|Retry(?:ing)? .{0,40}succeeded",
+    r"|has_fp8 .*False|no errors? (?:found|detected)|\b0 errors?\b|errors?[=:] ?0\b|Retry(?:ing)? .{0,40}succeeded"
+    r"|\[(?:W|WARNING)\].{0,60}json\.exception|Skipping \w+: No valid tactics"
+    r"|(?<!` will )\bignor(?:e|ing) (?:the |this )?(?:error|warning)|\b(?:safely|can) be ignored\b"
+    r"|[-,;] using (?:the |a )?default\b"
+    r"|\bmay not be an? (?:issue|problem|error)\b|\bharmless\b|not a big deal"
+    r"|^\W*(?:Input|Output) \[Text \d+|^\W*(?:\d+\W{1,3})?Prompt\W{1,3}['\"]|^\W*Generated text\W|^\W*example"
+    r" (?:test input|outputs)"
+    r"|^(?:(?!Error|Exception|failed).){0,200}['\"]role['\"]: ?['\"](?:user|system|assistant)"
+    r"|Token indices sequence length is longer|Some weights of .{0,80} were not (?:used|initialized)"
+    r"|Failed to find ncclNetPlugin|No device found\.?$|Could not find nvcc.{0,40}(?:skip|disabl)",
     re.IGNORECASE,
 )
 """Alarms that mean nothing."""

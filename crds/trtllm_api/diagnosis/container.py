@@ -51,7 +51,7 @@ def diagnose_container(
         or _from_events(pod, events)
     )
     deadline = _deadline(job) if job is not None else None
-    if deadline is not None and (found is None or found.reason in {Reason.TERMINATED, Reason.UNKNOWN}):
+    if deadline is not None and (found is None or found.guessed or found.reason in {Reason.TERMINATED, Reason.UNKNOWN}):
         return deadline
     return found
 
@@ -180,18 +180,18 @@ def _config(reason: str, said: str) -> Diagnosis:
     elif "runAsNonRoot" in said or "run as root" in said:
         message = "The image runs as root and the pod forbids that."
         remedy = "Set podTemplate.securityContext.runAsUser to a user that is not 0."
-    elif re.search(r"executable file not found|no such file or directory|exec format error", said):
-        found = diagnose([said])
-        if found is not None and found.reason is Reason.WRONG_IMAGE:
-            return found
-        message, remedy = f"The container's command is not in the image: {said}", "Use the image that has it."
-        return diagnosis("command", Reason.WRONG_IMAGE, Certainty.CERTAIN, message, remedy, evidence=said)
     elif re.search(r"nvidia-container-cli|nvidia.*(?:cuda>=|requirement|driver)", said):
         found = diagnose([said])
         if found is not None:
             return found
         message, remedy = f"The node's NVIDIA runtime refuses the container: {said}", "Check the node's driver."
         return diagnosis("gpuruntime", Reason.NO_GPU, Certainty.CERTAIN, message, remedy, evidence=said)
+    elif re.search(r"executable file not found|no such file or directory|exec format error", said):
+        found = diagnose([said])
+        if found is not None and found.reason is Reason.WRONG_IMAGE:
+            return found
+        message, remedy = f"The container's command is not in the image: {said}", "Use the image that has it."
+        return diagnosis("command", Reason.WRONG_IMAGE, Certainty.CERTAIN, message, remedy, evidence=said)
     else:
         message = f"The container cannot be created ({reason}): {said or 'the kubelet does not say why'}"
         remedy = "Compare the pod's references and security context with what is there."

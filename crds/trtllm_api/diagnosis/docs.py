@@ -9,6 +9,7 @@ from typing import Final
 from trtllm_api.diagnosis.catalogue import CATALOGUE
 from trtllm_api.diagnosis.coverage import FAILURES, RULES, Failure
 from trtllm_api.diagnosis.entry import Entry, Tier, fill
+from trtllm_api.diagnosis.hints import HINTS
 from trtllm_api.diagnosis.model import Certainty
 from trtllm_api.diagnosis.reasons import DiagnosisReason
 
@@ -31,6 +32,7 @@ def markdown() -> str:
     """The whole document."""
     lines = [_covered(failure) for failure in FAILURES]
     catalogue = "\n".join(_entry(entry) for entry in CATALOGUE)
+    hints = "\n".join(f"| {_cell(known.about)} | `{known.reason.value}` | {_cell(known.remedy)} |" for known in HINTS)
     reasons = "\n".join(f"| `{reason.value}` | {_cell(_entries_of(reason))} |" for reason in DiagnosisReason)
     return (
         _INTRO
@@ -40,6 +42,10 @@ def markdown() -> str:
         "| reason | class | sure | remedy |\n|---|---|---|---|---"
         "|\n"
         + catalogue
+        + "\n\n## What an unknown error is about\n\nAn error that no entry knows is placed by its words, the first row "
+        "that fits, and its sentence says that it is likely. Only `trtllm diagnose`, and what the operator says "
+        "of a crashed pod, guess so; retries are decided without.\n\n| about | reason | remedy |\n|---|---|---|\n"
+        + hints
         + "\n\n## Reasons\n\nThe condition's reason and the metric's label; those without an entry come from pods.\n\n"
         "| reason | entries |\n|---|---|\n" + reasons + "\n"
     )

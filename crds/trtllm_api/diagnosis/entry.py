@@ -83,6 +83,9 @@ class Entry:
     refines: tuple[str, ...] = field(default=())
     """Entries whose match this one replaces although it comes later in the log."""
 
+    yields: bool = False
+    """A process that was killed or lost: an error of its own or of another rank, said before, explains it better."""
+
     def explain(self, pattern: Pattern, match: re.Match[str], line: int | None, *, likely: bool) -> Diagnosis:
         """The diagnosis for one match."""
         certainty = Certainty.LIKELY if likely else pattern.certainty or self.certainty

@@ -10,6 +10,8 @@ from enum import IntEnum
 from typing import Final, TextIO
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_PASTED: Final = re.compile(r"\[(?:0|[0-9]{1,2}(?:;[0-9]{1,3}){0,4})m(?! ?\d)")
+"""Colours whose escape character a web page or a log collector dropped."""
 _PREFIX: Final = re.compile(
     r"""
     (?P<time>
@@ -40,12 +42,18 @@ _WARNING_LEVEL: Final = re.compile(
     r"\[(?:W|WARN|WARNING)\]|(?<![\w-])(?:WARN|WARNING)(?![\w-])|\w*Warning:|^W\d{4} \d\d:|^warning:|\[W\d{3,4} "
 )
 _INFO_LEVEL: Final = re.compile(
-    r"\[(?:I|V|D|INFO|VERBOSE|DEBUG|TRACE)\]|(?<![\w-])(?:INFO|DEBUG|TRACE|VERBOSE|NOTE)(?![\w-])|^[ID]\d{4} \d\d:"
+    r"\[(?:I|V|D|INFO|VERBOSE|DEBUG|TRACE)\]|(?<![\w=-])(?:INFO|DEBUG|TRACE|VERBOSE|NOTE)(?![\w-])|^[ID]\d{4} \d\d:"
     r"|\[I\d{3,4} "
 )
 _PASSING: Final = re.compile(
-    r"\bretry(?:ing)?\b|\bwill retry\b|\bfalling back\b|\btrying again\b|\battempt \d", re.IGNORECASE
+    r"\bretry(?:ing)?\b|\bwill retry\b|\bfalling back\b|\btrying again\b|\battempt \d|\btrying to resume\b"
+    r"|\busing (?:the |a )?default\b|\bwill (?:continue|proceed)\b|\bcontinu(?:e|ing) (?:anyway|without)\b",
+    re.IGNORECASE,
 )
+_USERS: Final = re.compile(
+    r"\b(?:prompts?|inputs?|outputs?|completions?|contents?|generated)\b[^'\"]{0,30}['\"]", re.IGNORECASE
+)
+"""What a user asked or a model answered, before it is quoted."""
 _HEAD: Final = 240
 """Prefix and level stand at the beginning; what a long line says later is not searched for them."""
 
@@ -80,6 +88,8 @@ def parse(raw: str) -> Line:
         raw = _unwrap(raw)
     if "\x1b" in raw:
         raw = _ANSI.sub("", raw)
+    elif "m" in raw and _PASTED.search(raw, 0, _HEAD):
+        raw = _PASTED.sub("", raw)
     streams: list[str] = []
     at = 0
     for _ in range(6):
@@ -97,7 +107,7 @@ def parse(raw: str) -> Line:
 
 
 def level(text: str) -> Level:
-    """How serious the line says it is; a word that promises another try makes it a warning."""
+    """How serious the line says it is; one that promises another try, or to go on, is a warning."""
     head = text[:_HEAD]
     if _PASSING.search(text, 0, 2000):
         return Level.WARNING
@@ -113,10 +123,11 @@ def level(text: str) -> Level:
     if not tagged:
         return Level.NONE
     found = min(tagged)[1]
-    # a launcher that logs its child's error as information
-    return (
-        Level.ERROR if found is Level.INFO and len(tagged) > 1 and max(t[1] for t in tagged) is Level.ERROR else found
-    )
+    error = next((at for at, kind in tagged if kind is Level.ERROR), None)
+    if found is Level.INFO and error is not None and not _USERS.search(head, 0, error):
+        # a launcher that logs its child's error as information
+        return Level.ERROR
+    return found
 
 
 def split(lines: Iterable[str]) -> Iterator[str]:

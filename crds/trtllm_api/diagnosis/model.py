@@ -36,6 +36,8 @@ class Diagnosis:
     """The line that says it, shortened."""
     line: int | None = None
     """Its number in the log, from 1."""
+    guessed: bool = False
+    """No entry of the catalogue knows the error; the reason is from its words alone (hints.py)."""
 
     @property
     def sentence(self) -> str:

@@ -13,12 +13,14 @@ from typing import Final
 
 from trtllm_api.diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
 from trtllm_api.diagnosis.catalogue import CATALOGUE
+from trtllm_api.diagnosis.common import COMMON, COMPLAINTS
 from trtllm_api.diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_api.diagnosis.exits import explain_exit
+from trtllm_api.diagnosis.hints import hint
 from trtllm_api.diagnosis.lines import Level, Line, level, parse, split
 from trtllm_api.diagnosis.model import Certainty, Diagnosis, shorten
 from trtllm_api.diagnosis.reasons import DiagnosisReason
-from trtllm_api.diagnosis.tracebacks import HEADER, Tracebacks
+from trtllm_api.diagnosis.tracebacks import HEADER, IGNORED, Tracebacks
 
 _BATCH: Final = 1 << 16
 """Characters that are searched for literals at once."""
@@ -30,74 +32,18 @@ _KEPT: Final = 32
 """Candidates of one tier; more than a trial's errors are never needed."""
 _SKIPPED: Final = ("skipping tactic", "insufficient to use tactic")
 """TensorRT tried something too large and goes on: the memory errors just before it were part of the trial."""
-_ALWAYS: Final = (HEADER.lower(), *_SKIPPED)
-_COMMON: Final = frozenset(
-    {
-        "heads",
-        "gpu",
-        "quant",
-        "fp8",
-        "fp4",
-        "world",
-        "world size",
-        "reuse",
-        "prompt",
-        "nan",
-        "eagle",
-        "expert",
-        "experts",
-        "amax",
-        "nccl",
-        "lora",
-        "paged",
-        "qkv",
-        "executor",
-        "assert",
-        "429",
-        "resolve",
-        "rope",
-        "trtllm-",
-        "deserialize",
-        "daemon",
-        "cudamalloc",
-        ".engine",
-        ".safetensors",
-        "key '",
-        "architecture",
-        "divisible",
-        "group_size",
-        "block_size",
-        "context fmha",
-        "context_fmha",
-        "gather_context_logits",
-        "gemm_swiglu",
-        "dev/shm/",
-        "multiple of",
-        "shared memory",
-        "trust_remote_code",
-        "invalid ",
-        "chat template",
-        "paged kv cache",
-        "kv cache",
-        "nvidia-smi",
-        "desc_act",
-        "qweight",
-        "in_features",
-        "multiple_profiles",
-        "streamingllm",
-    }
-)
-"""Literals that healthy logs are full of; they count in a line that complains."""
-_COMPLAINTS: Final = re.compile(
-    r"not |n't|\bno |must|should|error|fail|requir|need|unsupported|exceed|only|mismatch|!=|invalid|assert|crash|died"
-    r"|dead|larg|greater|long|disabl|ignor|off|detect|cannot|expected|wrong|unknown|missing|insufficient|out of"
-    r"|conflict|unable|refus|too |never|impossible|illegal|abort|allow|fmharunner|fall|custom|trust|killing"
-)
+_AGAIN: Final = ("trying to resume download", "retrying in", "will be retried", "download resumed")
+"""A transfer goes on: the network's errors just before it are no failure; the last one, if it gives up, is."""
+_TRANSFER: Final = (DiagnosisReason.HUB_UNREACHABLE, DiagnosisReason.RATE_LIMITED)
+_FRAME: Final = ('file "', '", line ')
+_ALWAYS: Final = (HEADER.lower(), IGNORED.lower(), _FRAME[1], *_SKIPPED, *_AGAIN)
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _ERROR_LINE: Final = re.compile(
-    r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bwhat\(\):|Assertion failed"
+    r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|\w Error\]\[|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bwhat\(\):"
+    r"|Assertion failed"
     r"|\b(?:error|fatal)(?: \w+)?:|\w(?:Error|Exception):|^panic:"
 )
+_ASSERTION: Final = re.compile(r"\bwhat\(\):|Assertion failed")
 _ERROR_WORDS: Final = ("error", "fatal", "what():", "assertion failed", "[e]", "critical", "panic:")
 
 
@@ -130,12 +76,13 @@ def diagnose(
     """Why the program that wrote these lines failed; None when nothing says that it did.
 
     Any size of log is read once, in bounded memory. The exit code counts only when the log names no cause; with 0, only
-    what the catalogue knows is reported, for exit 0 is not success. Limit and peak are quoted when memory ran out.
+    what the catalogue knows is reported, for exit 0 is not success. An error that it does not know is placed by its
+    words, as a guess. Limit and peak are quoted when memory ran out.
     """
     scanner = Scanner()
     for line in lines:
         scanner.feed(line)
-    found = scanner.result(exit_code)
+    found = scanner.result(exit_code, guess=True)
     if found is not None and found.reason is DiagnosisReason.HOST_OUT_OF_MEMORY:
         return with_memory(found, memory_limit, memory_peak)
     return found
@@ -166,10 +113,10 @@ class Scanner:
             if self._size >= _BATCH:
                 self._flush()
 
-    def result(self, exit_code: int | None) -> Diagnosis | None:
-        """The best explanation of what was read."""
+    def result(self, exit_code: int | None, *, guess: bool = False) -> Diagnosis | None:
+        """The best explanation of what was read; whoever decides by its reason wants no guess from mere words."""
         self._flush()
-        return self._scan.result(exit_code)
+        return self._scan.result(exit_code, guess)
 
     def _flush(self) -> None:
         if self._batch:
@@ -189,9 +136,9 @@ def literals() -> dict[str, tuple[tuple[Entry, Pattern], ...]]:
 
 
 @cache
-def _searched() -> tuple[tuple[str, bool], ...]:
-    """Every literal, and whether it has a digit."""
-    return tuple((literal, any(char.isdigit() for char in literal)) for literal in literals())
+def _searched() -> tuple[tuple[str, str], ...]:
+    """Every literal, and what is left of it without digits."""
+    return tuple((literal, literal.translate(_NO_DIGITS)) for literal in literals())
 
 
 @cache
@@ -210,10 +157,10 @@ class _Scan:
         text = "\n".join(lines).lower()
         # once for all lines that differ in numbers only
         shapes = "\n".join(set(text.translate(_NO_DIGITS).split("\n")))
-        hits = [literal for literal, numbered in _searched() if literal in (text if numbered else shapes)]
-        words = [*hits, *(word for word in _ALWAYS if word in text)]
+        hits = [literal for literal, bare in _searched() if bare in shapes and (bare == literal or literal in text)]
+        words = [*hits, *(word for word in _ALWAYS if word in shapes)]
         if self._error is None:
-            words += [word for word in _ERROR_WORDS if word in text]
+            words += [word for word in _ERROR_WORDS if word in shapes]
         if not words and not self._tracebacks.active:
             return
         for number, raw in enumerate(lines, first):
@@ -223,12 +170,17 @@ class _Scan:
 
     def _line(self, raw: str, low: str, hits: list[str], number: int) -> None:
         if any(word in low for word in _SKIPPED):
-            self._forgive(number)
+            self._forgive(number, (DiagnosisReason.GPU_OUT_OF_MEMORY,))
+            return
+        if any(word in low for word in _AGAIN):
+            self._forgive(number, _TRANSFER)
             return
         if not hits and not self._tracebacks.active and not self._worth_reading(low):
             return
         line = parse(raw)
         traceback = self._tracebacks.feed(line, number)
+        if self._tracebacks.ignored:
+            return
         found = list(self._matches(line, traceback, hits))
         erring = self._error is None and not traceback and _ERROR_LINE.search(line.text, 0, 2 * _WINDOW) is not None
         if not found and not erring:
@@ -245,7 +197,12 @@ class _Scan:
 
     def _worth_reading(self, low: str) -> bool:
         """Whether a line without literals may open a traceback or be the first error."""
-        return HEADER.lower() in low or (self._error is None and any(word in low for word in _ERROR_WORDS))
+        return (
+            HEADER.lower() in low
+            or IGNORED.lower() in low
+            or all(word in low for word in _FRAME)
+            or (self._error is None and any(word in low for word in _ERROR_WORDS))
+        )
 
     def _matches(self, line: Line, traceback: str, hits: list[str]) -> Iterator[tuple[Entry, Pattern, re.Match[str]]]:
         for literal in hits:
@@ -266,32 +223,53 @@ class _Scan:
         if len(same) < _KEPT and all(known.entry is not entry or number - known.line <= _TRIAL for known in same):
             self._candidates.append(_Candidate(entry, pattern, match, number, tier, likely=bool(doubtful)))
 
-    def _forgive(self, number: int) -> None:
-        """A tactic was skipped: the memory errors just before it were its own."""
+    def _forgive(self, number: int, reasons: tuple[DiagnosisReason, ...]) -> None:
+        """A tactic was skipped, a transfer begun again: the errors just before it were its own."""
         self._candidates = [
-            known
-            for known in self._candidates
-            if known.entry.reason is not DiagnosisReason.GPU_OUT_OF_MEMORY or number - known.line > _TRIAL
+            known for known in self._candidates if known.entry.reason not in reasons or number - known.line > _TRIAL
         ]
         if self._error is not None and number - self._error[1] <= _TRIAL:
             self._error = None
 
-    def result(self, exit_code: int | None) -> Diagnosis | None:
+    def _before(self, line: int) -> tuple[str, int, str] | None:
+        """An exception or failed assertion that no entry knows, said before a process was killed or lost."""
+        raised, error = self._tracebacks.first, self._error
+        if raised is not None and raised.line < line:
+            return raised.text, raised.line, raised.source
+        if error is not None and error[1] < line and _ASSERTION.search(error[0]):
+            return *error, ""
+        return None
+
+    def _with_assertion(self, by_exit: Diagnosis, guess: bool) -> Diagnosis:
+        """What an exit code says of a crash, with the assertion that the log has."""
+        if by_exit.reason is not DiagnosisReason.CRASHED or self._error is None:
+            return by_exit
+        text, line = self._error
+        if not _ASSERTION.search(text):
+            return by_exit
+        known = hint(text, "", line) if guess else None
+        if known is not None:
+            return known
+        message = f"{by_exit.message.removesuffix('.')}: {shorten(text, 300)}"
+        return replace(by_exit, message=message, evidence=shorten(text), line=line)
+
+    def result(self, exit_code: int | None, guess: bool) -> Diagnosis | None:
         """The best explanation of all."""
         best = min(self._candidates, key=lambda c: (*c.rank, _order()[c.entry.id], -c.told), default=None)
         if best is not None and best.tier < Tier.NOTE:
             refined = [c for c in self._candidates if best.entry.id in c.entry.refines and c.tier < Tier.NOTE]
             best = min(refined, key=lambda c: c.line, default=best)
-            return _explained(best)
+            before = self._before(best.line) if best.entry.yields else None
+            return _explained(best) if before is None else _unknown(*before, guess)
         raised = self._tracebacks.first
         if exit_code != 0:
             if raised is not None:
-                return _unknown(raised.text, raised.line)
+                return _unknown(raised.text, raised.line, raised.source, guess)
             by_exit = explain_exit(exit_code)
             if by_exit is not None:
-                return by_exit
+                return self._with_assertion(by_exit, guess)
             if self._error is not None and (exit_code is not None or best is None):
-                return _unknown(*self._error)
+                return _unknown(*self._error, "", guess)
         if best is not None and (best.tier == Tier.NOTE or exit_code not in {None, 0}):
             return _explained(best)
         if exit_code not in {None, 0}:
@@ -308,7 +286,7 @@ class _Scan:
 def _worth(low: str, hits: list[str]) -> list[str]:
     """The literals of this line; common ones only when the line complains."""
     found = [literal for literal in hits if literal in low]
-    if found and _COMMON.issuperset(found):
+    if found and COMMON.issuperset(found):
         head = low[: 4 * _WINDOW]
         # most lines of a log differ from an earlier one in numbers only
         if "429" not in head and not _complains(head.translate(_NO_DIGITS)):
@@ -319,7 +297,7 @@ def _worth(low: str, hits: list[str]) -> list[str]:
 @lru_cache(maxsize=4096)
 def _complains(text: str) -> bool:
     """Of a line in lower case, without its digits."""
-    return _COMPLAINTS.search(text) is not None
+    return COMPLAINTS.search(text) is not None
 
 
 def _search(pattern: Pattern, text: str) -> re.Match[str] | None:
@@ -359,8 +337,8 @@ def _explained(candidate: _Candidate) -> Diagnosis:
     return candidate.entry.explain(candidate.pattern, candidate.match, candidate.line, likely=candidate.likely)
 
 
-def _unknown(text: str, line: int) -> Diagnosis:
-    return Diagnosis(
+def _unknown(text: str, line: int, source: str, guess: bool) -> Diagnosis:
+    return (hint(text, source, line) if guess else None) or Diagnosis(
         "unknown",
         DiagnosisReason.UNKNOWN,
         Certainty.LIKELY,

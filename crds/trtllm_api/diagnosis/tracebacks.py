@@ -15,6 +15,9 @@ _CHAINED: Final = re.compile(r"During handling of the above exception|The above 
 _EXCEPTION: Final = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*(?!(?:INFO|WARNING|ERROR|DEBUG|NOTE|CRITICAL|File)\b)[A-Z_]\w+(?::\s.*|:?$)"
 )
+IGNORED: Final = "Exception ignored"
+FRAME: Final = re.compile(r"^[ |+]*File \"[^\"]+\", line \d+, in ")
+"""A frame; without a header before it, it is all that is left of a traceback."""
 _STREAMS: Final = 64
 _FRAMES: Final = 80
 _WIDTH: Final = 300
@@ -27,12 +30,16 @@ class Raised:
 
     text: str
     line: int
+    source: str = ""
+    """The line of the program that raised it."""
 
 
 @dataclass
 class _Stream:
     frames: deque[str] = field(default_factory=lambda: deque(maxlen=_FRAMES))
     opened: bool = False
+    muted: bool = False
+    """Python said that it ignores the exception which follows."""
     chained: bool = False
     strange: int = 0
     """Lines since the last that belongs to the traceback."""
@@ -45,6 +52,8 @@ class Tracebacks:
         self._streams: OrderedDict[str, _Stream] = OrderedDict()
         self.first: Raised | None = None
         """The first exception that is not a wrapper."""
+        self.ignored = False
+        """Whether the line just fed ends a traceback that Python ignores."""
 
     @property
     def active(self) -> bool:
@@ -54,10 +63,18 @@ class Tracebacks:
     def feed(self, line: Line, number: int) -> str:
         """Take one line; returns the traceback that it belongs to, or an empty text."""
         stream = self._streams.get(line.stream)
+        self.ignored = False
+        if IGNORED in line.text:
+            stream = self._open(line.stream, stream)
+            stream.opened, stream.muted = False, True
+            return ""
         if HEADER in line.text:
             stream = self._open(line.stream, stream)
-            stream.opened = "Exception ignored" not in line.text
+            stream.opened = True
             return ""
+        if (stream is None or not (stream.opened or stream.muted)) and FRAME.match(line.text):
+            stream = self._open(line.stream, stream)
+            stream.opened = True
         if stream is None:
             return ""
         if not stream.opened:
@@ -75,9 +92,12 @@ class Tracebacks:
         body = line.body.strip()
         if _EXCEPTION.match(body) and stream.frames:
             stream.opened = False
+            if stream.muted:
+                stream.muted, self.ignored = False, True
+                return ""
             frames = "\n".join(stream.frames)
             if self.first is None and not WRAPPERS.search(body[:2000]) and not BENIGN.search(body[:2000]):
-                self.first = Raised(body[:4000], number)
+                self.first = Raised(body[:4000], number, _source(stream.frames))
             return frames
         stream.strange += 1
         if stream.strange > _PATIENCE:
@@ -93,3 +113,8 @@ class Tracebacks:
             stream.frames.clear()
         stream.chained, stream.strange = False, 0
         return stream
+
+
+def _source(frames: deque[str]) -> str:
+    """The last frame's line of code, without the marks below it."""
+    return next((line for line in reversed(frames) if not line.startswith('File "') and line.strip("~^ ")), "")

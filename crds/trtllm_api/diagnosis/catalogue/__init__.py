@@ -6,12 +6,28 @@ from typing import Final
 
 from trtllm_api.diagnosis.catalogue.build import BUILD
 from trtllm_api.diagnosis.catalogue.convert import CONVERT
-from trtllm_api.diagnosis.catalogue.download import ENTRIES as DOWNLOAD
+from trtllm_api.diagnosis.catalogue.download import DOWNLOAD
 from trtllm_api.diagnosis.catalogue.general import GENERAL
+from trtllm_api.diagnosis.catalogue.gpu import GPU
+from trtllm_api.diagnosis.catalogue.hub import HUB
+from trtllm_api.diagnosis.catalogue.launch import LAUNCH
 from trtllm_api.diagnosis.catalogue.load import LOAD
 from trtllm_api.diagnosis.catalogue.quantize import QUANTIZE
+from trtllm_api.diagnosis.catalogue.request import REQUEST
 from trtllm_api.diagnosis.catalogue.serve import SERVE
 from trtllm_api.diagnosis.entry import Entry
 
-CATALOGUE: Final[tuple[Entry, ...]] = (*DOWNLOAD, *CONVERT, *QUANTIZE, *BUILD, *LOAD, *SERVE, *GENERAL)
+CATALOGUE: Final[tuple[Entry, ...]] = (
+    *DOWNLOAD,
+    *HUB,
+    *CONVERT,
+    *QUANTIZE,
+    *GPU,
+    *BUILD,
+    *LOAD,
+    *SERVE,
+    *REQUEST,
+    *LAUNCH,
+    *GENERAL,
+)
 """All entries; their identifiers are unique."""

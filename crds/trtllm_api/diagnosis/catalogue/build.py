@@ -1,4 +1,4 @@
-"""Failures of engine builds: B1 to B22 of docs/failures.md."""
+"""Failures of engine builds: B7 to B22 of docs/failures.md; gpu.py has what a GPU lacks."""
 
 from __future__ import annotations
 
@@ -11,88 +11,8 @@ from trtllm_api.diagnosis.reasons import DiagnosisReason as Reason
 _REFUSES: Final = r"(?=.*(?:not |n't|cannot|exclus|conflict|unsupported|both|requires? |needs? |incompat|without))"
 _LIKELY: Final = Certainty.LIKELY
 _ASSERTED: Final = r"^\W*(?:\w+\W+)?AssertionError\b"
-_OTHER_GPU: Final = "Use a GPU of a newer generation, or an algorithm that this one runs: `trtllm plan` lists them."
 
 BUILD: Final = (
-    Entry(
-        "B1",
-        Reason.GPU_UNSUPPORTED,
-        "FP8 on a GPU without it",
-        (
-            Pattern("networks with fp8 precision require", r"Networks with FP8 precision require"),
-            Pattern(
-                "fp8",
-                r"FP8\b.{0,60}(?:requires?|needs?|only (?:supported|available) "
-                r"(?:on|for))\b.{0,50}(?:SM ?\W?\d+|compute capability|Ada"
-                r"|Hopper|8\.9|hardware)",
-            ),
-            Pattern(
-                "fp8",
-                r"FP8\b.{0,40}(?:is )?not supported (?:on|by|for).{0,30}"
-                r"(?:device|GPU|SM|arch|hardware|platform|compute)",
-            ),
-        ),
-        "FP8 needs a GPU of compute capability 8.9 or newer.",
-        _OTHER_GPU,
-    ),
-    Entry(
-        "B2",
-        Reason.GPU_UNSUPPORTED,
-        "FP8 attention on an older GPU",
-        (
-            Pattern("fp8 fmha cannot be enabled"),
-            Pattern("fp8 fmha", r"FP8 (?:context )?FMHA.{0,40}(?:only|requires?|not supported)"),
-        ),
-        "FP8 attention needs Ada, Hopper or Blackwell.",
-        "Disable use_fp8_context_fmha, or use such a GPU.",
-    ),
-    Entry(
-        "B3",
-        Reason.GPU_UNSUPPORTED,
-        "row-wise FP8 on Ada",
-        (
-            Pattern(
-                "arch unsupported for cutlass", r"Arch unsupported for CUTLASS (?!FP4|NVFP4)(?P<kernel>[\w ]+?) ?GEMM"
-            ),
-        ),
-        "This GPU has no {kernel} GEMM kernel (row-wise FP8 needs Hopper).",
-        _OTHER_GPU,
-    ),
-    Entry(
-        "B4",
-        Reason.GPU_UNSUPPORTED,
-        "W4A8 before Ada",
-        (
-            Pattern("kernel is unsupported on pre-", r"(?P<kernel>W4A\S+) kernel is unsupported on pre-(?P<gpu>\w+)"),
-            Pattern("unsupported on pre-", r"(?P<kernel>\w+) .{0,30}unsupported on pre-(?P<gpu>\w+)"),
-        ),
-        "{kernel} needs {gpu} or newer.",
-        _OTHER_GPU,
-    ),
-    Entry(
-        "B5",
-        Reason.GPU_UNSUPPORTED,
-        "integer methods on Blackwell",
-        (
-            Pattern(
-                "not supported on sm",
-                r"(?P<what>[\w][\w/. -]{1,60}?) (?:is |are )?not supported on SM ?(?P<sm>[<>=]* ?\d+)",
-            ),
-        ),
-        "{what} is not supported on SM {sm}.",
-        "Use FP8 or NVFP4 on this GPU, or an older GPU for integer methods.",
-    ),
-    Entry(
-        "B6",
-        Reason.SHARD_NOT_ALIGNED,
-        "no kernel for this group size",
-        (
-            Pattern("groupwise gemm tactic", r"No valid (?:weight only )?groupwise GEMM tactic"),
-            Pattern("no valid", r"No valid [\w ]*(?:gemm )?tactic"),
-        ),
-        "No GEMM kernel takes this group size on this GPU.",
-        "Use a group size of 64 or 128 on SM 80 or newer.",
-    ),
     Entry(
         "B7",
         Reason.CHECKPOINT_MISMATCH,
@@ -100,6 +20,7 @@ BUILD: Final = (
         (
             Pattern("original: (", r"Updated: \((?P<new>[^)]*)\), original: \((?P<old>[^)]*)\)"),
             Pattern("not the same shape as the original", r"not the same shape as the original"),
+            Pattern("failed to set weight", r"Error: Failed to set weight: (?P<new>\S+)"),
         ),
         "A weight's shape[[ ({new})]] differs from the one that the configuration promises[[ ({old})]].",
         "Convert again with the same group size and tensor parallelism that the build uses.",
@@ -118,25 +39,6 @@ BUILD: Final = (
         "Convert with the same quantization options and the same TensorRT-LLM version as the build.",
     ),
     Entry(
-        "B10",
-        Reason.BUILD_FAILED,
-        "head size without kernel",
-        (
-            Pattern("size per head is not a multiple of", r"Size per head is not a multiple of (?P<of>\d+)"),
-            Pattern("unsupported head size", r"unsupported head[_ ]size\D{0,5}(?P<size>\d+)?"),
-        ),
-        "The attention kernels do not take this head size[[ of {size}]][[ (not a multiple of {of})]].",
-        "Use the PyTorch runtime, or disable the attention plugin for this model.",
-    ),
-    Entry(
-        "B11",
-        Reason.GPU_UNSUPPORTED,
-        "fused attention on Turing or older",
-        (Pattern("fmharunner", r"Unsupported arch\w*.*fmhaRunner|fmhaRunner.*Unsupported arch"),),
-        "Fused context attention is not there for this GPU.",
-        "Disable context_fmha, or use SM 80 or newer.",
-    ),
-    Entry(
         "B13",
         Reason.BUILD_FAILED,
         "no implementation for a node",
@@ -148,6 +50,22 @@ BUILD: Final = (
         ),
         "TensorRT found no kernel that fits into the memory left while building (node {node}).",
         "Lower max_batch_size, max_num_tokens or max_seq_len, or build on a GPU with more free memory.",
+        certainty=_LIKELY,
+    ),
+    Entry(
+        "B13e",
+        Reason.BUILD_FAILED,
+        "an error of TensorRT that no other entry knows",
+        (
+            Pattern(
+                "error code",
+                r"(?:\[TRT(?:-LLM)?\] \[E\]|\[E\] \[TRT\]).*Error Code (?P<code>(?!2\b)\d+): (?P<what>[\w ]+)",
+            ),
+            Pattern("error code", r"\[TensorRT-LLM\]\[ERROR\].*Error Code (?P<code>(?!2\b)\d+): (?P<what>[\w ]+)"),
+        ),
+        "TensorRT reported error {code}: {what}.",
+        "Read its line in the log; a newer image, smaller limits or the PyTorch runtime usually help.",
+        tier=Tier.CONSEQUENCE,
         certainty=_LIKELY,
     ),
     Entry(
@@ -177,6 +95,8 @@ BUILD: Final = (
             Pattern("unrecognized arguments", r"unrecognized arguments:? (?P<flag>\S+)"),
             Pattern("no such option", r"No such option:? ['\"]?(?P<flag>-\S+?)['\"]?(?:[\s.]|$)"),
             Pattern("the following arguments are required", r"the following arguments are required: (?P<flag>\S+)"),
+            Pattern("unexpected extra argument", r"unexpected extra arguments? \((?P<flag>[^)]+)\)"),
+            Pattern("error: argument", r"error: argument (?P<flag>\S+?): (?:expected|not allowed)"),
         ),
         "This version of the program does not take (or lacks) the option {flag}.",
         "Remove or rename it for this image's version; the operator's flag tables know each version.",
@@ -202,7 +122,16 @@ BUILD: Final = (
         "B17",
         Reason.UNSUPPORTED_ARCHITECTURE,
         "architecture unknown to trtllm-build",
-        (Pattern("unsupported model architecture", r"Unsupported model architecture:? ?['\"]?(?P<name>\w+)?"),),
+        (
+            Pattern("unsupported model architecture", r"Unsupported model architecture:? ?['\"]?(?P<name>\w+)?"),
+            Pattern(
+                "keyerror: '",
+                r"KeyError: '(?P<name>\w+For(?:CausalLM|ConditionalGeneration|SequenceClassification)|\w+LMHeadModel)'",
+            ),
+            Pattern(
+                "unsupported arch", r"Unsupported architectures?:? ?['\"\[]{0,2}(?P<name>\w+(?:For[A-Z]\w+|Model|LM))"
+            ),
+        ),
         "trtllm-build does not know the architecture[[ {name}]].",
         "Use `runtime: pytorch`, or an image whose engine backend knows it.",
     ),
@@ -236,6 +165,7 @@ BUILD: Final = (
             ),
             Pattern("gemm_swiglu", _REFUSES + r"(?:gemm_swiglu\w*.*(?:fused_mlp|fused mlp)|fused_mlp.*gemm_swiglu)"),
             Pattern("streamingllm", r"streaming ?llm.*(?:not supported|no longer|unsupported|removed)"),
+            Pattern("gemmswiglu", _REFUSES + r"gemmswiglu\w*.*(?:fused_mlp|fused mlp)"),
         ),
         "Two build options exclude each other.",
         "Drop one: draft tokens exclude gathered context logits, "
@@ -254,6 +184,11 @@ BUILD: Final = (
                 r"(?:512|256)\b",
             ),
             Pattern("eagle", r"(?:batch|draft).*(?:\b512\b|\b256\b).*EAGLE"),
+            Pattern(
+                "eagle",
+                r"(?:batch size|draft\w*|tokens)\b.{0,40}(?:larger|greater|more|higher) than \d+ (?:is "
+                r"|are )?not supported.{0,20}EAGLE",
+            ),
         ),
         "EAGLE takes at most a batch of 512 and 256 draft tokens.",
         "Lower max_batch_size or max_draft_len.",
@@ -303,6 +238,10 @@ BUILD: Final = (
             ),
             Pattern("no such file", r"No such file.{0,60}(?P<file>rank\d+\.(?:safetensors|engine))"),
             Pattern(".engine", r"(?P<file>rank\d+\.engine).{0,40}(?:no such file|not found|does not exist|missing)"),
+            Pattern(
+                ".engine",
+                r"(?:error|fail\w*|cannot|unable)\b.{0,30}(?:open|load|read)\w*\b.{0,30}?(?P<file>rank\d+\.engine)",
+            ),
         ),
         "A rank's file[[ ({file})]] is missing: the checkpoint was made for another world size.",
         "Convert again with the same tensor and pipeline parallelism as the build.",

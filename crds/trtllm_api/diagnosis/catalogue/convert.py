@@ -17,7 +17,12 @@ CONVERT: Final = (
         "C1",
         Reason.CHECKPOINT_FORMAT,
         "AWQ file that the old loader does not take",
-        (Pattern("quantized checkpoint format", r"Unsupported (?P<method>\S+) quantized checkpoint format"),),
+        (
+            Pattern(
+                "quantized checkpoint format",
+                r"(?:Unsupported (?P<method>\S+) )?quantized checkpoint format(?(method)|.{0,10}not supported)",
+            ),
+        ),
         "The[[ {method}]] checkpoint is not in the layout that this converter reads.",
         "Name the quantized file itself with its full path, or quantize the BF16 original with this operator.",
     ),
@@ -58,6 +63,20 @@ CONVERT: Final = (
         "Quantize the BF16 original, or convert this one for the engine runtime.",
     ),
     Entry(
+        "C4",
+        Reason.CHECKPOINT_FORMAT,
+        "a directory that is no TensorRT-LLM checkpoint",
+        (
+            Pattern(
+                "keyerror: '",
+                r"KeyError: '(?P<key>architecture|mapping|logits_dtype|producer)'",
+                within=r"from_checkpoint|from_json_file|from_dict|commands/build\.py",
+            ),
+        ),
+        "The directory holds no TensorRT-LLM checkpoint: its config.json has no `{key}`.",
+        "Convert or quantize the model first, or serve the Hugging Face directory with `runtime: pytorch`.",
+    ),
+    Entry(
         "C5",
         Reason.HEADS_NOT_DIVISIBLE,
         "KV heads and tensor parallelism",
@@ -76,6 +95,13 @@ CONVERT: Final = (
                 r"(?<![a-z])(?:kv|key[_ ]value|k/v)[_ ]?heads?\b.{0,60}"
                 r"(?:divisible|multiple of|match).{0,40}(?:tp|tensor|parallel)",
             ),
+            Pattern("k/v heads", r"heads\b.{0,30}divisible by the number of K/V heads"),
+            Pattern("kv heads are distributed", r"how the (?P<kv>\d+) KV heads are distributed among (?P<tp>\d+)"),
+            Pattern(
+                "heads",
+                r"(?:cannot|can't|unable to) (?:divide|split|shard|distribute) (?P<kv>\d+) kv[_ ]heads(?:\D{0,20}("
+                r"?P<tp>\d+))?",
+            ),
         ),
         "The KV heads[[ ({kv})]] do not divide by the tensor parallelism[[ ({tp})]], nor the other way round.",
         "Use a tensor parallelism that divides the KV heads or is a multiple of them.",
@@ -93,6 +119,7 @@ CONVERT: Final = (
             Pattern(
                 "heads", r"(?<![a-z])heads?\b.{0,60}(?:divisible by|multiple of).{0,40}(?:tp|tensor|parallel|world)"
             ),
+            Pattern("assert", _ASSERTED, within=r"heads?['\"\])]*\s*%"),
             Pattern("heads %", r"assert .*heads\s*%\s*(?:self\.)?(?:tp_size|world_size|tensor_parallel\w*|\(?tp)\b"),
         ),
         "The attention heads[[ ({heads})]] do not divide by the tensor parallelism[[ ({tp})]].",
@@ -145,13 +172,21 @@ CONVERT: Final = (
             Pattern("keyerror: 'rope_type'"),
             Pattern(
                 "rope_scaling",
-                r"rope_scaling.{0,4}(?:'s .{1,20})? (?:must be|should be|has|is) .*(?:type|factor|dictionary)",
+                r"rope_scaling.{0,4}(?:'s .{1,20})? (?:must (?:be|have|contain)|should be|has|is) .*(?:type"
+                r"|factor|dictionary)",
             ),
             Pattern(
                 "rope",
                 r"(?:unknown|unsupported|not supported|unrecognized|invalid)\W+"
                 r"(?:got unsupported )?(?:rope|rotary)\w*.{0,10}(?:scaling"
                 r"|type)",
+            ),
+            Pattern(
+                "rotary", r"(?:unknown|unsupported|not supported|unrecognized|invalid)\W+rotary.{0,10}(?:scaling|type)"
+            ),
+            Pattern(
+                "rope",
+                r"rope[_ ]?(?:scaling)?[_ ]?type\b.{0,30}(?:not|un)\W?(?:yet )?(?:supported|recogni[sz]ed|implemented)",
             ),
         ),
         "The model's rope_scaling is written in a form (rope_type) that this version does not read.",
@@ -164,11 +199,13 @@ CONVERT: Final = (
         (
             Pattern("killed process", r"Killed process \d+ \((?P<name>[^)]+)\)(?:.*anon-rss:(?P<rss>\d+ ?\w+))?"),
             Pattern("oom-kill", r"oom-kill(?:er)?\b|invoked oom-killer"),
+            Pattern("oom_kill", r"\boom_kill (?:event|constraint)"),
+            Pattern("oom killed", r"\bOOM Killed\b"),
             Pattern("oomkilled"),
             Pattern("can't allocate memory", r"can't allocate memory(?:: you tried to allocate (?P<asked>\d+ bytes))?"),
             Pattern("not enough memory: you tried to allocate", r"you tried to allocate (?P<asked>\d+ bytes)"),
             Pattern("unable to allocate", r"Unable to allocate (?P<asked>[\d.]+ \wi?B) for an array"),
-            Pattern("cannot allocate memory"),
+            Pattern("cannot allocate memory", r"^(?!.*\bibv_).*Cannot allocate memory"),
             Pattern("memoryerror", r"^\W*(?:\w+\.)*_?(?:Array)?MemoryError\b"),
             Pattern("bad_alloc", r"std::bad_alloc"),
         ),
@@ -189,11 +226,13 @@ CONVERT: Final = (
             Pattern("exit code", r"exit(?:ed with)? (?:code|status)\W{1,5}(?:-9|137)\b"),
             Pattern("died with <signals.sigkill"),
             Pattern("terminated abruptly", r"process .{0,60}terminated abruptly"),
+            Pattern("killed", r"^\W*\d{2,9} killed {2,}(?P<name>\S.{0,60})"),
         ),
         "a process was killed, most often because the container ran out of memory.",
         "Raise podTemplate.resources.limits.memory; conversion and builds need up to 2.7x the source's bytes.",
         tier=Tier.CONSEQUENCE,
         certainty=_LIKELY,
+        yields=True,
     ),
     Entry(
         "C16",
@@ -215,10 +254,61 @@ CONVERT: Final = (
                 r"match|expected)",
             ),
             Pattern("size mismatch for", r"size mismatch for (?P<name>[\w.]+)"),
+            Pattern(
+                "trying to set a tensor of shape",
+                r"Trying to set a tensor of shape \S*?\(?\[(?P<shape>[\d, ]+)\]\)? in \"?(?P<name>[\w.]+)",
+            ),
+            Pattern("size of tensor a", r"size of tensor a \(\d+\) must match the size of tensor b \(\d+\)"),
+            Pattern("mat1 and mat2 shapes cannot be multiplied"),
+            Pattern(
+                "split_with_sizes expects",
+                r"split_with_sizes expects split_sizes to sum exactly to (?P<size>\d+).*split_sizes=\[(?P<shape>["
+                r"\d, ]+)\]",
+            ),
+            Pattern("exceeds dimension size"),
+            Pattern(
+                "must match the existing size",
+                r"expanded size of the tensor \(\d+\) must match the existing size \(\d+\)",
+            ),
+            Pattern("could not broadcast input array"),
         ),
         "weights do not have the shape that the code derives[[ for {name}]][[ ({size} values into [{shape}])]]; "
         "typical for an explicit head_dim with old code.",
         "Use a newer image, and check head_dim, hidden_size and the heads in config.json.",
+        certainty=_LIKELY,
+    ),
+    Entry(
+        "C16n",
+        Reason.CHECKPOINT_MISMATCH,
+        "a weight that the loader expects is not in the checkpoint",
+        (
+            Pattern(
+                "keyerror: '", r"KeyError: '(?P<name>\w+\.[\w.]*(?:weight|bias|scales?|weight_packed)(?:_inv|_\d)?)'"
+            ),
+            Pattern("no module or parameter named", r"no module or parameter named '(?P<name>[\w.]+)'"),
+            Pattern("unexpected key(s) in state_dict", r"Unexpected key\(s\) in state_dict: \"?(?P<name>[\w.]+)"),
+            Pattern("missing key(s) in state_dict", r"Missing key\(s\) in state_dict: \"?(?P<name>[\w.]+)"),
+            Pattern("in loading state_dict", r"Error\(s\) in loading state_dict for (?P<name>\w+)"),
+            Pattern(
+                "the checkpoint",
+                r"(?:following |some )?weights (?:were )?not (?:initialized|loaded|found) (?:from|in) (?:the"
+                r" )?checkpoint"
+                r"(?:: ?\{?['\"](?P<name>[\w.]+))?",
+            ),
+            Pattern(
+                "keyerror: '",
+                r"^\W*KeyError: '(?P<name>(?:\w+\.)*(?:model|transformer|layers|lm_head|language_model|decoder"
+                r"|encoder|visual|mtp|h)(?:\.\w+)+)'",
+            ),
+            Pattern(
+                "object has no attribute",
+                r"'\w*(?:Linear|Experts|MoE|MLP|Embedding|Attention)\w*' object has no attribute '(?P<name>\w*(?:s"
+                r"cale|weight|bias|amax)\w*)'",
+            ),
+        ),
+        "a weight that this loader expects is not in the checkpoint[[: {name}]].",
+        "Use a newer image (tied or renamed weights), or download the model again if its shards are not complete.",
+        tier=Tier.VAGUE,
         certainty=_LIKELY,
     ),
     Entry(
@@ -233,14 +323,14 @@ CONVERT: Final = (
             ),
             Pattern(
                 "divisible",
-                r"(?:block|group|quant|partition|intermediate|shard|rows"
+                r"(?:block|group|quant|partition|intermediate|ffn|hidden|shard|rows"
                 r"|cols|channels)\D{0,80}(?P<size>\d+)\D{0,60}(?:not|must "
                 r"be|should be) (?:evenly )?(?:be )?divisible (?:by|for)\D{0,70}"
                 r"(?P<by>\d+)",
             ),
             Pattern(
                 "multiple of",
-                r"(?:block|group|quant|partition|intermediate|shard|rows"
+                r"(?:block|group|quant|partition|intermediate|ffn|hidden|shard|rows"
                 r"|cols|channels)\D{0,80}(?P<size>\d+)\D{0,60}(?:not|must "
                 r"be|should be) a multiple of\D{0,70}(?P<by>\d+)",
             ),
@@ -254,8 +344,16 @@ CONVERT: Final = (
         "some dimension does not divide",
         (
             Pattern("divisible", r"(?P<size>\d+)\D{0,60}(?:is )?not (?:evenly )?divisible by\D{0,40}(?P<by>\d+)"),
-            Pattern("divisible", r"(?:Error|assert\w*)\b.*must be (?:evenly )?divisible by"),
+            Pattern(
+                "divisible",
+                r"(?:Error|assert\w*)\b.*(?:must|should|needs? to|ha(?:s|ve) to) be (?:evenly )?divisible by",
+            ),
             Pattern("not divisible", r"(?:Error|assert\w*)\b.*not (?:evenly )?divisible"),
+            Pattern(
+                "does not divide",
+                r"(?:Error|assert\w*)\b.{0,40}(?:block|group)[_ ]?size \D{0,6}(?P<by>\d+) does not divide\D{0,30}("
+                r"?P<size>\d+)",
+            ),
         ),
         "a dimension[[ of {size}]] does not divide by[[ {by},]] the parallelism or the block.",
         "Try a smaller tensor parallelism; `trtllm plan` names the valid ones.",

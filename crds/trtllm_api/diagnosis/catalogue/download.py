@@ -1,4 +1,4 @@
-"""Failures of download and input: D1 to D12 of docs/failures.md, and their relatives."""
+"""Failures of input files and volumes: D3 to D12 of docs/failures.md, and their relatives."""
 
 from __future__ import annotations
 
@@ -8,49 +8,7 @@ from trtllm_api.diagnosis.entry import Entry, Pattern, Tier
 from trtllm_api.diagnosis.model import Certainty
 from trtllm_api.diagnosis.reasons import DiagnosisReason as Reason
 
-_HUB = r"hugging ?face|hf\.co|hf_hub|hf-mirror|modelscope|https?://|HTTPS?Connection|urllib3|cdn-lfs"
-
-ENTRIES: Final = (
-    Entry(
-        "D1",
-        Reason.ACCESS_DENIED,
-        "gated or private repository",
-        (
-            Pattern("gated dataset"),
-            Pattern("gated repo", r"(?<!private or )gated repo(?:.{0,40}https?://[^/\s]+/(?P<model>[\w.-]+/[\w.-]+))?"),
-            Pattern("gatedrepoerror", r"GatedRepoError(?!\w)"),
-            Pattern("authorized list", r"(?:Access to (?:model|dataset) (?P<model>\S+).*)?not in the authorized list"),
-            Pattern("is restricted", r"Access to (?:model|dataset) (?P<model>\S+) is restricted"),
-            Pattern(
-                "client error",
-                r"\b(?P<status>401|403) Client Error(?:.*?https?://[^/\s]+/"
-                r"(?:api/models/)?(?P<model>[\w.-]+/[\w.-]+))?",
-            ),
-            Pattern("http error 40", r"HTTP Error (?P<status>401|403)"),
-            Pattern("invalid user token"),
-            Pattern("invalid username or password", r"Invalid username or password"),
-            Pattern("awaiting a review", r"awaiting a review from the repo authors"),
-            Pattern("have access to it and be authenticated"),
-            Pattern("when calling the", r"An error occurred \((?P<status>403|AccessDenied|InvalidAccessKeyId)\)"),
-            Pattern("unable to locate credentials"),
-        ),
-        "The hub or store refuses access[[ to {model}]][[ ({status})]].",
-        "Give a Secret with a token that can read it (401: no or invalid token) and accept the model's licence with "
-        "that account (403).",
-    ),
-    Entry(
-        "D2",
-        Reason.RATE_LIMITED,
-        "the hub refuses more requests",
-        (
-            Pattern("too many requests", r"429\b.{0,60}Too Many Requests|Too Many Requests.{0,40}(?:url|429)"),
-            Pattern("429", r"(?:HTTP ?Error|status(?:[ _]code)?|response)\D{0,12}429\b"),
-            Pattern("rate limit", r"(?:we had to rate limit|rate limit(?:ed)? (?:exceeded|reached|your IP))"),
-            Pattern("slowdown", r"\(SlowDown\) when calling"),
-        ),
-        "The hub answers 429 Too Many Requests.",
-        "Set a token, download once into a shared volume, and let replicas read it in offline mode.",
-    ),
+DOWNLOAD: Final = (
     Entry(
         "D3",
         Reason.CORRUPT_CHECKPOINT,
@@ -66,11 +24,15 @@ ENTRIES: Final = (
             Pattern("error while deserializing header"),
             Pattern("invalid header or archive is corrupted"),
             Pattern("invalid load key", r"invalid load key, '(?P<key>.{1,6})'"),
-            Pattern("pytorchstreamreader failed", r"PytorchStreamReader failed (?:reading|locating)"),
+            Pattern("pytorchstreamreader failed", r"PytorchStreamReader failed (?:reading|locating|finding)"),
             Pattern("git-lfs.github.com/spec"),
             Pattern("git-lfs installed", r"cloned a repository without having git-lfs installed"),
             Pattern("consistency check failed", r"Consistency check failed"),
             Pattern("file might be corrupted"),
+            Pattern("mismatch", r"(?:checksum|sha256|md5|hash|digest|etag)\b.{0,30}mismatch"),
+            Pattern("ran out of input", r"EOFError: Ran out of input"),
+            Pattern("unable to load weights from", r"Unable to load weights from \S+ checkpoint file"),
+            Pattern("error while deserializing"),
         ),
         "A weight file is a Git-LFS pointer, truncated or damaged.",
         "Download it again (git lfs pull, or the hub client) and compare its size with the hub's.",
@@ -82,13 +44,14 @@ ENTRIES: Final = (
         (
             Pattern(
                 "no space left on device",
-                r"^(?!.*(?:/dev/shm|shared memory|posix_fallocate|NCCL)).*No "
+                r"^(?!.*(?:/dev/shm|</torch_|shared memory|posix_fallocate|NCCL)).*No "
                 r"space left on device(?:: '(?P<path>[^']+)')?",
             ),
             Pattern("disk quota exceeded"),
             Pattern("enospc", r"\bENOSPC\b"),
             Pattern("not enough free disk space"),
             Pattern("storagefull", r"StorageFull"),
+            Pattern("pytorchstreamwriter failed writing", certainty=Certainty.LIKELY),
         ),
         "The volume is full[[ (writing {path})]].",
         "Give storage a claim larger than source + checkpoint + engine, with 10 % to spare.",
@@ -122,8 +85,13 @@ ENTRIES: Final = (
             Pattern('permission denied: "', r'Permission denied: "(?P<path>/[^"]*)"'),
             Pattern(": permission denied", r"(?P<path>/[^\s:'\"]*)['\"]?: Permission denied"),
             Pattern("read-only file system", r"Read-only file system(?:: '(?P<path>[^']+)')?"),
+            Pattern(
+                "operation not permitted", r"^\W*PermissionError: .*Operation not permitted(?:: '(?P<path>[^']+)')?"
+            ),
             Pattern("permissionerror at", r"PermissionError at (?P<path>/\S+)"),
             Pattern("when trying to write in your cache folder", r"write in your cache folder \((?P<path>[^)]+)\)"),
+            Pattern("permission denied [", r"Permission denied \[(?P<path>/[^\]]*)\]"),
+            Pattern("permission denied:", r"^\W*PermissionError: .{0,20}Permission denied:?\W*$"),
         ),
         "The process may not write[[ {path}]].",
         "Set HOME, HF_HOME and TRITON_CACHE_DIR to a writable volume, and fsGroup to the group that owns it.",
@@ -147,7 +115,16 @@ ENTRIES: Final = (
             Pattern("unrecognized model in", r"Unrecognized model in (?P<path>\S+)", certainty=Certainty.LIKELY),
             Pattern(
                 "unrecognized configuration class",
-                r"Unrecognized configuration class <class '(?:[\w.]+\.)?(?P<type>\w+)'>",
+                r"Unrecognized configuration class (?!.*AutoTokenizer)<class '(?:[\w.]+\.)?(?P<type>\w+)'>",
+            ),
+            Pattern(
+                "keyerror: '",
+                r"^\W*KeyError: '(?P<type>(?-i:(?:baichuan|chatglm|cohere|dbrx|deepseek|ernie|exaone|falcon|gemma|glm"
+                r"|gpt_oss|granite|hunyuan"
+                r"|internlm|internvl|kimi|llama|llava|minicpm|minimax|mistral|ministral|mixtral|mllama|nemotron"
+                r"|olmo|phi\d?|pixtral|qwen"
+                r"|seed_oss|smollm|starcoder|step)\d?[\w.]*(?<!weight)(?<!bias)))'$",
+                certainty=Certainty.LIKELY,
             ),
         ),
         "The image's transformers does not know this model[[ (type {type})]].",
@@ -158,7 +135,7 @@ ENTRIES: Final = (
         Reason.REMOTE_CODE_REQUIRED,
         "the model brings its own code",
         (
-            Pattern("custom code", r"contain\w* custom code.*must be executed"),
+            Pattern("custom code", r"(?:contain|referenc)\w* custom code.*must be executed"),
             Pattern(
                 "trust_remote_code",
                 r"(?:argument|option|set|pass|use|add|with|requires?|need\w*)\W{1,4}"
@@ -167,6 +144,11 @@ ENTRIES: Final = (
             ),
             Pattern("requires you to execute", r"requires you to execute the \w+ (?:file|script)"),
             Pattern("run custom code", r"Do you wish to run the custom code|allow custom code to be run"),
+            Pattern(
+                "trust_remote_code",
+                r"(?:requires?|needs?|must (?:be set|set|pass|enable)|please (?:set|pass|enable"
+                r"|use))\b.{0,30}trust_remote_code",
+            ),
         ),
         "The model runs Python code of its own and that was not allowed.",
         "Read the code, then set trustRemoteCode: true with a pinned revision.",
@@ -183,9 +165,20 @@ ENTRIES: Final = (
             Pattern("instantiate the backend tokenizer"),
             Pattern("unable to load vocabulary from file"),
             Pattern(
+                "tokenizer",
+                r"tokenizer\b.{0,30}(?:cannot|can't|could not|couldn't|failed to) (?:be )?(?:instantiat|load"
+                r"|convert|pars|initializ)"
+                r"|(?:cannot|can't|could not|couldn't|failed to|unable to|error) (?:instantiat|load|convert"
+                r"|pars|initializ)\w*"
+                r"(?: the| a| slow| fast)* tokenizer\b(?! for ')",
+            ),
+            Pattern("tiktoken", r"Converting from .{0,40}tiktoken.{0,10}failed"),
+            Pattern(
                 "data did not match any variant of untagged enum",
                 r"untagged enum (?:ModelWrapper|PyPreTokenizerTypeWrapper)",
             ),
+            Pattern("to build an autotokenizer"),
+            Pattern("not a string", r"TypeError: not a string", within=r"sentencepiece|tokeniz"),
         ),
         "The tokenizer cannot be loaded[[ ({cls})]].",
         "Copy the tokenizer's files beside the weights, allow its code with trustRemoteCode, or use a newer image.",
@@ -198,10 +191,18 @@ ENTRIES: Final = (
             Pattern("chat_template is not set", r"(?:tokenizer\.)?chat_template is not set"),
             Pattern(
                 "chat template",
-                r"(?:does not have|has no|no|without|missing) (?:a |any "
+                r"(?:does not (?:have|include|contain|define)|has no|no|without|missing) (?:a |any "
                 r")?(?:default )?chat template(?! (?:flag|option|argument))",
             ),
             Pattern("no template argument was passed"),
+            Pattern(
+                "chat template",
+                r"chat template\b.{0,60}(?:no longer allowed|not (?:set|found|defined|provided|available)\b|is"
+                r" (?:missing|None))"
+                r"|(?:must|need to|please|should) (?:provide|set|supply|pass) (?:a |the )?chat template",
+            ),
+            Pattern("template error: template not found"),
+            Pattern("default chat template is no longer"),
         ),
         "The tokenizer has no chat template, so the chat endpoint cannot answer.",
         "Use the instruction-tuned model, pass a chat template, or call /v1/completions.",
@@ -228,62 +229,27 @@ ENTRIES: Final = (
             ),
             Pattern("no .safetensors", r"no \.safetensors (?:or \.bin )?files?"),
             Pattern("can't load the configuration of", r"Can't load the configuration of '(?P<path>[^']+)'"),
+            Pattern(
+                "files found",
+                r"\bno (?:model |checkpoint )?weights? files? found(?: (?:in|under|at) (?P<path>/[^\s'`\"]+))?",
+            ),
+            Pattern("model weights with", r"Cannot find any model weights with [`'\"]?(?P<path>[^\s`'\"]+)"),
+            Pattern(
+                "is not a folder containing",
+                r"(?P<path>\S+) is not a folder containing a .{0,40}(?:index\.json|model\.bin|safetensors)",
+            ),
+            Pattern(
+                "checkpoint files in", r"(?:could not find|cannot find|no) (?:any )?checkpoint files in (?P<path>\S+)"
+            ),
+            Pattern(
+                "safetensors",
+                r"\bno \S{0,3}safetensors (?:file|weight)s? (?:was |were |is |are )?(?:found|present)(?: (?:in"
+                r"|under|at) (?P<path>/\S+))?",
+            ),
+            Pattern("safetensors", r"\bno safetensors\b[^/]{0,30}\bin (?P<path>/\S+)"),
         ),
         "The model directory[[ {path}]] has no weight files that this loader takes[[ (wanted {file})]].",
         "Point at the directory with config.json and one set of .safetensors files; GGUF or mixed shards do not load.",
-    ),
-    Entry(
-        "X1",
-        Reason.MODEL_NOT_FOUND,
-        "the repository, revision or path does not exist",
-        (
-            Pattern("repositorynotfounderror", r"RepositoryNotFoundError"),
-            Pattern("revisionnotfounderror", r"RevisionNotFoundError"),
-            Pattern(
-                "repository not found for url",
-                r"Repository Not Found for url:? https?://[^/\s]+/(?:api/models/)?(?P<model>[\w.-]+/[\w.-]+)",
-            ),
-            Pattern(
-                "not a valid model identifier",
-                r"(?P<model>\S+) is not a local folder and is not a valid model identifier",
-            ),
-            Pattern("is not a valid git identifier", r"(?P<model>\S+) is not a valid git identifier"),
-            Pattern("repo id must be in the form", r"Repo id must be in the form .*?: '(?P<model>[^']+)'"),
-            Pattern("repo id must use alphanumeric"),
-            Pattern("incorrect path_or_model_id", r"Incorrect path_or_model_id: '(?P<model>[^']+)'"),
-            Pattern(
-                "404 client error",
-                r"404 Client Error(?:.*?https?://[^/\s]+/(?:api/models/)?(?P<model>[\w.-]+/[\w.-]+))?",
-            ),
-            Pattern("nosuchbucket"),
-            Pattern("nosuchkey"),
-        ),
-        "The model[[ {model}]], its revision or its path does not exist.",
-        "Check the name, the revision and the mounted path; a private repository without a token looks the same.",
-    ),
-    Entry(
-        "X2",
-        Reason.HUB_UNREACHABLE,
-        "the hub cannot be reached",
-        (
-            Pattern(
-                "resolve",
-                rf"(?=.*(?:{_HUB})).*(?:failed to resolve '?(?P<host>[\w.-]+)"
-                r"|Could not resolve host:? '?(?P<host2>[\w.-]+)|NameResolutionError)",
-            ),
-            Pattern("name resolution", rf"(?=.*(?:{_HUB})).*(?:Temporary failure in name resolution)"),
-            Pattern("name or service not known", rf"(?=.*(?:{_HUB})).*Name or service not known"),
-            Pattern("max retries exceeded with url", r"(?:host='(?P<host>[\w.-]+)'.*)?Max retries exceeded with url"),
-            Pattern("couldn't connect to", r"couldn't connect to '?https?://(?P<host>[\w.-]+)"),
-            Pattern("localentrynotfounderror"),
-            Pattern("cannot find the requested files in the local cache"),
-            Pattern("outgoing traffic has been disabled"),
-            Pattern("certificate_verify_failed"),
-            Pattern("read timed out", rf"(?=.*(?:{_HUB})).*Read timed out"),
-            Pattern("proxyerror", r"ProxyError"),
-        ),
-        "The hub[[ {host}]][[ {host2}]] cannot be reached from the pod.",
-        "Check DNS, proxy and NetworkPolicy, set an endpoint inside your network, or mount the files.",
     ),
     Entry(
         "X3",
@@ -294,6 +260,11 @@ ENTRIES: Final = (
                 "no such file or directory: ",
                 r"No such file or directory: (?:Posix)?(?:Path)?\(?['\"](?P<path>[^'\"]+)['\"]",
             ),
+            Pattern(
+                "does not exist",
+                r"\b(?:path|directory|folder|file)\b.{0,20}does not exist\W{1,3}(?P<path>/?[\w./-]+)",
+            ),
+            Pattern("failed to open", r"failed to open (?:file )?['\"](?P<path>/[^'\"]+)['\"]"),
             Pattern("filenotfounderror", r"^\W*FileNotFoundError: (?P<path>.{1,120})"),
             Pattern("notadirectoryerror", r"^\W*NotADirectoryError: (?P<path>.{1,120})"),
         ),
@@ -306,6 +277,7 @@ ENTRIES: Final = (
         Reason.CORRUPT_CHECKPOINT,
         "a JSON file of the model is damaged",
         (
+            Pattern("parse_error.101", r"json\.exception\.parse_error\.101"),
             Pattern("jsondecodeerror", within=r"config|tokenizer|index\.json|from_pretrained"),
             Pattern("is not a valid json file", r"config file at '?(?P<path>[^\s']+)'? is not a valid JSON file"),
         ),

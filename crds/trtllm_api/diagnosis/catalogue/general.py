@@ -43,7 +43,11 @@ GENERAL: Final = (
             Pattern("cuda_error_out_of_memory"),
             Pattern("cudaerrormemoryallocation"),
             Pattern("cublas_status_alloc_failed"),
-            Pattern("cuda runtime error", r"CUDA runtime error.{0,120}out of memory"),
+            Pattern(
+                "out of memory",
+                r"(?:\bcuda\w*|\bcu(?:Mem|Ctx|Module|Launch|Stream|blas|dnn)\w*|\bGPU|\bVRAM"
+                r"|\bTriton Error)\b.{0,160}?\bout of memory",
+            ),
             Pattern("nccl", r"NCCL.{0,60}(?:cuda failure|out of memory).{0,20}'?out of memory"),
             Pattern("insufficient gpu memory", r"(?<!due to )insufficient GPU memory"),
         ),
@@ -72,11 +76,23 @@ GENERAL: Final = (
         (
             Pattern("illegal memory access"),
             Pattern("device-side assert triggered"),
+            Pattern("cuda", r"(?<!unhandled )CUDA (?:runtime |driver |kernel |API )*error\b"),
             Pattern("unspecified launch failure"),
             Pattern("misaligned address", r"CUDA.{0,60}misaligned address"),
             Pattern("illegal instruction was encountered"),
             Pattern("cublas_status_execution_failed"),
+            Pattern(
+                "error occurred when running",
+                r"error occurred when running (?:\w+ ){0,3}(?:GEMM|kernel|cutlass|attention|MoE)",
+            ),
+            Pattern(
+                "failed to",
+                r"Failed to (?:run|initialize|launch|execute) (?:cutlass|cublas\w*|cudnn|CUDA kernel|kernel)\b",
+            ),
+            Pattern("cudaerrorlaunchfailure"),
+            Pattern("xid", r"\bXID error\b|GPU exception"),
             Pattern("cublas_status_not_initialized", certainty=_LIKELY),
+            Pattern("torch_use_cuda_dsa", certainty=_LIKELY),
         ),
         "A kernel failed on the GPU: an input out of range, a fault of the runtime, or too little memory.",
         "Run again with CUDA_LAUNCH_BLOCKING=1 to see which; try a newer image, and check the vocabulary's size.",
@@ -93,17 +109,34 @@ GENERAL: Final = (
             Pattern("connection closed by remote peer", r"connection closed by remote peer"),
             Pattern("unhandled cuda error"),
             Pattern("ncclunhandledcudaerror"),
+            Pattern("nccl error", r"\bNCCL error\b"),
+            Pattern("nccl", r"\bnccl[A-Z]\w+ (?:failed|returned)\b"),
+            Pattern(
+                "nccl warn",
+                r"NCCL WARN\b.{0,80}(?:Bootstrap|ibv_|NET/IB|socket|Call to (?:connect|recv|send)|[Tt]imeout"
+                r"|Connection)",
+            ),
+            Pattern(
+                "failed to connect",
+                r"(?:c10d|TCPStore|rendezvous|gloo|master_addr|client socket)\b.{0,120}failed to connect"
+                r"|failed to connect\b.{0,80}(?:TCPStore|c10d|rendezvous|gloo|master_addr)",
+            ),
+            Pattern("distnetworkerror"),
             Pattern(
                 "nccl",
                 r"NCCL (?:communicator was aborted|error in|timeout)|nccl"
                 r"(?:InternalError|InvalidUsage|UnhandledCudaError)",
             ),
             Pattern("heartbeat monitor timed out"),
+            Pattern("mpi error", r"Failed: MPI error"),
+            Pattern("mpi_err_", r"\bMPI_ERR_(?!LASTCODE)\w+"),
             Pattern("connection reset by peer", r"(?:nccl|gloo|c10d|socket|store).{0,80}connection reset by peer"),
             Pattern("socket timed out", r"c10d|store.*socket timed out|socket timed out.*store"),
+            Pattern("diststoreerror"),
         ),
         "Ranks lost each other; another rank may have failed first.",
         "Look for the first rank that stopped; check the network between nodes and NCCL_SOCKET_IFNAME.",
+        yields=True,
         tier=Tier.CONSEQUENCE,
         certainty=_LIKELY,
     ),
@@ -114,7 +147,23 @@ GENERAL: Final = (
         (
             Pattern("no module named", r"No module named ['\"]?(?P<what>[\w.]+)"),
             Pattern("cannot open shared object file", r"(?P<what>lib[\w.+-]+): cannot open shared object file"),
+            Pattern("unable to find backend library", r"unable to find backend library for backend '(?P<what>\w+)'"),
+            Pattern("failed to find c compiler", r"Failed to find (?P<what>C compiler)"),
+            Pattern("cuda_home", r"(?P<what>CUDA_HOME) environment variable is not set"),
+            Pattern(
+                "nvcc", r"(?:No such file or directory: '\S*|could not find |cannot find |not found: )(?P<what>nvcc)\b"
+            ),
+            Pattern(
+                "installed",
+                r"(?:make sure (?:you have|that)|package|library|module)\W{1,3}(?P<what>[\w.-]+)[`'\" ]{1,3}"
+                r"(?:seems to be |is |are )?(?:not )?installed",
+            ),
             Pattern("requires the following packages", r"requires the following packages .*?: (?P<what>.{1,60})"),
+            Pattern(
+                "is not installed",
+                r"(?:Error|Exception): .{0,60}?(?P<what>[\w.-]+)(?: toolkit| library| package"
+                r"| module)? is not installed",
+            ),
         ),
         "The image lacks {what}.",
         "Use an image that has it.",
@@ -134,6 +183,11 @@ GENERAL: Final = (
             Pattern(
                 "is required for a normal functioning of this module",
                 r"(?P<what>\S+) is required for a normal functioning",
+            ),
+            Pattern(
+                "object has no attribute",
+                r"'(?P<where>\w*(?:Config|Args|Cache|Tokenizer\w*))' object has no attribute '(?P<what>\w+)'",
+                certainty=_LIKELY,
             ),
             Pattern("has no attribute", r"module '(?P<where>[\w.]+)' has no attribute '(?P<what>\w+)'"),
         ),
@@ -159,10 +213,14 @@ GENERAL: Final = (
             Pattern("sigabrt"),
             Pattern("core dumped", r"\(core dumped\)"),
             Pattern("double free or corruption"),
+            Pattern("free(): invalid pointer"),
+            Pattern("corrupted size vs. prev_size"),
+            Pattern("fatal python error"),
             Pattern("stack smashing detected"),
         ),
         "The process crashed in native code.",
         "Try a newer image; the last lines before the crash say what it was doing.",
+        yields=True,
         tier=Tier.CONSEQUENCE,
     ),
     Entry(

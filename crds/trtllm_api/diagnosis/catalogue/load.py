@@ -35,8 +35,20 @@ LOAD: Final = (
                 r"library version (?P<want>\S+),? got (?P<got>\S+?),?(?:\s"
                 r"|$))?",
             ),
-            Pattern("serialization assertion", r"Serialization assertion .*(?:version|magic)\w*"),
+            Pattern("serialization assertion", r"Serialization assertion .{1,160}fail"),
             Pattern("version tag does not match", r"version tag does not match"),
+            Pattern(
+                "assertion failed",
+                r"Assertion failed: \w+ == (?:static_cast<[^>]+>\()?a\)? ?\+ ?\w+.{0,200}\.(?:cpp|h)\b",
+            ),
+            Pattern("deserializeplugin", r"::deserializePlugin\(", certainty=_LIKELY),
+            Pattern("expected length", r"Expected length \(\d+\) != real length"),
+            Pattern("different tensorrt", r"different TensorRT.{0,8} version to build engine"),
+            Pattern("platform specific tag mismatch"),
+            Pattern(
+                "built with",
+                r"engine\b.{0,40}\bbuilt with TensorRT(?:-LLM)?\b.{0,40}\b(?:but|while|does not match|differs?)\b",
+            ),
         ),
         "The engine was built with another TensorRT[[ (expects {want}, got {got})]].",
         "Build and serve with the same image.",
@@ -62,6 +74,16 @@ LOAD: Final = (
                 r"|deserializ\w* (?:the )?(?:cuda )?engine failed|deserializeCudaEngine.{0,40}"
                 r"(?:fail|error)",
             ),
+            Pattern(
+                "object has no attribute",
+                r"'NoneType' object has no attribute '(?:create_execution_context\w*|num_io_tensors|num_bindings"
+                r"|num_optimization_profiles|get_(?:tensor|binding)_\w+|device_memory_size\w*)'",
+            ),
+            Pattern(
+                "assert",
+                r"^\W*(?:\w+\W+)?AssertionError\b",
+                within=r"assert self\.engine is not None|deserialize_cuda_engine",
+            ),
         ),
         "the engine was built with another version or for another GPU, or its file is truncated.",
         "Build it again with the image and GPU that serve it.",
@@ -79,8 +101,15 @@ LOAD: Final = (
             ),
             Pattern("out_of_range.403", r"json\.exception\.out_of_range\.403\D+key '(?P<key>[^']+)' not found"),
             Pattern("keyerror: '", r"KeyError: '(?P<key>builder_config|pretrained_config|build_config|plugin_config)'"),
+            Pattern("tensor '", r"(?:Input|Output) tensor '(?P<key>\w+)' not found"),
+            Pattern("type_error.302", r"json\.exception\.type_error\.302\D{1,4}type must be (?P<type>\w+)"),
+            Pattern("type_error.30", r"json\.exception\.type_error\.30[1-9]"),
+            Pattern(
+                "in engine are not the same as expected", r"Tensor names .{0,80}in engine are not the same as expected"
+            ),
         ),
-        "The engine's config.json lacks {key}: it was written by another TensorRT-LLM version.",
+        "The engine's configuration was written for another TensorRT-LLM version[[: it lacks {key}]]"
+        "[[: a value is not of type {type}]].",
         "Build and serve with the same image.",
     ),
     Entry(
@@ -106,6 +135,12 @@ LOAD: Final = (
                 "mpi size", r"MPI size \(?(?P<got>\d+)\)? != TP size \(?(?P<tp>\d+)\)?(?: \* PP size \(?(?P<pp>\d+))?"
             ),
             Pattern("mpisize == tp", r"mpiSize == tp \* pp"),
+            Pattern(
+                "divisible",
+                r"\b(?:GPUs?(?: per node)?|world[_ ]size|ranks|processes)\b(?: \(?\d+\)?)? (?:is |are )?(?:not"
+                r"|must be|should be) "
+                r"(?:evenly )?divisible",
+            ),
             Pattern("world_size must", r"world_size must (?:be )?equal (?:to )?tp_size"),
             Pattern(
                 "world",
@@ -113,6 +148,7 @@ LOAD: Final = (
                 r"to be equal|must (?:be )?equal|does(?:n't| not) (?:match"
                 r"|equal)|!=|mismatch|should be equal)",
             ),
+            Pattern("must equal", r"\b(?:tp_size|n_workers|moe_tp_size|ranks)\b.{0,12}must equal"),
         ),
         "The number of MPI processes[[ ({got})]] is not the product of the parallelisms[[: TP {tp}]][[ x PP {pp}]].",
         "Start tp x pp x cp processes: mpirun -n, or the pods of the group times their GPUs.",
@@ -131,7 +167,21 @@ LOAD: Final = (
                 "gpu", r"(?:requires?|need\w*|requested) (?P<want>\d+) GPUs?.{0,40}(?:only|but) \D{0,30}(?P<have>\d+)"
             ),
             Pattern("invalid device ordinal"),
+            Pattern(
+                "gpus",
+                r"(?:parallel\w*(?:[ _]size)?|world[ _]?size|ranks|processes|required GPUs?)\b.{0,60}"
+                r"(?:exceeds?|larger|greater|more than|>|not enough).{0,60}\bGPUs",
+            ),
+            Pattern(
+                "gpus", r"(?:not enough|too few|insufficient) (?:available |visible )?GPUs|at least (?P<want>\d+) GPUs"
+            ),
+            Pattern("available devices", r"(?:exceeds?|larger|greater|more) than .{0,30}available devices"),
             Pattern("devicecount", r"(?:local)?rank \(?(?P<want>\d+)\)? .{0,30}deviceCount|Can't set device \d+"),
+            Pattern(
+                "gpu count",
+                r"(?:parallel\w*|tp_size|world[_ ]?size|ranks)\b.{0,40}(?:exceeds?|larger|greater"
+                r"|more)\b.{0,30}GPU count\D{0,10}(?P<have>\d+)?",
+            ),
         ),
         "The process sees[[ {have} GPUs,]] fewer GPUs than it needs[[ ({want})]].",
         "Ask for as many GPUs as ranks in one pod, or lower the tensor parallelism.",
@@ -142,6 +192,13 @@ LOAD: Final = (
         "no peer access between GPUs",
         (
             Pattern("peer access is not supported"),
+            Pattern("enable access between", r"can(?:no|')t enable (?:peer )?access between"),
+            Pattern(
+                "peer",
+                r"(?:peer[- ]to[- ]peer|p2p|peer access)\b.{0,50}(?:not supported|not possible|failed|is"
+                r" required|must be)"
+                r"|cudaDevice\w*Peer\w*\b.{0,60}(?:fail|error|not supported)",
+            ),
             Pattern("peermapping", r"cudaErrorPeerAccessUnsupported|peer mapping resources exhausted"),
         ),
         "The GPUs of this node cannot reach each other's memory.",
@@ -151,7 +208,13 @@ LOAD: Final = (
         "L12",
         Reason.COMMUNICATION_FAILED,
         "CUDA IPC across pods",
-        (Pattern("cudaipcopenmemhandle"), Pattern("cudaipcgetmemhandle")),
+        (
+            Pattern("cudaipcopenmemhandle"),
+            Pattern("cudaipcgetmemhandle"),
+            Pattern(
+                "cudaerror", r"cudaError(?:InvalidDevice|InvalidValue|MapBufferObjectFailed)", within=r"ipc_mem|cudaIpc"
+            ),
+        ),
         "Ranks could not share GPU memory, as when they run in separate pods of one node.",
         "Put all GPUs of a node into one pod.",
         refines=("L9", "L11"),
@@ -183,7 +246,7 @@ LOAD: Final = (
                 "built for nvidia driver release",
                 r"built for NVIDIA Driver Release (?P<want>[\d.]+\d)(?=.*(?:UNAVAILABLE|but version (?P<have>[\d.]+)))",
             ),
-            Pattern("unsatisfied condition", r"unsatisfied condition: (?P<want>cuda ?>= ?[\d.]+\d)"),
+            Pattern("unsatisfied condition", r"unsatisfied condition: (?P<want>\w[\w=, ]*? ?>=? ?[\d.]+\d)"),
             Pattern("driver version is insufficient"),
             Pattern("is too old (found version", r"driver on your system is too old \(found version (?P<have>\d+)"),
             Pattern("forward compatibility was attempted"),
@@ -192,6 +255,18 @@ LOAD: Final = (
         ),
         "The node's NVIDIA driver[[ ({have})]] is too old for this image[[ (it wants {want})]].",
         "Update the driver, or use an older image; bind pods to nodes by the driver's label.",
+    ),
+    Entry(
+        "L15",
+        Reason.GPU_UNSUPPORTED,
+        "a CUDA feature that this GPU or driver lacks",
+        (
+            Pattern("operation not supported", r"CUDA\b.{0,120}\boperation not supported"),
+            Pattern("cuda_error_not_supported"),
+            Pattern("cudaerrornotsupported"),
+        ),
+        "The GPU, its driver or its virtualisation lacks a CUDA feature that this image needs.",
+        "Use a whole GPU with a newer driver: vGPU profiles and MIG slices lack memory pools and peer access.",
     ),
     Entry(
         "L16",
@@ -225,6 +300,15 @@ LOAD: Final = (
                 r"?cache\b.{0,60}(?:sequence|max_seq_len|block|request)",
             ),
             Pattern("available for the cache blocks", r"No available memory for the cache blocks"),
+            Pattern(
+                "kv cache",
+                r"max\w*[_ ]seq\w*[_ ]len\w*\W{1,3}(?P<want>\d+)?.{0,80}(?:larger|greater|more|exceed\w*"
+                r"|longer)\b.{0,100}"
+                r"\bKV ?cache(?:\W{1,3}(?P<have>\d+)\b)?",
+            ),
+            Pattern("kv cache", r"KV ?cache\b.{0,60}\b(?:larger|more|greater) than (?:the )?(?:available|free)\b"),
+            Pattern("allocate new block", r"Can't allocate new blocks?"),
+            Pattern("kv cache", r"\b(?:no|not enough|insufficient) (?:\w+ ){0,2}memory\b.{0,20}\bKV ?cache"),
         ),
         "The KV cache[[ of {have} tokens]] does not hold one sequence[[ of {want} tokens]].",
         "Lower max_seq_len, raise the KV cache's memory fraction, or use an FP8 KV cache.",
@@ -241,6 +325,7 @@ LOAD: Final = (
                 r"(?:packed input|remove_input_padding).{0,40}paged KV "
                 r"cache",
             ),
+            Pattern("requires a packed input", r"requires a packed input tensor"),
         ),
         "The engine was built without packed input and paged KV cache, which in-flight batching needs.",
         "Build with remove_input_padding, the GPT attention plugin and kv_cache_type paged.",
@@ -252,7 +337,7 @@ LOAD: Final = (
         (
             Pattern(
                 "paged",
-                r"(?=.*(?:only|requires?\b|needs?\b|must|not |cannot|without))"
+                r"(?=.*(?:only|requires?\b|needs?\b|must|not |cannot|without|ha(?:s|ve) to))"
                 r"(?:block|cache|kv)[ _]?(?:cache )?reuse(?!.*int8).{0,90}paged[_ -]?context",
             ),
             Pattern("paged", r"paged[_ -]?context.{0,90}(?:needed|required|must|necessary).{0,60}reuse"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trtllm_api.diagnosis.entry import Entry, Pattern, Seen, Tier
+from trtllm_api.diagnosis.model import Certainty
 from trtllm_api.diagnosis.reasons import DiagnosisReason as Reason
 
 QUANTIZE: Final = (
@@ -15,6 +16,20 @@ QUANTIZE: Final = (
         (
             Pattern("gpu is required for inference"),
             Pattern("no cuda gpus are available"),
+            Pattern("no cuda runtime is found"),
+            Pattern("torch.cuda.is_available() is false"),
+            Pattern(
+                "cudagetdevicecount",
+                r"(?:error|failed).{0,40}cudaGetDeviceCount|cudaGetDeviceCount\w*\W.{0,40}(?:fail|error)",
+            ),
+            Pattern("failed to initialize nvml"),
+            Pattern("failed to infer device type"),
+            Pattern("active driver", r"\b0 active drivers"),
+            Pattern("could not select device driver"),
+            Pattern(
+                "nvidia-container-cli",
+                r"nvidia-container-cli\S*: (?!requirement)\w+ error: (?P<why>.{1,80}?)(?:: unknown|$)",
+            ),
             Pattern("found no nvidia driver"),
             Pattern("no cuda-capable device is detected"),
             Pattern("torch not compiled with cuda"),
@@ -23,6 +38,16 @@ QUANTIZE: Final = (
             Pattern("libcuda.so", r"libcuda\.so(?:\.1)?: cannot open shared object"),
             Pattern("nvidia-smi", r"nvidia-smi:? .{0,12}(?:not found|No such file)"),
             Pattern("libnvidia-ml", r"libnvidia-ml\S*: cannot open|NVML Shared Library Not Found"),
+            Pattern("cuda driver initialization failed"),
+            Pattern("nvmlerror_", r"NVMLError_(?:DriverNotLoaded|LibraryNotFound|Uninitialized|NoPermission)"),
+            Pattern("nvml shared library not found"),
+            Pattern("cuda_error_no_device"),
+            Pattern("cuda unknown error", certainty=Certainty.LIKELY),
+            Pattern(
+                "gpu",
+                r"(?:Error|Exception): .{0,40}\bno (?:supported |nvidia |cuda |visible )?gpus? (?:\w+ )?(?:found"
+                r"|detected|available|visible)",
+            ),
         ),
         "The process sees no GPU.",
         "Ask for nvidia.com/gpu in the pod, and check the device plugin and the container runtime of the node.",
@@ -40,6 +65,15 @@ QUANTIZE: Final = (
                 r"Unsupported quantization (?:mode|algorithm|algo|type|method):? ?(?P<format>[\w.'\"]+)?",
             ),
             Pattern("invalid kv cache quantization format"),
+            Pattern(
+                "quantization format",
+                r"(?:unsupported|unknown|invalid)(?: \w+)? quantization format\W{0,3}(?P<format>[\w.]+)?",
+            ),
+            Pattern("quant", r"(?:unsupported|unknown|invalid) quant(?:ization)?[_ ]algo\w*\W{1,3}(?P<format>[\w.]+)?"),
+            Pattern(
+                "not been supported",
+                r"(?P<format>(?:int|fp|nvfp)\d|smooth ?quant\w*|\w*quant)\b.{0,20}ha(?:s|ve) not been supported",
+            ),
         ),
         "The quantization format[[ {format}]] is not one that this exporter takes, or more than one was given.",
         "Use one method of the documented list.",
@@ -75,6 +109,20 @@ QUANTIZE: Final = (
             Pattern("unsupported calibration dataset", r"Unsupported calib\w* dataset:? ?(?P<data>\S+)?"),
             Pattern("any data file at", r"Couldn't find any data file at (?P<data>\S+?)\.?(?:\s|$)"),
             Pattern("couldn't find a dataset script"),
+            Pattern("builderconfig", r"BuilderConfig '?(?P<split>[^']+?)'? not found"),
+            Pattern("doesn't exist on the hub", r"Dataset '?(?P<data>[^']+?)'? doesn't exist on the Hub"),
+            Pattern("datasetgenerationerror"),
+            Pattern(
+                "keyerror: '",
+                r"KeyError: '(?P<split>text|article|prompt|content|messages|train|validation|test)'",
+                within=r"calib|dataset",
+            ),
+            Pattern("data files found", r"No (?:\(supported\) |supported )?data files found in (?P<data>\S+)"),
+            Pattern(
+                "contain any data files",
+                r"(?:directory|folder) at (?P<data>\S+) (?:doesn't|does not) contain any data files",
+            ),
+            Pattern("unsupported dataset", r"Unsupported dataset\w*:? (?P<data>[\w./-]+)"),
         ),
         "The calibration data set[[ {data}]] cannot be used[[ (split {split})]].",
         "Name its configuration and split, or mount a directory with a `train` split that has a `text` column.",
@@ -108,6 +156,17 @@ QUANTIZE: Final = (
             Pattern("cannot copy out of meta tensor"),
             Pattern("make sure you have enough gpu ram"),
             Pattern("the model is too large to fit", r"too large to fit .{0,20}GPU"),
+            Pattern("on meta tensors", r"cannot be called on meta tensors", certainty=Certainty.LIKELY),
+            Pattern(
+                "expected device",
+                r"tensor on device \S+ is not on the expected device meta|device meta is not on the expected",
+                certainty=Certainty.LIKELY,
+            ),
+            Pattern("is on the meta device", r"is on the meta device, we need", certainty=Certainty.LIKELY),
+            Pattern("have any device set", certainty=Certainty.LIKELY),
+            Pattern("with meta tensors", r"run this operator with Meta tensors", certainty=Certainty.LIKELY),
+            Pattern("from the 'meta' backend", certainty=Certainty.LIKELY),
+            Pattern("meta!", r"at least two devices, .{0,30}\bmeta!", certainty=Certainty.LIKELY),
         ),
         "Part of the model was offloaded because the GPUs' memory does not hold it, and this step cannot use that.",
         "Use GPUs with at least 1.2x the source's bytes together.",
@@ -119,6 +178,11 @@ QUANTIZE: Final = (
         (
             Pattern("pad token for", r"Pad token for (?P<model>\S+) cannot be set"),
             Pattern("does not have a padding token"),
+            Pattern(
+                "pad",
+                r"(?:Error|Exception)\b.{0,60}\b(?:no|missing|without|not have|not set|requires?|needs?) (?:an? "
+                r"|any )?pad(?:ding)?[_ ]token",
+            ),
         ),
         "The tokenizer[[ of {model}]] has no pad token, which calibration in batches needs.",
         "Set pad_token in tokenizer_config.json (the end token is usual), or calibrate with batch size 1.",
@@ -135,7 +199,14 @@ QUANTIZE: Final = (
                 r"|were )?(?:activated|routed|calibrated|received|seen)",
             ),
             Pattern("amax", r"amax\b.{0,60}(?:not (?:been )?(?:calibrated|set|computed)|has no|is None)"),
+            Pattern("in amax", r"detected \w+ values? in amax"),
+            Pattern("calibrator returned none"),
+            Pattern("missing amax value"),
+            Pattern(
+                "nan", r"(?:found|detected|contains?|got) (?:inf(?:/| or | and )?)?nan\b.{0,40}(?:scal(?:e|ing)|amax)"
+            ),
             Pattern("did you forget to calibrate"),
+            Pattern("amax", r"quantizer\b.{0,50}(?:not have|has no|no|without|missing)\b.{0,16}\b_?amax"),
         ),
         "Calibration left values without usable ranges (NaN, or experts that no sample reached).",
         "Use more and more varied calibration samples, and exclude the modules that stay without data.",
@@ -164,6 +235,7 @@ QUANTIZE: Final = (
         Reason.SHARD_NOT_ALIGNED,
         "in_features do not divide by the group",
         (
+            Pattern("group_size", r"must be divis\w+ by .{0,20}group[_ ]?size\D{0,4}\d*"),
             Pattern("in_features % ", r"in_features\s*%\s*(?:self\.)?group_size"),
             Pattern("in_features", r"in_features\W+(?P<size>\d+)?.{0,40}(?:divisible|multiple).{0,40}group"),
         ),
@@ -180,6 +252,10 @@ QUANTIZE: Final = (
                 r"effective_bits target (?P<bits>[\d.]+) is infeasible(?:.*?minimum "
                 r"achievable effective bits is (?P<least>[\d.]+\d))?",
             ),
+            Pattern(
+                "effective_bits",
+                r"effective_bits (?P<bits>[\d.]+) constraint cannot be lower than(?:.*num_bits = (?P<least>[\d.]*\d))?",
+            ),
         ),
         "effectiveBits {bits} cannot be reached[[; the least is {least}]].",
         "Ask for more bits, or allow smaller formats.",
@@ -188,7 +264,7 @@ QUANTIZE: Final = (
         "M2",
         Reason.HEADS_NOT_DIVISIBLE,
         "SmoothQuant with more ranks than KV heads",
-        (Pattern("duplicating kv heads per-channel scales is not supported"),),
+        (Pattern("duplicating kv heads", r"Duplicating KV heads .{0,60}not supported"),),
         "SmoothQuant cannot duplicate KV heads: the tensor parallelism is larger than their number.",
         "Use a tensor parallelism up to the number of KV heads, or another method.",
     ),
@@ -198,7 +274,28 @@ QUANTIZE: Final = (
         "the exporter does not know the architecture",
         (
             Pattern("unsupported model type", r"Unsupported model type:? ?(?P<type>[\w.'\"]+)?"),
+            Pattern(
+                "notimplementederror",
+                r"^\W*NotImplementedError(?:: (?:<class ')?(?P<type>[\w.]+)(?:'>)?(?: (?:is )?not supported)?)?\.?$",
+                within=r"modelopt/torch/export|layer_utils|unified_export|convert_checkpoint|/convert\.py",
+            ),
+            Pattern(
+                "keyerror: '",
+                r"^\W*KeyError: '(?P<type>\w+)'$",
+                within=r"modelopt/torch/export",
+                certainty=Certainty.LIKELY,
+            ),
             Pattern("unsupported decoder type", r"Unsupported decoder type:? ?(?P<type>[\w.'\"]+)?"),
+            Pattern(
+                "notimplementederror",
+                r"^\W*NotImplementedError: \W*(?P<type>[A-Z]\w*[a-z]\w*[A-Z]\w+)\W{0,2}(?: (?:is |are )?not"
+                r" (?:yet )?(?:supported|recognized))?\.?$",
+                certainty=Certainty.LIKELY,
+            ),
+            Pattern(
+                "model",
+                r"(?:Error|Exception): .{0,20}\b(?P<type>MoE|encoder[- ]decoder)\b.{0,60}?(?:is )?not supported(?! by)",
+            ),
         ),
         "The exporter or converter does not know this architecture[[ ({type})]].",
         "Use a newer image, or a model of the supported list.",

@@ -52,6 +52,8 @@ SERVE: Final = (
         (
             Pattern("fmha kernels are not found"),
             Pattern("fmha kernel", r"(?:no|cannot find|can't find|could not find)\b.{0,30}FMHA kernel"),
+            Pattern("kernels not found", r"(?:trtllm-?gen|fmha|xqa|mla)\b.{0,20}kernels? not found"),
+            Pattern("trtllm-gen kernel", r"(?:missing|no|unsupported) TRTLLM-GEN kernel"),
         ),
         "No attention kernel takes this combination of precision, KV cache and GPU.",
         "Set the KV cache's type to auto, or use a newer image.",
@@ -70,6 +72,12 @@ SERVE: Final = (
                 r"(?:quantization )?(?:method|quant_method)\W{1,4}['\"]?"
                 r"(?P<method>awq|gptq|bitsandbytes|gguf|aqlm|hqq|quanto"
                 r"|eetq)['\"]?.{0,40}(?:not supported|unsupported|not recognized)",
+            ),
+            Pattern(
+                "not support",
+                r"not support\w*\b.{0,20}?\b(?P<method>bitsandbytes|awq|gptq|gguf"
+                r"|aqlm|hqq|quanto|eetq|"
+                r"compressed-tensors)\b",
             ),
             Pattern("quant", r"(?:unsupported|unknown) quant(?:ization)?[_ ]method:? ?['\"]?(?P<method>\w+)"),
         ),
@@ -98,6 +106,7 @@ SERVE: Final = (
         (
             Pattern("block_size", r"only supports? (?:weight_)?block_size\s*=?\s*(?P<of>\(?\[?\d+, ?\d+\]?\)?)"),
             Pattern("group_size", r"(?P<what>\w+)? ?only supports? group_size\s*=?\s*(?P<of>\d+)"),
+            Pattern("block_size", r"expected \w*block_size\b.{0,16}(?P<of>[\[(]\d+, ?\d+[\])]).{0,10}\bgot\b"),
         ),
         "The runtime takes only blocks or groups of {of}[[ for {what}]].",
         "Quantize again with that size.",
@@ -114,8 +123,13 @@ SERVE: Final = (
             Pattern(
                 "architecture",
                 r"architectures?\W{1,4}(?P<name>\w{3,}(?:LM|Model|Generation"
-                r"|LMHeadModel))\W{1,3} ?(?:is |are )?(?:not|un)\W?(?:yet "
-                r")?(?:supported|known|recognized)",
+                r"|LMHeadModel))\W{1,3} ?(?:is |are )?(?:(?:not|un)\W?(?:yet )?(?:supported|known|recognized)"
+                r"|failed to be inspected)",
+            ),
+            Pattern(
+                "architecture",
+                r"(?:model|checkpoint|GGUF)\b.{0,24}architectures? \W?(?P<name>(?!sm_?\d)[a-z][\w.-]+?)\W? (?:is|are) "
+                r"not (?:yet )?(?:supported|known)",
             ),
         ),
         "The runtime does not know the architecture[[ {name}]].",
@@ -133,6 +147,16 @@ SERVE: Final = (
                 r"(?:multiple|divisible).{0,30}(?:ep|expert|moe|parallel)",
             ),
             Pattern("experts %", r"assert .*experts\s*%"),
+            Pattern(
+                "experts",
+                r"(?:Error|assert)\b.{0,60}experts?\D{0,4}(?P<experts>\d+)\D{0,3}% ?\D{0,12}(?P<ep>\d+)\D{0,3}(?:!"
+                r"=|==)",
+            ),
+            Pattern(
+                "experts",
+                r"experts?\b\D{0,10}(?P<experts>\d+)\D{0,20}(?:not|n't) be (?:evenly )?(?:distribut|divid|split"
+                r"|shard)\w*\D{0,30}(?P<ep>\d+)?",
+            ),
         ),
         "The experts[[ ({experts})]] do not divide by the expert parallelism[[ ({ep})]].",
         "Use an expert parallelism that divides the experts.",
@@ -154,11 +178,13 @@ SERVE: Final = (
         (
             Pattern("extra inputs are not permitted", r"(?:(?P<key>[\w.]+)\s+)?Extra inputs are not permitted"),
             Pattern("extra_forbidden"),
+            Pattern("yaml.", r"yaml\.\w+\.(?:Scanner|Parser|Constructor|Composer)Error"),
             Pattern(
                 "unexpected keyword argument",
                 r"(?:LlmArgs|TorchLlmArgs|TrtLlmArgs|LLM|KvCacheConfig|\w*Config)\S*\(?\)? "
                 r"got an unexpected keyword argument '(?P<key>\w+)'",
             ),
+            Pattern("invalid keyword argument", r"Invalid keyword arguments?(?:\(s\))?\b.{0,40}?: (?P<key>\w+)"),
         ),
         "The serving configuration has a key that this version does not know[[: {key}]].",
         "Remove or rename it for the image's version.",
@@ -213,148 +239,6 @@ SERVE: Final = (
         refines=_OOM,
     ),
     Entry(
-        "S18",
-        Reason.REQUEST_TOO_LONG,
-        "prompt longer than a batch may be",
-        (
-            Pattern(
-                "should not exceed max_num_tokens",
-                r"sum of prompt length \(?(?P<prompt>[\d.]+)?.*should not exceed max_num_tokens\D{0,5}(?P<limit>\d+)?",
-            ),
-            Pattern(
-                "prompt",
-                r"(?:prompt|input)(?: token)?s?[ _]len\w*\D{0,12}(?P<prompt>\d+)\D{0,40}"
-                r"(?:exceeds?|larger|greater|longer)\D{0,60}(?P<limit>\d+)",
-            ),
-        ),
-        "A prompt[[ of {prompt} tokens]] is longer than the limit[[ of {limit}]].",
-        "Enable chunked prefill, raise max_num_tokens or max_seq_len, or send shorter prompts.",
-    ),
-    Entry(
-        "S20",
-        Reason.REQUEST_TOO_LONG,
-        "shape outside the engine's profiles",
-        (
-            Pattern("does not satisfy any optimization profile"),
-            Pattern("supported range", r"dimension .{0,40}(?:out of|outside|not in) .{0,30}supported range"),
-        ),
-        "A request's shape lies outside what the engine was built for.",
-        "Keep requests within max_batch_size, max_input_len and max_num_tokens, or build with larger ones.",
-    ),
-    Entry(
-        "S22",
-        Reason.INVALID_OPTIONS,
-        "more draft tokens than the engine takes",
-        (
-            Pattern(
-                "number of draft tokens",
-                r"Number of draft tokens \(?(?P<got>\d+)?\)?.*?(?:larger|greater|exceed\w*)\D{0,40}(?P<limit>\d+)?",
-            ),
-        ),
-        "More draft tokens[[ ({got})]] than the engine's maximum[[ ({limit})]].",
-        "Lower the draft length, or build with a larger max_draft_len.",
-    ),
-    Entry(
-        "S23",
-        Reason.INVALID_OPTIONS,
-        "LoRA rank above the maximum",
-        (
-            Pattern(
-                "invalid low_rank",
-                r"Invalid low_rank \(?(?P<got>\d+)?\)?.*?must be smaller than (?:mMaxLowRank)?\D{0,4}(?P<limit>\d+)?",
-            ),
-            Pattern(
-                "lora",
-                r"lora.{0,12}rank\D{0,12}(?P<got>\d+)\D{0,40}(?:exceed|larger|greater|smaller)\D{0,40}(?P<limit>\d+)",
-            ),
-        ),
-        "The adapter's rank[[ ({got})]] is above max_lora_rank[[ ({limit})]].",
-        "Raise max_lora_rank, or use a smaller adapter.",
-    ),
-    Entry(
-        "S24",
-        Reason.LAUNCH_FAILED,
-        "too few MPI slots",
-        (Pattern("enough slots available", r"not enough slots available(?:.*?satisfy the (?P<want>\d+))?"),),
-        "mpirun has fewer slots than ranks[[ ({want})]].",
-        "Give the host file slots=GPUs per node, or lower the number of ranks.",
-    ),
-    Entry(
-        "S25",
-        Reason.LAUNCH_FAILED,
-        "MPI as root or without a local rank",
-        (
-            Pattern("getting local rank failed"),
-            Pattern("attempt to run as root"),
-            Pattern(
-                "running mpirun as root is strongly discouraged",
-                r"Running mpirun as root is \*?strongly\*? discouraged",
-                certainty=_LIKELY,
-            ),
-        ),
-        "MPI refused to run as root, or its daemon could not be started.",
-        "Pass --allow-run-as-root, or run as a user that exists in the image.",
-    ),
-    Entry(
-        "S26",
-        Reason.LAUNCH_FAILED,
-        "MPI cannot reach a node",
-        (
-            Pattern("was unable to reliably start", r"(?:ORTE|PRTE) was unable to reliably start"),
-            Pattern(
-                "daemon",
-                r"(?:ORTE|PRTE|mpirun).{0,60}(?:lost communication|unable to (?:communicate|start)).{0,60}daemon",
-            ),
-            Pattern("could not resolve hostname", r"Could not resolve hostname (?P<host>[\w.-]+)"),
-            Pattern("ssh: connect to host", r"ssh: connect to host (?P<host>[\w.-]+)"),
-            Pattern("host key verification failed"),
-            Pattern("permission denied (publickey", r"(?:(?P<host>\S+): )?Permission denied \(publickey"),
-        ),
-        "mpirun could not start its daemon on another pod[[ ({host})]].",
-        "Check that the pods resolve each other's names and that ssh or the exec agent works between them.",
-    ),
-    Entry(
-        "S28",
-        Reason.SHARED_MEMORY_TOO_SMALL,
-        "shared memory too small",
-        (
-            Pattern("bus error"),
-            Pattern("existent physical address", r"non-?existe?a?nt physical address"),
-            Pattern(
-                "dev/shm/",
-                r"(?:error|fail|unable|cannot|no space|warn|denied).{0,100}/dev/shm/"
-                r"|/dev/shm/.{0,120}(?:error|fail|no space|unable)",
-            ),
-            Pattern("shared memory", r"(?:insufficient|out of|not enough) shared memory"),
-            Pattern(
-                "no space left on device",
-                r"(?:/dev/shm|shared memory|posix_fallocate|NCCL).*No space "
-                r"left on device",
-            ),
-            Pattern("sigbus", r"SIGBUS"),
-        ),
-        "Shared memory (/dev/shm) is too small for the ranks.",
-        "Mount a memory-backed emptyDir at /dev/shm; Kubernetes gives 64 MB by default.",
-    ),
-    Entry(
-        "S28n",
-        Reason.SHARED_MEMORY_TOO_SMALL,
-        "NCCL's unhandled system error",
-        (Pattern("unhandled system error"), Pattern("ncclsystemerror", r"ncclSystemError\b")),
-        "NCCL could not get a system resource, most often because /dev/shm is too small.",
-        "Mount a memory-backed emptyDir at /dev/shm; with NCCL_DEBUG=WARN NCCL names the resource.",
-        tier=Tier.VAGUE,
-        certainty=_LIKELY,
-    ),
-    Entry(
-        "S29",
-        Reason.TOO_FEW_GPUS,
-        "two ranks on one GPU",
-        (Pattern("duplicate gpu detected", r"Duplicate GPU detected(?: ?: ?rank (?P<a>\d+) and rank (?P<b>\d+))?"),),
-        "Two ranks[[ ({a} and {b})]] run on the same GPU.",
-        "Ask for as many GPUs as ranks, and set no device list that hides some.",
-    ),
-    Entry(
         "S31",
         Reason.BIND_FAILED,
         "address or port cannot be used",
@@ -364,6 +248,9 @@ SERVE: Final = (
             Pattern("cannot assign requested address"),
             Pattern(
                 "probe failed", r"(?:Readiness|Startup) probe failed: .*connect: connection refused", certainty=_LIKELY
+            ),
+            Pattern(
+                "attempting to bind on address", r"attempting to bind on address \('(?P<host>[^']+)', (?P<port>\d+)"
             ),
         ),
         "The server's address[[ {where}]][[ {host}:{port}]] cannot "
@@ -396,5 +283,42 @@ SERVE: Final = (
         "Kubernetes restarted the container because its {probe} probe failed, perhaps while it was still loading.",
         "Give the startupProbe at least 30 minutes; loading a large model takes that long.",
         tier=Tier.CONSEQUENCE,
+    ),
+    Entry(
+        "S35",
+        Reason.TERMINATED,
+        "the process was told to stop",
+        (
+            Pattern("sigterm", r"(?:received|caught|got)\b.{0,20}SIG(?:TERM|INT)\b"),
+            Pattern("signal 15", r"(?:received|caught|got|terminated by)\b.{0,20}signal:? 15\b"),
+            *(
+                Pattern(word, r"(?:cancelled|canceled|killed|stopp\w+)\b.{0,60}due to (?:time limit|preemption|node)")
+                for word in ("time limit", "preemption", "due to node")
+            ),
+            Pattern("keyboardinterrupt: terminated"),
+        ),
+        "the process was told to stop (SIGTERM): the pod was deleted, preempted or its probe failed.",
+        "Look at the pod's events; a startupProbe of 30 minutes lets large models load.",
+        tier=Tier.CONSEQUENCE,
+        certainty=_LIKELY,
+        yields=True,
+    ),
+    Entry(
+        "S36",
+        Reason.INVALID_OPTIONS,
+        "the runtime refuses a combination of options",
+        (
+            Pattern(
+                "assertion failed",
+                r"Assertion failed: (?=[^(/]{0,200}\b(?:must|should|do not|ha(?:s|ve) to|not supported|requires?"
+                r"|only (?:be )?(?:supported|used|allowed|enabled)"
+                r"|can(?:not|'t) (?:be )?(?:used?|combined?|enabled?|set))\b)"
+                r"(?P<what>[A-Z][\w,'-]* [^/]{8,160}?)(?=\.? \(/|\.?$)",
+            ),
+        ),
+        "the runtime refuses this combination of model and options: {what}.",
+        "Change the option that it names, in the build or in the serving configuration.",
+        tier=Tier.CONSEQUENCE,
+        certainty=_LIKELY,
     ),
 )

@@ -76,3 +76,14 @@ def test_identifiers_are_unique_and_literals_lower_case() -> None:
 
 def test_every_reason_is_short_and_camel_case() -> None:
     assert [reason for reason in DiagnosisReason if not re.fullmatch(r"[A-Z][A-Za-z]{2,31}", reason.value)] == []
+
+
+def test_every_expression_compiles() -> None:
+    for entry in CATALOGUE:
+        for pattern in entry.patterns:
+            assert pattern.regex.pattern
+            assert not pattern.within or pattern.within_regex is not None
+
+
+def test_no_remedy_speaks_of_a_way_between_pods_that_the_launcher_does_not_use() -> None:
+    assert [entry.id for entry in CATALOGUE if re.search(r"\bssh\b|\bsshd\b", entry.message + entry.remedy)] == []

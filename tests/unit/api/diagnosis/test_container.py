@@ -265,3 +265,12 @@ def test_a_deadline_is_told_from_the_job_and_names_its_seconds() -> None:
 
 def test_another_containers_trouble_is_left_out_when_one_is_named() -> None:
     assert diagnose_container(waiting("ErrImagePull", "not found"), container="server") is None
+
+
+@pytest.mark.parametrize(
+    "said", ["load library failed: libfrob-ml.so: no such file or directory", "insufficient rights"]
+)
+def test_a_container_that_the_gpu_runtime_refuses_lacks_a_gpu_and_not_a_command(said: str) -> None:
+    message = f"runc create failed: error running hook #0: nvidia-container-cli: initialization error: {said}: unknown"
+    result = found(diagnose_container(waiting("RunContainerError", message)))
+    assert result.reason is DiagnosisReason.NO_GPU

@@ -125,6 +125,103 @@ def test_a_native_error_line_is_quoted_when_there_is_no_traceback() -> None:
     assert "frob is out of widgets" in found.message
 
 
+def test_a_killed_rank_is_not_blamed_for_the_error_that_another_rank_raised_before() -> None:
+    banner = "mpirun noticed that process rank 5 with PID 71 on node trt-0 exited on signal 9 (Killed)."
+    found = diagnose([f"[1,2]<stderr>:{TRACE}", f"[1,2]<stderr>:{FRAME}", "[1,2]<stderr>:FrobError: askew", banner], 1)
+    assert found is not None
+    assert found.message == "Not in the catalogue: FrobError: askew"
+    found = diagnose(["  what():  Assertion failed: frob != nullptr", banner], 1)
+    assert found is not None
+    assert "frob != nullptr" in found.message
+
+
+def test_a_killed_rank_is_likely_short_of_memory_when_nothing_was_said_before() -> None:
+    banner = "mpirun noticed that process rank 5 with PID 71 on node trt-0 exited on signal 9 (Killed)."
+    for log in ([banner], [banner, TRACE, FRAME, "FrobError: askew"]):
+        found = diagnose(log, 1)
+        assert found is not None
+        assert (found.reason, found.certainty) == (DiagnosisReason.HOST_OUT_OF_MEMORY, Certainty.LIKELY)
+
+
+@pytest.mark.parametrize(
+    "consequence",
+    [
+        "ncclRemoteError: a peer went away",
+        "Segmentation fault (core dumped)",
+        "The worker trt-1 has not been heard of for 30 s.",
+        "ERROR: received SIGTERM",
+    ],
+)
+def test_what_follows_from_an_unknown_error_is_not_named_instead_of_it(consequence: str) -> None:
+    found = diagnose([TRACE, FRAME, "FrobError: askew", consequence], 1)
+    assert found is not None
+    assert found.message == "Not in the catalogue: FrobError: askew"
+    found = diagnose([consequence], 1)
+    assert found is not None
+    assert found.reason is not DiagnosisReason.UNKNOWN
+
+
+def test_a_transfer_that_goes_on_is_forgiven_and_the_one_that_gives_up_is_not() -> None:
+    error = "Error while fetching https://huggingface.co/a/b: Read timed out."
+    again = [error, "Trying to resume download..."]
+    assert diagnose([*again * 5, "done"], None) is None
+    found = diagnose([*again * 5, error], 1)
+    assert found is not None
+    assert (found.reason, found.line) == (DiagnosisReason.HUB_UNREACHABLE, 11)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The tokenizer has no chat template, using the default one of its class.",
+        "Could not write the index (ignoring this error): Permission denied: '/cache/index'",
+        "cuMemFrob returned CUDA_ERROR_OUT_OF_MEMORY (this may not be a problem, it is tried again)",
+        "Token indices sequence length is longer than the specified maximum (9001 > 4096)",
+        "Some weights of NovaForCausalLM were not initialized from the checkpoint: head.weight",
+        "[TensorRT-LLM][WARNING] [json.exception.type_error.302] type must be array, but is null",
+        "node-0:1:2 [0] NCCL INFO NET/Plugin: Failed to find ncclNetPlugin_v7 symbol.",
+    ],
+)
+def test_a_line_that_says_it_goes_on_is_no_cause(line: str) -> None:
+    assert diagnose([line]) is None
+    assert diagnose([line], 0) is None
+    failed = diagnose([line], 1)
+    assert failed is not None
+    assert failed.reason is DiagnosisReason.UNKNOWN
+
+
+def test_an_exit_code_of_a_crash_comes_with_the_assertion_of_the_log() -> None:
+    found = diagnose(["terminate called", "  what():  Assertion failed: frob != nullptr (frob.cpp:7)"], 134)
+    assert found is not None
+    assert found.reason is DiagnosisReason.CRASHED
+    assert "frob != nullptr" in found.message
+    assert found.line == 2
+
+
+def test_colours_whose_escape_character_was_lost_hide_nothing() -> None:
+    found = diagnose(["[1;36m(Server pid=7)[0;0m ValueError: Config name is missing."], 1)
+    assert found is not None
+    assert found.evidence == "ValueError: Config name is missing."
+    found = diagnose(["ValueError: Config name is missing. [3m 12s]"], 1)
+    assert found is not None
+    assert found.evidence.endswith("[3m 12s]")
+
+
+def test_a_request_error_is_judged_by_what_it_carries() -> None:
+    found = diagnose(["acme.RequestError: Prompt length (9001) exceeds maximum input length (8192)."], 1)
+    assert found is not None
+    assert found.reason is DiagnosisReason.REQUEST_TOO_LONG
+
+
+def test_a_rank_that_tells_why_its_executor_did_not_start_names_the_cause() -> None:
+    head = "[TRT-LLM] [E] Failed to initialize executor on rank 0: "
+    found = diagnose(
+        [head + "[TensorRT-LLM][ERROR] the fused path only supports Blackwell", "Executor worker returned error"], 1
+    )
+    assert found is not None
+    assert found.reason is DiagnosisReason.GPU_UNSUPPORTED
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -236,3 +333,48 @@ def test_long_lines_full_of_literals_are_read_in_reasonable_time() -> None:
     start = time.process_time()
     diagnose([line] * 5, 1)
     assert time.process_time() - start < 5
+
+
+def test_the_end_of_a_traceback_whose_beginning_was_cut_off_is_still_one() -> None:
+    found = diagnose(["    self.attn = Attention(", FRAME, "    frob()", "acme.FrobError: widget 7 is askew"], 1)
+    assert found is not None
+    assert found.message == "Not in the catalogue: acme.FrobError: widget 7 is askew"
+    found = diagnose(['  File "/x/attention.py", line 9, in f', "    assert a % b == 0", "AssertionError"], 1)
+    assert found is not None
+    assert found.id == "S13"
+
+
+def test_an_exception_that_python_ignores_is_not_the_first_one() -> None:
+    ignored = ["Exception ignored in: <function Frob.__del__ at 0x7f>", TRACE, FRAME, "AttributeError: no address"]
+    assert diagnose(ignored) is None
+    found = diagnose([*ignored, TRACE, FRAME, "acme.FrobError: widget 7 is askew"], 1)
+    assert found is not None
+    assert found.evidence == "acme.FrobError: widget 7 is askew"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO 01-01 server.py:39] Received request 1: prompt: 'RuntimeError: what is an illegal memory access?'",
+        'Input [Text 0]: "Explain: No space left on device"',
+        "Output [Text 0 Beam 0]: \"ModuleNotFoundError: No module named 'tensorrt'\"",
+        "Prompt: 'CUDA out of memory', Generated text: 'Buy another one.'",
+        '{"model": "m", "messages": [{"role": "user", "content": "Killed process 7 (python)"}]}',
+    ],
+)
+def test_what_users_ask_and_models_answer_is_no_cause(line: str) -> None:
+    assert diagnose([line]) is None
+    assert diagnose([line], 0) is None
+
+
+def test_a_launcher_may_say_its_childs_error_as_information() -> None:
+    found = diagnose(["INFO  Launcher convert: torch.OutOfMemoryError: CUDA out of memory."], 1)
+    assert found is not None
+    assert found.id == "G1"
+
+
+def test_the_name_of_an_environment_variable_is_no_level() -> None:
+    line = "NCCL error: 'unhandled system error (run with NCCL_DEBUG=INFO for details)'"
+    found = diagnose([line, "Segmentation fault (core dumped)"], 139)
+    assert found is not None
+    assert found.id == "S28n"
