@@ -12,13 +12,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import tensorrt_llm
+from double_adapters import Adapters, Enabled
 from double_metrics import Metrics
-from double_settings import seconds
+from double_requests import Answer, Asked, ask, sampled, searched
+from double_settings import seconds, version
 from trtllm_builder.serve.generation import Engine, Job, Piece
 
 
@@ -48,16 +50,24 @@ class Serving:
     limits: dict[str, int]
     options: dict[str, Any]
     pytorch: bool
+    lora: Enabled | None = None
     engine: Engine = field(init=False)
     metrics: Metrics = field(init=False)
+    adapters: Adapters = field(init=False)
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.loaded)
+        self.adapters = Adapters(self.loaded.model, self.lora)
         self.metrics = Metrics(self.name, "pytorch" if self.pytorch else "trt")
         self._places = threading.Semaphore(self.limits["max_batch_size"])
 
-    def job(self, prompt: list[int], body: dict[str, Any]) -> Job:
-        """Checked against the limits; raises Refused."""
+    def ask(self, prompt: list[int], body: dict[str, Any]) -> Asked:
+        """Checked against the limits, with its adapter; raises Refused or ValueError."""
+        adapter = self.adapters.find(body.get("lora_request"))
+        asked = ask(self._job(prompt, body), body, self.limits, version(), pytorch=self.pytorch)
+        return replace(asked, adapter=adapter)
+
+    def _job(self, prompt: list[int], body: dict[str, Any]) -> Job:
         size, longest = len(prompt), self.limits["max_seq_len"]
         if size > self.limits["max_input_len"]:
             raise Refused(
@@ -87,24 +97,31 @@ class Serving:
             stops=(stops,) if isinstance(stops, str) else tuple(stops),
         )
 
-    def run(self, job: Job, emit: Callable[[Piece], None]) -> int:
-        """Generate; the number of tokens."""
-        tokens = 0
+    def answer(self, asked: Asked, emit: Callable[[Piece], None]) -> list[Answer]:
+        """The choices, best first; `emit` gets the pieces of those that are sampled."""
         queued = time.monotonic()
+        pace = seconds("GENERATE_SECONDS")
+        seen = 0
 
-        def pace(piece: Piece) -> None:
-            nonlocal tokens
-            time.sleep(seconds("GENERATE_SECONDS") * (piece.tokens - tokens))
-            tokens = piece.tokens
-            watch.token(tokens)
+        def watched(piece: Piece) -> None:
+            nonlocal seen
+            # the count begins anew with each sample
+            time.sleep(pace * (piece.tokens - (seen if piece.tokens > seen else 0)))
+            seen = piece.tokens
+            watch.token(seen)
             emit(piece)
 
-        with self.metrics.request(len(job.prompt)) as watch:
+        with self.metrics.request(len(asked.job.prompt)) as watch, self.adapters.active(asked.adapter):
             with self._places:
                 watch.begin(time.monotonic() - queued)
-                self.engine.run(job, pace, threading.Event())
-            watch.end(tokens)
-        return tokens
+                if asked.beams > 1:
+                    answers = searched(self.loaded.model, self.loaded.tokenizer, asked)
+                    time.sleep(pace * max(answer.tokens for answer in answers))
+                    watch.token(1)
+                else:
+                    answers = sampled(self.engine, asked, watched)
+            watch.end(sum(answer.tokens for answer in answers))
+        return answers
 
     def prompts(self, body: dict[str, Any]) -> list[list[int]]:
         """Of /v1/completions: a text, token ids, or a list of either."""
@@ -200,60 +217,68 @@ class _Handler(BaseHTTPRequestHandler):
             call()
         except Refused as refused:
             self._error(refused.status, str(refused), refused.kind)
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
+            self._error(400, str(error), "BadRequestError")
+        except (KeyError, TypeError) as error:
             self._error(400, f"{type(error).__name__}: {error}", "BadRequestError")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
     def _health_generate(self, serving: Serving) -> None:
-        serving.run(Job(tuple(serving.engine.encode("Hi")), 1, 0.0), _drop)
+        try:
+            serving.answer(serving.ask(serving.engine.encode("Hi"), {"max_tokens": 1, "temperature": 0}), _drop)
+        except ValueError as error:
+            raise Refused(500, f"Health check failed with error: {error}", "InternalServerError") from error
         self._send(200, b"", "text/plain")
 
     def _complete(self, body: dict[str, Any]) -> None:
         serving = self._serving
-        jobs = [serving.job(prompt, body) for prompt in serving.prompts(body)]
+        requests = [serving.ask(prompt, body) for prompt in serving.prompts(body)]
         head = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
         head |= {"model": body["model"]}
         if body.get("stream"):
-            if len(jobs) != 1:
+            if len(requests) != 1:
                 raise Refused(400, "the double streams the answer to one prompt only")
-            self._stream(head, jobs[0], body, lambda text, _: {"text": text}, {"text": ""})
+            self._stream(head, requests[0], body, lambda text, _: {"text": text}, {"text": ""})
             return
-        choices, used, prompted = [], 0, 0
-        for index, job in enumerate(jobs):
-            text, finish, tokens = self._collect(job)
-            choices.append({"index": index, "text": text, "finish_reason": finish, "logprobs": None})
-            used, prompted = used + tokens, prompted + len(job.prompt)
-        self._json(200, head | {"choices": choices, "usage": _usage(prompted, used)})
+        answers = [answer for asked in requests for answer in serving.answer(asked, _drop)]
+        choices = [
+            {"index": index, "text": answer.text, "finish_reason": answer.finish, "logprobs": None}
+            for index, answer in enumerate(answers)
+        ]
+        prompted = sum(len(asked.job.prompt) for asked in requests)
+        self._json(200, head | {"choices": choices, "usage": _usage(prompted, answers)})
 
     def _chat(self, body: dict[str, Any]) -> None:
         serving = self._serving
-        job = serving.job(serving.chat_prompt(body), body)
+        asked = serving.ask(serving.chat_prompt(body), body)
         kind = "chat.completion.chunk" if body.get("stream") else "chat.completion"
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time())}
         head |= {"model": body["model"]}
         if body.get("stream"):
             self._stream(
                 head,
-                job,
+                asked,
                 body,
                 lambda text, first: {"delta": {"role": "assistant", "content": text} if first else {"content": text}},
                 {"delta": {}},
             )
             return
-        text, finish, tokens = self._collect(job)
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-        self._json(200, head | {"choices": [choice], "usage": _usage(len(job.prompt), tokens)})
-
-    def _collect(self, job: Job) -> tuple[str, str, int]:
-        pieces: list[Piece] = []
-        tokens = self._serving.run(job, pieces.append)
-        return "".join(piece.text for piece in pieces), str(pieces[-1].finish), tokens
+        answers = serving.answer(asked, _drop)
+        choices = [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": answer.text},
+                "finish_reason": answer.finish,
+            }
+            for index, answer in enumerate(answers)
+        ]
+        self._json(200, head | {"choices": choices, "usage": _usage(len(asked.job.prompt), answers)})
 
     def _stream(
         self,
         head: dict[str, Any],
-        job: Job,
+        asked: Asked,
         body: dict[str, Any],
         part: Callable[[str, bool], dict[str, Any]],
         last: dict[str, Any],
@@ -262,25 +287,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        first = True
+        begun: set[int] = set()
 
-        def emit(piece: Piece) -> None:
-            nonlocal first
-            if piece.text or first:
-                self._event(head | {"choices": [{"index": 0, "finish_reason": None, **part(piece.text, first)}]})
-                first = False
+        def send(index: int, text: str) -> None:
+            if text or index not in begun:
+                choice = {"index": index, "finish_reason": None, **part(text, index not in begun)}
+                self._event(head | {"choices": [choice]})
+                begun.add(index)
 
-        finishes: list[str] = []
-
-        def watched(piece: Piece) -> None:
-            emit(piece)
-            if piece.finish:
-                finishes.append(piece.finish)
-
-        tokens = self._serving.run(job, watched)
-        self._event(head | {"choices": [{"index": 0, "finish_reason": finishes[-1], **last}]})
+        answers = self._serving.answer(asked, (lambda piece: send(0, piece.text)) if asked.streams else _drop)
+        for index, answer in enumerate(answers):
+            if not asked.streams:
+                # a beam is known when the search has ended
+                send(index, answer.text)
+            self._event(head | {"choices": [{"index": index, "finish_reason": answer.finish, **last}]})
         if (body.get("stream_options") or {}).get("include_usage"):
-            self._event(head | {"choices": [], "usage": _usage(len(job.prompt), tokens)})
+            self._event(head | {"choices": [], "usage": _usage(len(asked.job.prompt), answers)})
         for data in _chunks("data: [DONE]\n\n"):
             self.wfile.write(data)
         self.wfile.write(b"0\r\n\r\n")
@@ -312,7 +334,8 @@ def _chunks(text: str) -> Iterator[bytes]:
     yield f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-def _usage(prompt: int, completion: int) -> dict[str, int]:
+def _usage(prompt: int, answers: list[Answer]) -> dict[str, int]:
+    completion = sum(answer.tokens for answer in answers)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 

@@ -48,6 +48,8 @@ _CACHE = _names(
 )
 _CACHE_SINCE_1_0 = frozenset({"dtype", "attention_dp_events_gather_period_ms", "mamba_ssm_cache_dtype"})
 _CACHE_SINCE_1_1 = frozenset({"tokens_per_block", "max_gpu_total_bytes"})
+_LORA = _names("lora_dir lora_ckpt_source max_lora_rank lora_target_modules trtllm_modules_to_hf_modules")
+_LORA_SINCE_1_0 = frozenset({"max_loras", "max_cpu_loras"})
 
 
 def read_options(path: str | None, version: Version, *, pytorch: bool) -> dict[str, Any]:
@@ -60,6 +62,9 @@ def read_options(path: str | None, version: Version, *, pytorch: bool) -> dict[s
     name = "TorchLlmArgs" if pytorch else "TrtLlmArgs"
     _refuse(options, _known(version, pytorch=pytorch), name)
     _refuse(options.get("kv_cache_config") or {}, _cache(version), name, "kv_cache_config.")
+    for key in options.get("lora_config") or {}:
+        if key not in _LORA | (_LORA_SINCE_1_0 if version >= Version(1, 0, 0, 0) else frozenset()):
+            raise TypeError(f"LoraConfig.__init__() got an unexpected keyword argument '{key}'")
     fraction = (options.get("kv_cache_config") or {}).get("free_gpu_memory_fraction")
     if fraction is not None and not 0 <= fraction <= 1:
         raise ValueError(

@@ -146,20 +146,23 @@ def engine_model() -> Path:
 
 
 def engine_models() -> Path:
-    """That model, and as quantizers of others than NVIDIA leave one."""
-    tiny, program = engine_model(), SUPPORT / "gptq_model.py"
+    """That model, as quantizers of others than NVIDIA leave one, and two LoRA adapters of it."""
+    tiny, program, adapter = engine_model(), SUPPORT / "gptq_model.py", SUPPORT / "lora_adapter.py"
 
     def build(target: Path) -> None:
         target.mkdir()
         shutil.copytree(tiny, target / "tiny")
         _run(program, "--model", str(tiny), "--output", str(target / "gptq"))
         _run(program, "--model", str(tiny), "--output", str(target / "gptq-reordered"), "--desc-act")
+        for seed in ("1", "2"):
+            place = str(target / "adapters" / seed)
+            _run(adapter, "--model", str(tiny), "--output", place, "--rank", "4", "--seed", seed)
         for name, how in FOREIGN.items():
             shutil.copytree(target / "gptq", target / name)
             path = target / name / "config.json"
             path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
 
-    return cached("engine-models", key_of(tiny / "config.json", program, Path(__file__)), build)
+    return cached("engine-models", key_of(tiny / "config.json", program, adapter, Path(__file__)), build)
 
 
 def _made(name: str, *options: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +121,36 @@ def test_a_checked_quantized_model_becomes_an_engine_of_its_own_layout(engines: 
         assert stages == {"build", "publish"}
         assert answer(engines, "ranks")
     engines.delete("qm", "ranks")
+
+
+def test_an_engine_answers_with_adapters_and_in_beams_up_to_what_it_was_built_for(engines: World, double: str) -> None:
+    modules = ["attn_q", "attn_k", "attn_v", "attn_dense", "mlp_h_to_4h", "mlp_4h_to_h", "mlp_gate"]
+    lora = [{"name": seed, "claimName": "engine-models", "path": f"adapters/{seed}"} for seed in ("1", "2")]
+    spec = {
+        "parallelism": {"tensor": 1},
+        "limits": {**LIMITS, "maxBeamWidth": 3},
+        "build": {"lora": {"maxRank": 8, "targetModules": modules}},
+        "serving": {"lora": {"adapters": lora, "maxRank": 8}},
+    }
+
+    def texts(**more: Any) -> list[str]:
+        body = {"model": "adapted", "prompt": "The licence", "max_tokens": 12, "temperature": 0, **more}
+        found = json.loads(ask(engines.client, "adapted-serve", "/v1/completions", body))
+        return [choice["text"] for choice in found["choices"]]
+
+    def adapter(seed: int) -> dict[str, Any]:
+        path = f"/adapters/engine-models/adapters/{seed}"
+        return {"lora_request": {"lora_name": str(seed), "lora_int_id": seed, "lora_path": path}}
+
+    with engine(engines, "adapted", double, **spec):
+        engines.wait_for("eb", "adapted", "Ready", 240)
+        plain = answer(engines, "adapted")
+        answers = {*texts(), *texts(**adapter(1)), *texts(**adapter(2))}
+        assert len(answers) == 3, "each adapter answers otherwise, and the model itself as before"
+        assert next(iter(texts())).startswith(plain)
+        assert len(texts(use_beam_search=True, n=2, best_of=3)) == 2
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            texts(use_beam_search=True, n=4)
 
 
 def test_pytorch_serves_the_checkpoint_itself(engines: World, double: str) -> None:

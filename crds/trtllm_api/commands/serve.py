@@ -40,6 +40,8 @@ _METRICS = Version(1, 1, 0, 0)
 _ENGINE_METRICS = Version(1, 3, 0, 0)
 _FLAT = Version(0, 21, 0, 0)
 _ADAPTER_COUNTS = Version(1, 0, 0, 0)
+_ADAPTED = ("attn_q", "attn_k", "attn_v", "attn_dense", "mlp_h_to_4h", "mlp_4h_to_h", "mlp_gate")
+"""Modules that adapters may change where nobody says which: a model's linear layers, without those of experts."""
 
 
 def serving_limits(serving: Serving, limits: Limits | EngineLimits) -> Limits:
@@ -103,9 +105,13 @@ def serve_options(
     if layout.context > 1 and not serve_table(version).has("--cp_size"):
         options["context_parallel_size"] = layout.context
     if serving.lora is not None:
-        options = _merged(options, {"lora_config": _lora(serving, version, adapters or {})})
-        if runtime is Runtime.TENSORRT:
-            options["enable_lora"] = True
+        places = adapters or {}
+        directories = [places[adapter.name] for adapter in serving.lora.adapters if adapter.name in places]
+        if runtime is Runtime.PYTORCH:
+            options = _merged(_pytorch_lora(directories, version), options)
+        else:
+            options = _merged(options, _engine_lora(directories))
+        options = _merged(options, {"lora_config": _lora(serving, version)})
     return options
 
 
@@ -156,18 +162,29 @@ def _metrics(runtime: Runtime, version: Version | None) -> dict[str, Any]:
     return found
 
 
-def _lora(serving: Serving, version: Version | None, adapters: Mapping[str, str]) -> dict[str, Any]:
+def _lora(serving: Serving, version: Version | None) -> dict[str, Any]:
     lora = serving.lora
     if lora is None:
         return {}
     found: dict[str, Any] = {"max_lora_rank": lora.max_rank}
-    directories = [adapters[adapter.name] for adapter in lora.adapters if adapter.name in adapters]
-    if directories:
-        found["lora_dir"] = directories
     if lora.max_loaded is not None and assumed(version) >= _ADAPTER_COUNTS:
         found["max_loras"] = lora.max_loaded
         found["max_cpu_loras"] = max(lora.max_loaded, len(lora.adapters))
     return found
+
+
+def _engine_lora(directories: list[str]) -> dict[str, Any]:
+    return {"enable_lora": True} | ({"lora_config": {"lora_dir": directories}} if directories else {})
+
+
+def _pytorch_lora(directories: list[str], version: Version | None) -> dict[str, Any]:
+    """What serving.options may say otherwise. The PyTorch runtime needs to know the modules that adapters change.
+
+    It finds them in a single adapter, and refuses to start on several; CUDA graphs do not go together with adapters.
+    """
+    single = len(directories) == 1
+    found = {"lora_dir": directories} if single else {"lora_target_modules": list(_ADAPTED)}
+    return {"lora_config": found} | ({"cuda_graph_config": None} if assumed(version) >= _FLAT else {})
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

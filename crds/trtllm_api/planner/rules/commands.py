@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.buildoptions import Build, Convert, Limits
+from trtllm_api.buildoptions import Build, Convert, Limits, LoraSource
 from trtllm_api.commands.build import build_arguments
 from trtllm_api.commands.buildflags import build_table
 from trtllm_api.commands.check import EXTRA, check_extra, check_made
@@ -101,11 +101,19 @@ def _conversion(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def lora(question: EngineQuestion) -> Iterator[Verdict]:
-    """An engine takes adapters only if it was built for them."""
-    serving = question.serving
-    if question.runtime is not EngineRuntime.TENSORRT or serving is None or serving.lora is None:
+    """An engine takes adapters only if it was built for them, and it is built for modules that are told."""
+    if question.runtime is not EngineRuntime.TENSORRT:
         return
-    built = (question.build or Build()).lora
+    serving, built = question.serving, (question.build or Build()).lora
+    if built is not None and built.source is LoraSource.HF and not (built.target_modules or built.directories):
+        yield Verdict(
+            "FeatureCombinations",
+            Severity.REFUSAL,
+            "build.lora says neither which modules adapters change nor where an adapter lies that tells",
+            "set build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories",
+        )
+    if serving is None or serving.lora is None:
+        return
     if built is None:
         yield Verdict(
             "FeatureCombinations",

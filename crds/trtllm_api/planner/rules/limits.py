@@ -57,6 +57,13 @@ def lengths(question: EngineQuestion) -> Iterator[Verdict]:
                 maxSeqLen=limits.max_seq_len,
                 maxNumTokens=limits.max_num_tokens,
             )
+    if question.runtime is EngineRuntime.PYTORCH and limits.max_beam_width > 1:
+        yield _refusal(
+            f"with max_beam_width {limits.max_beam_width} the PyTorch runtime answers requests of exactly that many "
+            "beams and no others, so that its server could never answer the known prompt",
+            "leave maxBeamWidth out, or use runtime TensorRT, whose engines take any number up to it",
+            maxBeamWidth=limits.max_beam_width,
+        )
     yield from _batch(question)
 
 

@@ -210,6 +210,8 @@ def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConf
     if args.max_input_len > longest:
         _say(f"max_input_len ({args.max_input_len}) is clipped to max_seq_len ({longest})", "WARNING")
     plugins = {name: value for name, value in vars(args).items() if name.endswith("_plugin")}
+    if plugins["lora_plugin"] == "disable":
+        plugins["lora_plugin"] = None
     features = {name: _switch(getattr(args, name)) for name in _PLUGIN_FEATURES}
     return BuildConfig(
         {
@@ -229,9 +231,30 @@ def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConf
             "weight_streaming": args.weight_streaming,
             "use_strip_plan": args.strip_plan,
             "monitor_memory": args.monitor_memory,
+            "lora_config": _lora_config(args, enabled=plugins["lora_plugin"] is not None),
             "plugin_config": {"dtype": config["dtype"], **plugins, **features},
         }
     )
+
+
+def _lora_config(args: argparse.Namespace, *, enabled: bool) -> dict[str, Any]:
+    """Raises what the loader of adapters raises; the first of --lora_dir tells modules where no flag does."""
+    directories, modules = args.lora_dir or [], list(args.lora_target_modules or [])
+    if enabled and args.lora_ckpt_source == "hf":
+        # torch comes with it, which takes its time
+        from double_adapters import MODULES_UNTOLD, modules_of
+
+        inferred = [modules_of(Path(directory)) for directory in directories]
+        modules = modules or (inferred[0] if inferred else [])
+        if not modules:
+            raise ValueError(MODULES_UNTOLD)
+    return {
+        "lora_dir": directories,
+        "lora_ckpt_source": args.lora_ckpt_source,
+        "max_lora_rank": args.max_lora_rank,
+        "lora_target_modules": modules or (["attn_qkv"] if enabled else []),
+        "trtllm_modules_to_hf_modules": {},
+    }
 
 
 def _positions(config: dict[str, Any]) -> int:

@@ -58,11 +58,16 @@ def _serve(model: str, **flags: Any) -> None:
     _say(f"TensorRT-LLM {tensorrt_llm.__version__}, backend {'pytorch' if pytorch else 'tensorrt'}, loads {model}")
     layout, limits = _check(directory, flags, options, pytorch=pytorch)
     ranks = double_load.Ranks()
-    loaded = _load(directory, flags, ranks.shards(directory, layout))
+    shards = ranks.shards(directory, layout)
+    # torch comes with it, which takes its time
+    import double_adapters
+
+    lora = double_adapters.of_options(options, version()) if pytorch else double_adapters.of_engine(directory)
+    loaded = _load(directory, flags, shards)
     from double_http import Serving, serve
 
     name = flags.get("served_model_name") or directory.name
-    serve(listener, Serving(name, loaded, limits, options, pytorch=pytorch))
+    serve(listener, Serving(name, loaded, limits, options, pytorch=pytorch, lora=lora))
     ranks.finish()
 
 

@@ -50,6 +50,15 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
             "prefill, or use max_num_tokens 4000 or more"
         ),
     ),
+    "beams of the PyTorch runtime": (
+        ask(limits=limits(max_beam_width=4)),
+        "Lengths",
+        (
+            "with max_beam_width 4 the PyTorch runtime answers requests of exactly that many beams and no others, so "
+            "that its server could never answer the known prompt: leave maxBeamWidth out, or use runtime TensorRT, "
+            "whose engines take any number up to it"
+        ),
+    ),
     "EAGLE beyond its batch": (
         ask(limits=limits(max_batch_size=1024), options=Options(speculation="eagle")),
         "Lengths",

@@ -223,6 +223,7 @@ _LIMITS: dict[str, tuple[EngineQuestion, str]] = {
         ),
     ),
 }
+QKV = ("attn_q", "attn_k", "attn_v")
 _PODS: dict[str, tuple[EngineQuestion, str]] = {
     "a claim of one node for pods on two": (
         ask("Llama-3-70B", layout=Layout(8, 2), pods=2, access_mode="ReadWriteOnce"),
@@ -240,8 +241,18 @@ _FEATURES: dict[str, tuple[EngineQuestion, str]] = {
             "use runtime PyTorch"
         ),
     ),
+    "an engine for adapters of nobody knows which modules": (
+        made(build=Build(lora=LoraBuild())),
+        (
+            "build.lora says neither which modules adapters change nor where an adapter lies that tells: set "
+            "build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories"
+        ),
+    ),
     "adapters of a higher rank than the engine's": (
-        made(serving=_serving(lora=LoraServing(max_rank=64)), build=Build(lora=LoraBuild(max_rank=16))),
+        made(
+            serving=_serving(lora=LoraServing(max_rank=64)),
+            build=Build(lora=LoraBuild(max_rank=16, target_modules=QKV)),
+        ),
         "serving.lora.maxRank 64 exceeds the engine's 16: use 16 or less, or build with a larger build.lora.maxRank",
     ),
     "a plugin that trtllm-build does not have": (
@@ -331,7 +342,7 @@ PASSING_SOURCES: dict[str, EngineQuestion] = {
         "Llama-3-70B", layout=Layout(8, 2), pods=2, access_mode="ReadWriteMany"
     ),
     "adapters of a lower rank than the engine's": made(
-        serving=_serving(lora=LoraServing(max_rank=8)), build=Build(lora=LoraBuild(max_rank=16))
+        serving=_serving(lora=LoraServing(max_rank=8)), build=Build(lora=LoraBuild(max_rank=16, target_modules=QKV))
     ),
     "adapters of a PyTorch server": ask(serving=_serving(lora=LoraServing())),
     "arguments that no field has": made(
