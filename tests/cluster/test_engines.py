@@ -133,10 +133,13 @@ def test_an_engine_answers_with_adapters_and_in_beams_up_to_what_it_was_built_fo
         "serving": {"lora": {"adapters": lora, "maxRank": 8}},
     }
 
-    def texts(**more: Any) -> list[str]:
-        body = {"model": "adapted", "prompt": "The licence", "max_tokens": 12, "temperature": 0, **more}
+    def texts(prompt: str = "The licence", **more: Any) -> tuple[str, ...]:
+        body = {"model": "adapted", "prompt": prompt, "max_tokens": 12, "temperature": 0, **more}
         found = json.loads(ask(engines.client, "adapted-serve", "/v1/completions", body))
-        return [choice["text"] for choice in found["choices"]]
+        return tuple(choice["text"] for choice in found["choices"])
+
+    def several(**more: Any) -> list[tuple[str, ...]]:
+        return [texts(prompt, **more) for prompt in ("The licence", "Copyright", "You may", "In no event", "1.")]
 
     def adapter(seed: int) -> dict[str, Any]:
         path = f"/adapters/engine-models/adapters/{seed}"
@@ -144,10 +147,10 @@ def test_an_engine_answers_with_adapters_and_in_beams_up_to_what_it_was_built_fo
 
     with engine(engines, "adapted", double, **spec):
         engines.wait_for("eb", "adapted", "Ready", 240)
-        plain = answer(engines, "adapted")
-        answers = {*texts(), *texts(**adapter(1)), *texts(**adapter(2))}
-        assert len(answers) == 3, "each adapter answers otherwise, and the model itself as before"
-        assert next(iter(texts())).startswith(plain)
+        assert answer(engines, "adapted")
+        plain, one, two = several(), several(**adapter(1)), several(**adapter(2))
+        assert plain != one != two != plain
+        assert several() == plain, "an adapter is its request's alone"
         assert len(texts(use_beam_search=True, n=2, best_of=3)) == 2
         with pytest.raises(urllib.error.HTTPError, match="400"):
             texts(use_beam_search=True, n=4)
