@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from double_packed import NotPacked, put_packed, read_all
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.checkpoint.numerics import quantize_columns
 from trtllm_builder.checkpoint.ranks import Layout, cut, merge
@@ -29,6 +30,9 @@ _MODULES = {
     "mlp.fc": "mlp.gate_proj",
     "mlp.gate": "mlp.up_proj",
     "mlp.proj": "mlp.down_proj",
+}
+_PACKED = {"attention.qkv": [f"self_attn.{name}_proj" for name in "qkv"]} | {
+    ours: [theirs] for ours, theirs in _MODULES.items()
 }
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -78,6 +82,10 @@ def write_checkpoint(
     }
     config["use_parallel_embedding"] = use_parallel_embedding
     config["embedding_sharding_dim"] = embedding_sharding_dim
+    packer = _packer(source)
+    if packer == "AutoAWQ":
+        # recognised by the model's own config.json: no flag says it
+        weight_only, group_size = "int4_gptq", int(source["quantization_config"]["group_size"])
     algorithm = _algorithm(weight_only, smoothquant, per_channel, per_token, use_fp8, use_fp8_rowwise)
     config["quantization"] = {
         "quant_algo": algorithm,
@@ -96,11 +104,14 @@ def write_checkpoint(
     largest: dict[str, float] = {}
     if weight_only == "int4_gptq":
         if calibrated:
-            raise ConversionError("the double does not calibrate a GPTQ checkpoint")
-        held = _read(quant_ckpt_path or model_dir)
+            raise ConversionError(f"the double does not calibrate a {packer} checkpoint")
+        held = read_all(quant_ckpt_path or model_dir)
         # its linear layers are packed: no model is needed for the rest
         tensors = _plain({name: tensor.to(kept) for name, tensor in held.items() if tensor.is_floating_point()}, config)
-        _put_gptq(tensors, config, held)
+        try:
+            put_packed(tensors, config["num_hidden_layers"], held, _PACKED, packer)
+        except NotPacked as error:
+            raise ConversionError(str(error)) from error
     else:
         model = load_model(model_dir, "cpu", dtype=kept)
         tensors = _plain(model.state_dict(), config)
@@ -123,6 +134,11 @@ def load_merged(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]
     quantization.quantized_layers.
     """
     return load_tensors(merge(ranks, config), config, device="cpu", dtype=torch.float32)
+
+
+def _packer(source: Mapping[str, Any]) -> str:
+    """The tool that has packed the weights, or would have."""
+    return "AutoAWQ" if (source.get("quantization_config") or {}).get("quant_method") == "awq" else "GPTQ"
 
 
 def _dtype_of(source: Mapping[str, Any], asked: str) -> str:
@@ -247,45 +263,6 @@ def _pack(tensors: dict[str, Tensor], algorithm: str, largest: Mapping[str, floa
             tensors[f"{module}.per_channel_scale"] = scale.contiguous()
             if not algorithm.endswith("PER_TOKEN_PLUGIN"):
                 tensors[f"{module}.activation_scaling_factor"] = torch.tensor([largest[module] / 127.0])
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, or of a directory's files."""
-    held: dict[str, Tensor] = {}
-    for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
-        held.update(load_file(file))
-    return held
-
-
-def _put_gptq(tensors: dict[str, Tensor], config: Mapping[str, Any], held: Mapping[str, Tensor]) -> None:
-    """Weights of a GPTQ checkpoint in the place of the unquantized ones: groups, zero points, two rows per byte."""
-    for layer in range(config["num_hidden_layers"]):
-        source, target = f"model.layers.{layer}", f"transformer.layers.{layer}"
-        for ours in _LINEAR:
-            names = [f"self_attn.{name}_proj" for name in "qkv"] if ours == "attention.qkv" else [_MODULES[ours]]
-            parts = [_unpack_gptq(held, f"{source}.{name}") for name in names]
-            joined = [torch.cat(part) for part in zip(*parts, strict=True)]
-            tensors[f"{target}.{ours}.weight"] = _pack_rows(joined[0])
-            tensors[f"{target}.{ours}.weights_scaling_factor"] = joined[1]
-            tensors[f"{target}.{ours}.zero"] = joined[2]
-
-
-def _unpack_gptq(held: Mapping[str, Tensor], module: str) -> tuple[Tensor, Tensor, Tensor]:
-    """int8 [out, in] of -8..7, scale and zero of float32 [out, groups]: weight * scale + zero."""
-    if f"{module}.qweight" not in held:
-        raise ConversionError(f"there is no {module}.qweight in the GPTQ checkpoint")
-    shifts = torch.arange(0, 32, 4, dtype=torch.int32)
-    packed = held[f"{module}.qweight"]
-    codes = ((packed.unsqueeze(1) >> shifts[None, :, None]) & 0xF).reshape(-1, packed.shape[1]).t()
-    scale = held[f"{module}.scales"].float().t()
-    zeros = held[f"{module}.qzeros"]
-    points = ((zeros.unsqueeze(-1) >> shifts) & 0xF).reshape(zeros.shape[0], -1).t().float() + 1
-    return (codes - 8).to(torch.int8), scale.contiguous(), ((8 - points) * scale).contiguous()
-
-
-def _pack_rows(codes: Tensor) -> Tensor:
-    low, high = codes[0::2].to(torch.int16) & 0xF, codes[1::2].to(torch.int16) & 0xF
-    return (low | (high << 4)).to(torch.uint8).view(torch.int8)
 
 
 def _largest(model: Any, config: Mapping[str, Any]) -> dict[str, float]:

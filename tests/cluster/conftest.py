@@ -32,7 +32,6 @@ from world import MODELS, NAMESPACE, World  # noqa: E402
 TEXTS = REPOSITORY / "builder-image" / "trtllm_builder" / "texts"
 SUPPORT = REPOSITORY / "tests" / "support"
 FOREIGN = {
-    "autoawq": {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm"},
     "autoawq-32": {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"},
     "compressed": {
         "quant_method": "compressed-tensors",
@@ -46,7 +45,7 @@ FOREIGN = {
         "ignore": ["lm_head"],
     },
 }
-"""Configurations of checkpoints that AutoAWQ and llm-compressor write; the operator judges them by these alone."""
+"""Configurations of checkpoints that nothing here reads: they are judged by these alone."""
 SETTINGS = Settings(name="trtllm-test", index=1, nodes=2, gpus_per_node=8)
 
 
@@ -147,18 +146,18 @@ def engine_model() -> Path:
 
 def engine_models() -> Path:
     """That model, as quantizers of others than NVIDIA leave one, and two LoRA adapters of it."""
-    tiny, program, adapter = engine_model(), SUPPORT / "gptq_model.py", SUPPORT / "lora_adapter.py"
+    tiny, program, adapter = engine_model(), SUPPORT / "packed_model.py", SUPPORT / "lora_adapter.py"
 
     def build(target: Path) -> None:
         target.mkdir()
         shutil.copytree(tiny, target / "tiny")
-        _run(program, "--model", str(tiny), "--output", str(target / "gptq"))
-        _run(program, "--model", str(tiny), "--output", str(target / "gptq-reordered"), "--desc-act")
+        for name, *how in (("gptq", "gptq"), ("gptq-reordered", "gptq", "--desc-act"), ("autoawq", "awq")):
+            _run(program, "--model", str(tiny), "--output", str(target / name), "--tool", *how)
         for seed in ("1", "2"):
             place = str(target / "adapters" / seed)
             _run(adapter, "--model", str(tiny), "--output", place, "--rank", "4", "--seed", seed)
         for name, how in FOREIGN.items():
-            shutil.copytree(target / "gptq", target / name)
+            shutil.copytree(target / "autoawq", target / name)
             path = target / name / "config.json"
             path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
 

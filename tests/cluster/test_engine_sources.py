@@ -16,7 +16,7 @@ def source_of(path: str) -> dict[str, Any]:
     return {"persistentVolumeClaim": {"claimName": "engine-models", "path": path}}
 
 
-def test_weight_only_smooth_quant_and_gptq_become_engines_that_answer_in_every_version(
+def test_weight_only_smooth_quant_gptq_and_autoawq_become_engines_that_answer_in_every_version(
     engines: World, cluster: LocalCluster
 ) -> None:
     two, smooth = {"tensor": 2}, {"alpha": "0.5", "perChannel": True, "perToken": True}
@@ -26,6 +26,7 @@ def test_weight_only_smooth_quant_and_gptq_become_engines_that_answer_in_every_v
         "int4": ("1.0.0", {"parallelism": {"tensor": 1}, "convert": {"weightOnly": "INT4"}}),
         "smooth": ("0.20.0", {"parallelism": two, "convert": {"smoothQuant": smooth}}),
         "gptq": ("1.2.1", {"parallelism": {"tensor": 1}, "source": source_of("gptq")}),
+        "awq": ("1.2.1", {"parallelism": {"tensor": 1}, "source": source_of("autoawq")}),
     }
     with contextlib.ExitStack() as stack:
         for name, (version, spec) in wanted.items():
@@ -43,6 +44,7 @@ def test_weight_only_smooth_quant_and_gptq_become_engines_that_answer_in_every_v
         "int4": "W4A16",
         "smooth": "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN",
         "gptq": "W4A16_GPTQ",
+        "awq": "W4A16_GPTQ",
     }
     assert (job["spec"]["completions"], gpus) == (1, "1")
 
