@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trtllm_api.contract import ExitCode, FailureReason, QuantizeResult
+from trtllm_api.diagnosis import DiagnosisReason
 
 
 class BuilderFailure(Exception):
@@ -11,7 +12,7 @@ class BuilderFailure(Exception):
     def __init__(
         self,
         exit_code: ExitCode,
-        reason: FailureReason,
+        reason: FailureReason | DiagnosisReason,
         message: str,
         remedy: str,
         *,
@@ -36,7 +37,7 @@ def input_missing(reason: FailureReason, message: str, remedy: str) -> BuilderFa
     return BuilderFailure(ExitCode.INPUT_MISSING, reason, message, remedy)
 
 
-def transient(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+def transient(reason: FailureReason | DiagnosisReason, message: str, remedy: str) -> BuilderFailure:
     """Worth another try."""
     return BuilderFailure(ExitCode.TRANSIENT, reason, message, remedy)
 

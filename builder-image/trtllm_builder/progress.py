@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from trtllm_api.contract import ProgressLine
+from trtllm_builder.memory import CONTROL_GROUP, MemoryPeak
 
 _INTERVAL_SECONDS = 1.0
 _INTERVAL_AT_A_TERMINAL = 0.1
@@ -65,6 +68,9 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
+        self._writing = threading.Lock()
+        self._last: ProgressLine | None = None
+        self._memory_peak: Callable[[], int | None] = lambda: None
         self._terminal = self._stream.isatty()
         self.interval = _INTERVAL_AT_A_TERMINAL if self._terminal else _INTERVAL_SECONDS
         """Seconds between two lines of a step, at least."""
@@ -79,24 +85,43 @@ class Progress:
             step.reach(total)
         step.write()
         if self._terminal:
-            self._stream.write("\n")
+            self._put("\n")
+
+    @contextmanager
+    def with_memory(self, group: Path = CONTROL_GROUP) -> Iterator[None]:
+        """Lines tell the peak of the container's memory; the last one is said again when the peak grows."""
+        peak = MemoryPeak(self._say_again, group)
+        self._memory_peak = peak.read
+        try:
+            yield
+        finally:
+            peak.stop()
 
     def write(self, line: ProgressLine) -> None:
         """One JSON line, or the bar when a person looks on."""
+        self._last = line
         if self._terminal:
             # a line that wraps cannot be written over
-            self._stream.write(_CLEAR + bar(line)[: shutil.get_terminal_size().columns - 1])
+            self._put(_CLEAR + bar(line)[: shutil.get_terminal_size().columns - 1])
         else:
-            self._stream.write(json.dumps({"progress": line.to_wire()}) + "\n")
-        self._stream.flush()
+            told = line.model_copy(update={"memory_peak": self._memory_peak()})
+            self._put(json.dumps({"progress": told.to_wire()}) + "\n")
+
+    def _say_again(self) -> None:
+        if self._last is not None and not self._terminal:
+            self.write(self._last)
+
+    def _put(self, text: str) -> None:
+        with self._writing:
+            self._stream.write(text)
+            self._stream.flush()
 
     def say(self, message: str) -> None:
         """Write a log line for people: JSON too, so that the whole log parses."""
         if self._terminal:
-            self._stream.write(f"{_CLEAR}{message}\n")
+            self._put(f"{_CLEAR}{message}\n")
         else:
-            self._stream.write(json.dumps({"message": message}, ensure_ascii=False) + "\n")
-        self._stream.flush()
+            self._put(json.dumps({"message": message}, ensure_ascii=False) + "\n")
 
 
 def bar(line: ProgressLine) -> str:

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
 from trtllm_api.diagnosis import DiagnosisReason, diagnose
+from trtllm_api.diagnosis.memory import in_words
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.files import is_disk_full
+from trtllm_builder.memory import container_memory
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
 
@@ -30,7 +32,8 @@ def run(request_path: Path, store: Path, source: Path, termination: Path) -> int
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         try:
-            result = _attempt(request_path, store, source, progress)
+            with progress.with_memory():
+                result = _attempt(request_path, store, source, progress)
         except _Stopped:
             result = _failed(
                 Stage.FETCH,
@@ -81,8 +84,8 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
         return _failed(
             request.stage,
             ExitCode.TRANSIENT,
-            FailureReason.OUT_OF_MEMORY,
-            "The container ran out of memory.",
+            DiagnosisReason.HOST_OUT_OF_MEMORY,
+            f"The container ran out of memory{_memory()}.",
             "Raise spec.podTemplate.resources.limits.memory.",
         )
     except Exception as error:
@@ -104,7 +107,7 @@ def _fault(stage: Stage, error: Exception) -> BuildResult:
         return _failed(
             stage,
             ExitCode.TRANSIENT,
-            FailureReason.OUT_OF_MEMORY,
+            DiagnosisReason.GPU_OUT_OF_MEMORY,
             f"The GPU ran out of memory: {first_line(error, 300)}",
             "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
         )
@@ -169,8 +172,17 @@ def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -
     )
 
 
-def _failed(stage: Stage, code: ExitCode, reason: FailureReason, message: str, remedy: str) -> BuildResult:
+def _failed(
+    stage: Stage, code: ExitCode, reason: FailureReason | DiagnosisReason, message: str, remedy: str
+) -> BuildResult:
     return BuildResult(stage=stage, exit_code=code, reason=reason, message=message, remedy=remedy)
+
+
+def _memory() -> str:
+    memory = container_memory()
+    if memory is None or memory.limit_in_words is None:
+        return ""
+    return f" (limit {memory.limit_in_words}, in use {in_words(memory.used)})"
 
 
 def _what_is_wrong(error: ValidationError | OSError) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
+from trtllm_api.diagnosis.reasons import DiagnosisReason
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
@@ -73,7 +74,7 @@ PERMANENT_EXIT_CODES: tuple[int, ...] = (
 
 
 class FailureReason(StrEnum):
-    """Why a builder stopped: the reason of the resource's condition."""
+    """Why a builder stopped: the reason of the resource's condition. What a diagnosis names keeps that reason."""
 
     BAD_REQUEST = "BadRequest"
     """The request cannot be read or asks for something impossible."""
@@ -99,8 +100,6 @@ class FailureReason(StrEnum):
     """ModelOpt cannot apply the method to this model or on this device."""
     QUALITY_REFUSED = "QualityRefused"
     """The quality gate refused every candidate."""
-    OUT_OF_MEMORY = "OutOfMemory"
-    """The GPU or the container ran out of memory."""
     GPU_MISMATCH = "GpuMismatch"
     """The pod runs on another GPU than the engine is for, or sees fewer than it needs."""
     IMAGE_MISMATCH = "ImageMismatch"
@@ -336,7 +335,7 @@ class BuildResult(ApiModel):
 
     stage: Stage
     exit_code: int
-    reason: FailureReason | None = None
+    reason: FailureReason | DiagnosisReason | None = None
     message: Message = ""
     remedy: Message = ""
     fetch: FetchResult | None = None
@@ -362,3 +361,5 @@ class ProgressLine(ApiModel):
     rate: Annotated[float, Field(ge=0)] | None = None
     """Units a second, since the step began."""
     detail: ShortText = ""
+    memory_peak: Annotated[int, Field(ge=0)] | None = None
+    """Bytes of the container's memory that could not be given back, the most that was seen until now."""

@@ -12,6 +12,7 @@ from trtllm_api.contract import ProgressLine
 from trtllm_operator.children.objects import Object, dig, name_of
 from trtllm_operator.children.progress import ended, summed
 from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.evidence import EvidenceReader
 from trtllm_operator.kube.client import KubeClient
 from trtllm_operator.kube.resources import CLAIMS, CONFIG_MAPS, LEADER_WORKER_SETS, Resource
 from trtllm_operator.steps import Plan
@@ -31,6 +32,7 @@ class World:
         self.builder = builder
         self.progress: dict[tuple[str, str], ProgressLine] = {}
         """Last progress line by namespace and pod."""
+        self.evidence = EvidenceReader(client)
         self._client = client
         self._claims: dict[tuple[str, str], tuple[float, Object]] = {}
         """Each claim that exists, and when it was read."""

@@ -75,6 +75,7 @@ class Engine:
             pod = (str(dig(known, "metadata", "namespace")), name_of(known))
             self.world.progress.pop(pod, None)
             self._logs_read.pop(pod, None)
+            self.world.evidence.forget(known)
         self._wake(known, None)
 
     def enqueue_all(self) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_operator.children.evidence import QUIET, Evidence
 from trtllm_operator.children.job import CONTAINER, JobPlan, builder_job, request_config_map
 from trtllm_operator.children.joboutcome import (
     EVIDENCE_GRACE,
@@ -33,18 +35,27 @@ from trtllm_operator.children.objects import (
 from trtllm_operator.conditions import with_remedy
 from trtllm_operator.steps import Apply, Delete, ReadLogs, Requeue, Step
 
+_TOLD_BY_EVENTS = {
+    PodReason.STARTING,
+    PodReason.PULLING_IMAGE,
+    DiagnosisReason.VOLUME_MOUNT,
+    DiagnosisReason.POD_NETWORK,
+}
+"""Events wake nobody: whoever waits for news of these must look again."""
 RESULT_LOST = "ResultLost"
 """A Job ended and its pods were gone before their result was read: it runs again; the store has its work."""
 KEEP_FINISHED = timedelta(days=1)
 """Finished Jobs and their logs stay that long after their result is in status."""
 
 
-def outcome_of(plan: JobPlan, jobs: Iterable[Object], pods: Iterable[Object], now: datetime) -> JobOutcome | None:
+def outcome_of(
+    plan: JobPlan, jobs: Iterable[Object], pods: Iterable[Object], now: datetime, evidence: Evidence
+) -> JobOutcome | None:
     """None while the Job does not exist."""
     job = by_name(jobs, plan.name)
     if job is None or is_deleting(job):
         return None
-    return job_outcome(job, pods_of(plan.name, pods), now)
+    return job_outcome(job, pods_of(plan.name, pods), now, evidence)
 
 
 def pods_of(job_name: str, pods: Iterable[Object]) -> tuple[Object, ...]:
@@ -105,6 +116,8 @@ def work_steps(
             yield Requeue(EVIDENCE_GRACE.total_seconds())
             return
         yield from (ReadLogs(pod, CONTAINER) for pod in (outcome.pod, *outcome.others))
+    elif isinstance(outcome, JobRunning) and outcome.reason in _TOLD_BY_EVENTS:
+        yield Requeue(QUIET.total_seconds())
 
 
 def obsolete_steps(

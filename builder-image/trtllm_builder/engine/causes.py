@@ -11,8 +11,6 @@ from trtllm_builder.engine.process import Ended
 from trtllm_builder.failure import BuilderFailure
 
 _REASONS: Final[Mapping[DiagnosisReason, tuple[FailureReason, ExitCode]]] = {
-    DiagnosisReason.HOST_OUT_OF_MEMORY: (FailureReason.OUT_OF_MEMORY, ExitCode.TRANSIENT),
-    DiagnosisReason.GPU_OUT_OF_MEMORY: (FailureReason.OUT_OF_MEMORY, ExitCode.TRANSIENT),
     DiagnosisReason.STORAGE_FULL: (FailureReason.STORAGE_TOO_SMALL, ExitCode.INPUT_MISSING),
     DiagnosisReason.EPHEMERAL_STORAGE_FULL: (FailureReason.STORAGE_TOO_SMALL, ExitCode.INPUT_MISSING),
     DiagnosisReason.CORRUPT_CHECKPOINT: (FailureReason.SOURCE_CORRUPT, ExitCode.BAD_MODEL),
@@ -38,6 +36,8 @@ _OF_THE_MODEL: Final = frozenset(
 )
 _PASSING: Final = frozenset(
     {
+        DiagnosisReason.HOST_OUT_OF_MEMORY,
+        DiagnosisReason.GPU_OUT_OF_MEMORY,
         DiagnosisReason.RATE_LIMITED,
         DiagnosisReason.HUB_UNREACHABLE,
         DiagnosisReason.GPU_FAULT,
@@ -49,7 +49,7 @@ _PASSING: Final = frozenset(
 
 
 def failure_of(program: str, ended: Ended, otherwise: FailureReason) -> BuilderFailure:
-    """Why the program failed: the diagnosis' words, its reason where the contract has one."""
+    """Why the program failed, in the diagnosis' words; `otherwise` is the reason where there is no diagnosis."""
     found = ended.diagnosis
     if found is None:
         return BuilderFailure(
@@ -62,9 +62,11 @@ def failure_of(program: str, ended: Ended, otherwise: FailureReason) -> BuilderF
     return BuilderFailure(code, reason, f"{program} failed ({ended.how}): {found.message}", found.remedy)
 
 
-def _known(found: Diagnosis, otherwise: FailureReason) -> tuple[FailureReason, ExitCode]:
+def _known(found: Diagnosis, otherwise: FailureReason) -> tuple[FailureReason | DiagnosisReason, ExitCode]:
+    if found.reason is DiagnosisReason.UNKNOWN:
+        return otherwise, ExitCode.NOT_SUPPORTED
     if found.reason in _PASSING:
-        return otherwise, ExitCode.TRANSIENT
+        return found.reason, ExitCode.TRANSIENT
     if found.reason in _OF_THE_MODEL:
-        return otherwise, ExitCode.BAD_MODEL
-    return _REASONS.get(found.reason, (otherwise, ExitCode.NOT_SUPPORTED))
+        return found.reason, ExitCode.BAD_MODEL
+    return _REASONS.get(found.reason, (found.reason, ExitCode.NOT_SUPPORTED))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from trtllm_api.diagnosis import Diagnosis, Scanner
+from trtllm_builder.memory import explain_kill, killed_for_memory
 
 _CHUNK = 1 << 16
 _LONGEST = 1 << 16
@@ -55,7 +56,7 @@ def run_program(
     Whatever ends this function early, SIGTERM above all, ends the program and every process that it started.
     Raises FileNotFoundError when there is no such program.
     """
-    scanner, out = Scanner(), output or sys.stdout
+    scanner, out, before = Scanner(), output or sys.stdout, killed_for_memory()
     process = subprocess.Popen(
         command,
         cwd=directory,
@@ -76,6 +77,8 @@ def run_program(
             out.write(f"{line}\n")
             out.flush()
         code = process.wait()
+    if code != 0 and killed_for_memory() > before:
+        return Ended(code, explain_kill(Path(command[0]).name, "spec.podTemplate"))
     return Ended(code, scanner.result(code))
 
 

@@ -21,6 +21,7 @@ from trtllm_api.diagnosis import Diagnosis, DiagnosisReason, Scanner, diagnose
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.output import Output
 from trtllm_builder.launch.processes import descendants, running, send
+from trtllm_builder.memory import explain_kill, killed_for_memory
 
 _CHUNK = 1 << 16
 """Bytes that are read at once, and characters of the longest line."""
@@ -57,6 +58,7 @@ class Child:
         self._scanner = Scanner()
         self._before: Diagnosis | None = None
         self._scanning = threading.Lock()
+        self._killed = killed_for_memory()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -83,6 +85,8 @@ class Child:
         # whoever left our group may hold the pipe for ever
         self._abandoned = True
         self._reader.join(_LAST_WORDS_SECONDS)
+        if killed_for_memory() > self._killed:
+            return explain_kill(self.name, "spec.serving.podTemplate")
         with self._scanning:
             said = self._scanner.result(_FAILED)
         found = _known(said) or self._before

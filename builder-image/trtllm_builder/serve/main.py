@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from trtllm_api.contract import TERMINATION_PATH, ExitCode, FailureReason
+from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.failure import BuilderFailure, first_line, transient
 from trtllm_builder.progress import Progress
 from trtllm_builder.serve.app import create_app
@@ -73,9 +74,11 @@ def _bring_up(runtime: Runtime, options: Options, load: Load, progress: Progress
         runtime.failure = failure
     except Exception as error:
         # Whatever it is, the process must end and say so.
-        reason = FailureReason.INTERNAL_ERROR
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            reason = FailureReason.OUT_OF_MEMORY
+        reason: FailureReason | DiagnosisReason = FailureReason.INTERNAL_ERROR
+        if isinstance(error, MemoryError):
+            reason = DiagnosisReason.HOST_OUT_OF_MEMORY
+        elif type(error).__name__ == "OutOfMemoryError":
+            reason = DiagnosisReason.GPU_OUT_OF_MEMORY
         runtime.failure = transient(
             reason,
             f"The artifact cannot be loaded: {type(error).__name__}: {first_line(error)}",

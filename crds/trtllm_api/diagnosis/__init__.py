@@ -5,11 +5,12 @@ Pure functions, called by the builder over its own log, by the operator over pod
 
 from __future__ import annotations
 
-from trtllm_api.diagnosis.container import diagnose_container
+from trtllm_api.diagnosis.ended import diagnose_end
 from trtllm_api.diagnosis.lines import read_lines
 from trtllm_api.diagnosis.model import Certainty, Diagnosis
 from trtllm_api.diagnosis.reasons import DiagnosisReason
 from trtllm_api.diagnosis.scan import Scanner, diagnose
+from trtllm_api.diagnosis.waiting import diagnose_waiting
 
 __all__ = [
     "Certainty",
@@ -17,6 +18,7 @@ __all__ = [
     "DiagnosisReason",
     "Scanner",
     "diagnose",
-    "diagnose_container",
+    "diagnose_end",
+    "diagnose_waiting",
     "read_lines",
 ]

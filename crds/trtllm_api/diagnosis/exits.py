@@ -1,4 +1,4 @@
-"""What an exit code alone says, weaker than any line of a log; scan.py and container.py ask."""
+"""What an exit code alone says, weaker than any line of a log; scan.py asks."""
 
 from __future__ import annotations
 

@@ -118,6 +118,8 @@ class DiagnosisReason(StrEnum):
     """The pod refers to a Secret, ConfigMap or key that is not there, or its security context contradicts the image."""
     VOLUME_MOUNT = "VolumeMount"
     """A volume cannot be attached or mounted."""
+    POD_NETWORK = "PodNetwork"
+    """The node cannot set up the pod's sandbox or network."""
     CRASH_LOOP = "CrashLoop"
     """The container fails again and again, and its log says nothing known."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"

@@ -66,35 +66,17 @@ class _Candidate:
         return sum(value is not None for value in self.match.groups())
 
 
-def diagnose(
-    lines: Iterable[str],
-    exit_code: int | None = None,
-    *,
-    memory_limit: str | None = None,
-    memory_peak: str | None = None,
-) -> Diagnosis | None:
+def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | None:
     """Why the program that wrote these lines failed; None when nothing says that it did.
 
     Any size of log is read once, in bounded memory. The exit code counts only when the log names no cause; with 0, only
     what the catalogue knows is reported, for exit 0 is not success. An error that it does not know is placed by its
-    words, as a guess. Limit and peak are quoted when memory ran out.
+    words, as a guess.
     """
     scanner = Scanner()
     for line in lines:
         scanner.feed(line)
-    found = scanner.result(exit_code, guess=True)
-    if found is not None and found.reason is DiagnosisReason.HOST_OUT_OF_MEMORY:
-        return with_memory(found, memory_limit, memory_peak)
-    return found
-
-
-def with_memory(found: Diagnosis, limit: str | None, peak: str | None) -> Diagnosis:
-    """The diagnosis with the container's limit and peak in its message."""
-    numbers = [f"limit {limit}"] if limit else []
-    numbers += [f"peak {peak}"] if peak else []
-    if not numbers:
-        return found
-    return replace(found, message=f"{found.message.removesuffix('.')} ({', '.join(numbers)}).")
+    return scanner.result(exit_code, guess=True)
 
 
 class Scanner:

@@ -1,4 +1,4 @@
-"""The scheduler's sentence, taken apart: how many of how many nodes miss which constraint; container.py asks."""
+"""The scheduler's sentence, taken apart: how many of how many nodes miss which constraint; waiting.py asks."""
 
 from __future__ import annotations
 

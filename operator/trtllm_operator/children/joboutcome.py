@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES, BuildResult
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.objects import (
     Object,
     condition_of,
@@ -30,7 +31,6 @@ from trtllm_operator.children.poddeath import (
     from_result,
     last_line,
     pod_trouble,
-    recognised,
     result_of,
     terminated,
     was_moved,
@@ -47,8 +47,6 @@ __all__ = [
     "cut",
     "job_outcome",
     "last_line",
-    "pod_trouble",
-    "recognised",
     "result_of",
 ]
 
@@ -61,7 +59,8 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 class JobRunning:
     """Not finished; trouble that may pass is in reason and message."""
 
-    reason: PodReason
+    reason: str
+    """A PodReason or a DiagnosisReason."""
     message: str
     pod: str | None = None
     """A pod that runs: its log has progress."""
@@ -91,15 +90,15 @@ class JobLost:
 JobOutcome = JobRunning | JobSucceeded | JobFailed | JobLost
 
 
-def job_outcome(job: Object, pods: Iterable[Object], now: datetime) -> JobOutcome:
+def job_outcome(job: Object, pods: Iterable[Object], now: datetime, evidence: Evidence) -> JobOutcome:
     """What the Job means; pods are those that it controls."""
     ordered = sorted(pods, key=creation_order)
     if is_true(job, "Complete"):
         return _completed(job, ordered, now)
     failed = condition_of(job, "Failed")
     if failed is not None and failed.get("status") == "True":
-        return _failed(job, failed, ordered, now)
-    return _unfinished(job, ordered)
+        return _failed(job, failed, ordered, now, evidence)
+    return _unfinished(job, ordered, evidence)
 
 
 def _completions(job: Object) -> int:
@@ -143,7 +142,7 @@ def _completed(job: Object, pods: list[Object], now: datetime) -> JobOutcome:
     return JobSucceeded(results[min(results)], results if _completions(job) else {})
 
 
-def _failed(job: Object, condition: Object, pods: list[Object], now: datetime) -> JobOutcome:
+def _failed(job: Object, condition: Object, pods: list[Object], now: datetime, evidence: Evidence) -> JobOutcome:
     dead = [pod for pod in pods if _is_dead(pod)]
     if not dead:
         outcome = _missing_evidence(job, "Failed", now)
@@ -163,7 +162,7 @@ def _failed(job: Object, condition: Object, pods: list[Object], now: datetime) -
     of_failed = [pod for pod in dead if _index(pod) in _failed_indexes(job)] or dead
     counted = [pod for pod in of_failed if not was_moved(pod)] or of_failed
     counted = [pod for pod in counted if _index(pod) == _index(counted[0])]
-    which, first = _which(job, counted[0]), death_of(counted[0])
+    which, first = _which(job, counted[0]), death_of(counted[0], evidence)
     attempts = f" ({len(counted)} attempts)" if len(counted) > 1 else ""
     if first is not None:
         return JobFailed(first.reason, first.message + attempts, first.remedy, first.result).about(which)
@@ -192,7 +191,7 @@ def _missing_evidence(job: Object, kind: str, now: datetime) -> JobRunning | Job
     return JobLost(f"Job {name_of(job)} ended and its pods are gone")
 
 
-def _unfinished(job: Object, pods: list[Object]) -> JobRunning:
+def _unfinished(job: Object, pods: list[Object], evidence: Evidence) -> JobRunning:
     alive = [
         pod for pod in pods if dig(pod, "status", "phase") in {None, "Pending", "Running"} and not is_deleting(pod)
     ]
@@ -201,7 +200,7 @@ def _unfinished(job: Object, pods: list[Object]) -> JobRunning:
     deaths = [
         _said(_which(job, pod), death.message)
         for pod in pods
-        if pod not in alive and _index(pod) not in done and (death := death_of(pod)) is not None
+        if pod not in alive and _index(pod) not in done and (death := death_of(pod, evidence)) is not None
     ]
     earlier = deaths[0] if deaths else ""
     if not alive:
@@ -218,7 +217,7 @@ def _unfinished(job: Object, pods: list[Object]) -> JobRunning:
     troubles = [
         (trouble[0], _said(_which(job, pod), trouble[1]))
         for pod in waiting
-        if (trouble := pod_trouble(pod)) is not None
+        if (trouble := pod_trouble(pod, evidence)) is not None
     ]
     if running:
         *others, last = [name_of(pod) for pod in running]
@@ -231,7 +230,7 @@ def _unfinished(job: Object, pods: list[Object]) -> JobRunning:
     return JobRunning(reason, message, earlier=earlier)
 
 
-def _progress(job: Object, running: list[Object], done: int, troubles: list[tuple[PodReason, str]]) -> str:
+def _progress(job: Object, running: list[Object], done: int, troubles: list[tuple[str, str]]) -> str:
     total = _completions(job)
     if total <= 1:
         return f"pod {name_of(running[-1])} runs"

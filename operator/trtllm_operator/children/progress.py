@@ -34,7 +34,12 @@ def last_progress(log: str) -> ProgressLine | None:
 
 def ended(line: ProgressLine) -> ProgressLine:
     """Of a pod that has succeeded: its log may have been read a moment too early."""
-    return line.model_copy(update={"done": max(line.done, line.total), "eta_seconds": None, "rate": None})
+    return stopped(line).model_copy(update={"done": max(line.done, line.total)})
+
+
+def stopped(line: ProgressLine) -> ProgressLine:
+    """Of a pod that has ended: nothing remains."""
+    return line.model_copy(update={"eta_seconds": None, "rate": None})
 
 
 def summed(lines: Sequence[ProgressLine]) -> ProgressLine | None:

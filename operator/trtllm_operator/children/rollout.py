@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
+from trtllm_api.diagnosis import DiagnosisReason, diagnose_end
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import SERVER_LABEL
 from trtllm_operator.children.leaderworkerset import TEMPLATE_ANNOTATION
 from trtllm_operator.children.objects import (
@@ -22,7 +24,7 @@ from trtllm_operator.children.objects import (
     name_of,
     parse_time,
 )
-from trtllm_operator.children.poddeath import cut, last_line, pod_trouble, recognised
+from trtllm_operator.children.poddeath import cut, last_line, pod_trouble
 from trtllm_operator.children.server import BYTES_ANNOTATION, CONTAINER, DEADLINE_MARGIN_SECONDS, start_seconds
 from trtllm_operator.conditions import with_remedy
 
@@ -53,9 +55,13 @@ class Rollout:
     """Kubernetes refuses to create pods."""
     starting: str | None
     """A pod that runs and is not ready yet: its log has progress."""
+    pending: bool = False
+    """A pod does not run yet: Events that wake nobody may tell why."""
 
 
-def rollout_outcome(deployment: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> Rollout:
+def rollout_outcome(
+    deployment: Object, replica_sets: Iterable[Object], pods: Iterable[Object], evidence: Evidence
+) -> Rollout:
     """Read the Deployment's status; nothing is believed that was said about an older generation of it."""
     wanted = int(dig(deployment, "spec", "replicas") or 0)
     seen = (dig(deployment, "status", "observedGeneration") or 0) >= (dig(deployment, "metadata", "generation") or 0)
@@ -64,11 +70,11 @@ def rollout_outcome(deployment: Object, replica_sets: Iterable[Object], pods: It
         for key in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
     }
     newest = _newest(deployment, replica_sets, pods)
-    said = _server_failure(newest)
+    said = _server_failure(newest, evidence)
     progressing = condition_of(deployment, "Progressing") or {}
     late = seen and progressing.get("reason") == "ProgressDeadlineExceeded"
-    troubles = [trouble[1] for pod in newest if (trouble := pod_trouble(pod)) is not None]
-    crashed = _crash(newest)
+    troubles = [trouble[1] for pod in newest if (trouble := pod_trouble(pod, evidence)) is not None]
+    crashed = _crash(newest, evidence)
     refused = seen and is_true(deployment, "ReplicaFailure")
     if refused:
         troubles.insert(0, str((condition_of(deployment, "ReplicaFailure") or {}).get("message", "")))
@@ -85,10 +91,11 @@ def rollout_outcome(deployment: Object, replica_sets: Iterable[Object], pods: It
         trouble=next(filter(None, [*troubles, crashed]), ""),
         refused=refused,
         starting=next((name_of(pod) for pod in newest if _is_starting(pod)), None),
+        pending=any(dig(pod, "status", "phase") == "Pending" for pod in newest),
     )
 
 
-def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datetime | None = None) -> Rollout:
+def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datetime, evidence: Evidence) -> Rollout:
     """Read the LeaderWorkerSet's status and its pods, leaders and workers; None: there is none.
 
     A LeaderWorkerSet has no deadline of its own: `now` holds it to the one that a Deployment would have.
@@ -108,8 +115,8 @@ def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datet
     ready = sum(is_true(pod, "Ready") for pod in leaders)
     complete = seen and all(count == wanted for count in (*counts, ready)) and not is_true(lws, "UpdateInProgress")
     # a pod that fails takes its group with it: what it said is read while it goes
-    said, crashed = _server_failure(newest), _crash(sorted(newest, key=_was_stopped))
-    troubles = [trouble[1] for pod in living if (trouble := pod_trouble(pod)) is not None]
+    said, crashed = _server_failure(newest, evidence), _crash(sorted(newest, key=_was_stopped), evidence)
+    troubles = [trouble[1] for pod in living if (trouble := pod_trouble(pod, evidence)) is not None]
     first = next(filter(None, [*troubles, crashed]), "")
     failed = said or (f"not ready in time: {first or 'no server answered'}" if seen and _is_late(lws, now) else "")
     return Rollout(
@@ -129,11 +136,11 @@ def _was_stopped(pod: Object) -> bool:
     return any(end.get("exitCode") == _SIGTERM for _, end, _ in _ends([pod]))
 
 
-def _is_late(lws: Object, now: datetime | None) -> bool:
+def _is_late(lws: Object, now: datetime) -> bool:
     """It has been progressing for longer than a server may take to start."""
     condition = condition_of(lws, "Progressing") or {}
     since = parse_time(condition.get("lastTransitionTime")) if condition.get("status") == "True" else None
-    if now is None or since is None:
+    if since is None:
         return False
     size = str(dig(lws, "metadata", "annotations", BYTES_ANNOTATION) or "0")
     budget = start_seconds(int(size) if size.isdigit() else 0) + DEADLINE_MARGIN_SECONDS
@@ -161,38 +168,32 @@ def _ends(pods: list[Object]) -> Iterable[tuple[Object, Object, int]]:
                 yield pod, end, int(status.get("restartCount") or 0)
 
 
-def _server_failure(pods: list[Object]) -> str:
+def _server_failure(pods: list[Object], evidence: Evidence) -> str:
     """A server that says that it will never serve this artifact here, or that memory is too small for it."""
     for pod, end, restarts in _ends(pods):
         if end.get("exitCode") in PERMANENT_EXIT_CODES:
-            return _own_words(end)
+            return _own_words(pod, end, evidence)
         if end.get("reason") == "OOMKilled" and restarts >= OOM_RESTARTS:
-            return f"{_oom(pod)}: set serving.podTemplate.resources.limits.memory to more"
+            return f"server {name_of(pod)}: {_own_words(pod, end, evidence)}"
     return ""
 
 
-def _crash(pods: list[Object]) -> str:
+def _crash(pods: list[Object], evidence: Evidence) -> str:
     for pod, end, restarts in _ends(pods):
-        if end.get("reason") == "OOMKilled":
-            return _oom(pod)
         if end.get("exitCode") != 0:
-            return f"server {name_of(pod)} ended with {end.get('exitCode')} ({restarts} restarts): {_own_words(end)}"
+            said = _own_words(pod, end, evidence)
+            return f"server {name_of(pod)} ended with {end.get('exitCode')} ({restarts} restarts): {said}"
     return ""
 
 
-def _oom(pod: Object) -> str:
-    containers = [c for c in items(pod, "spec", "containers") if c.get("name") == CONTAINER]
-    limit = dig(containers[0], "resources", "limits", "memory") if containers else None
-    return f"server {name_of(pod)} was killed for memory" + (f" at its limit of {limit}" if limit else "")
-
-
-def _own_words(end: Object) -> str:
-    """The server's termination message: JSON with message and remedy, or else the end of its log."""
+def _own_words(pod: Object, end: Object, evidence: Evidence) -> str:
+    """The server's termination message: JSON with message and remedy, or else what its end and its log's end mean."""
     text = str(end.get("message") or "")
     try:
         value = json.loads(text)
     except ValueError:
-        found = recognised(text, end.get("exitCode"))
-        return cut(found.sentence) if found is not None else last_line(text)
+        events = evidence.events_of(pod)
+        found = diagnose_end(pod, container=CONTAINER, events=events, template="spec.serving.podTemplate")
+        return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else cut(found.sentence)
     message, remedy = dig(value, "message"), dig(value, "remedy")
     return cut(with_remedy(str(message), str(remedy or ""))) if message else last_line(text)

@@ -34,7 +34,7 @@ from trtllm_operator.store import Key, Store, key_of
 
 
 class EngineBuildController:
-    """Pure but for `observe`, which reads the claim and the LeaderWorkerSet."""
+    """Pure but for `observe`, which reads the claim, the LeaderWorkerSet and what pods say beside their status."""
 
     resource = ENGINE_BUILDS
 
@@ -64,6 +64,7 @@ class EngineBuildController:
             replica_sets=children(key, REPLICA_SETS.kind),
             pods=pods,
             progress=world.progress_of([*workers, *(pod for pod in pods if not is_true(pod, "Ready"))]),
+            evidence=await world.evidence.of(pods, now),
             settings=world.builder,
             now=now,
         )

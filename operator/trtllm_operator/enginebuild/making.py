@@ -72,7 +72,7 @@ def _with_source(observed: Observed, spec: EngineBuildSpec, source: Source) -> S
         known = Known(elsewhere.source, elsewhere.facts, elsewhere.name)
     else:
         known = Known()
-        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now)
+        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now, observed.evidence)
         if isinstance(outcome, JobSucceeded):
             fetch = outcome.result.fetch
             if fetch is not None:
@@ -123,7 +123,7 @@ def _engine(observed: Observed, engine: Engine, state: State) -> State:
     jobs = engine.jobs()
     state = replace(state, jobs=(*state.jobs, *jobs))
     for job in jobs:
-        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now)
+        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now, observed.evidence)
         state = replace(state, kind=WORKING[job.stage], stage=job.stage, outcome=outcome)
         if older is not None and outcome is None:
             return _waiting(state, f"EngineBuild {older.name} is building the same engine")

@@ -11,6 +11,7 @@ from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.planner.inventory import gpu_inventory
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_api.source import Storage
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, dig, is_deleting, name_of
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
@@ -36,6 +37,7 @@ def observe(
     replica_sets: Iterable[Object],
     pods: Iterable[Object],
     progress: ProgressLine | None,
+    evidence: Evidence,
     settings: BuilderSettings,
     now: datetime,
 ) -> Observed:
@@ -67,6 +69,7 @@ def observe(
         replica_sets=tuple(replica_sets),
         pods=tuple(pods),
         progress=progress,
+        evidence=evidence,
         settings=settings,
         now=now,
     )

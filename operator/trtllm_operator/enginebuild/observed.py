@@ -12,6 +12,7 @@ from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import Condition
 from trtllm_api.planner.inventory import Inventory
 from trtllm_api.quantizedmodel import QuantizedModelStatus, SourceStatus
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object
 from trtllm_operator.children.settings import BuilderSettings
@@ -102,5 +103,7 @@ class Observed:
     """Of Jobs and servers."""
     progress: ProgressLine | None
     """Last progress line of the pod that works, or of a server that starts."""
+    evidence: Evidence
+    """Of the pods: Events and logs, where their status does not tell enough."""
     settings: BuilderSettings
     now: datetime

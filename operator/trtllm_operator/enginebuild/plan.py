@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trtllm_api.enginebuild import EngineBuildSpec
+from trtllm_operator.children.evidence import QUIET
 from trtllm_operator.children.objects import dig, name_of
 from trtllm_operator.children.server import CONTAINER
 from trtllm_operator.children.store import store_claim
@@ -67,6 +68,8 @@ def _serve(observed: Observed, spec: EngineBuildSpec, state: State) -> Iterator[
             yield ReadLogs(state.rollout.starting, CONTAINER)
         if target.servers["kind"] == "LeaderWorkerSet":
             yield Requeue(_LOOK_AGAIN)
+        elif state.rollout.pending:
+            yield Requeue(QUIET.total_seconds())
 
 
 def _scale(observed: Observed, spec: EngineBuildSpec) -> Iterator[Step]:

@@ -72,8 +72,9 @@ def found_servers(observed: Observed, kind: str) -> Object | None:
 def _rollout(observed: Observed, wanted: Target | None) -> Rollout | None:
     """Of the target's servers; those of the other kind, which serve until these are ready, are counted, too."""
     deployment, groups = found_servers(observed, "Deployment"), found_servers(observed, "LeaderWorkerSet")
-    single = rollout_outcome(deployment, observed.replica_sets, observed.pods) if deployment is not None else None
-    several = group_rollout_outcome(groups, observed.pods, observed.now) if groups is not None else None
+    pods, evidence = observed.pods, observed.evidence
+    single = rollout_outcome(deployment, observed.replica_sets, pods, evidence) if deployment is not None else None
+    several = group_rollout_outcome(groups, pods, observed.now, evidence) if groups is not None else None
     if single is None or several is None:
         only = single or several
         wanted_kind = wanted.servers["kind"] if wanted else None

@@ -18,6 +18,8 @@ from trtllm_operator.kube.resources import BY_KIND, Resource
 from trtllm_operator.metrics import API_REQUESTS
 
 _PAGE = 500
+_LOG_BYTES = 1 << 20
+"""The API server cuts at the end: far more than the lines that are asked for."""
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 
@@ -67,10 +69,11 @@ class KubeClient:
         return any(item.get("name") == resource.plural for item in found.get("resources") or ())
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, selector: str | None = None
+        self, resource: Resource, namespace: str | None = None, selector: str | None = None, fields: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         """All objects, page by page; kind and apiVersion are filled in."""
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        query |= {"fieldSelector": fields} if fields else {}
         while True:
             page = await self._json("GET", resource, resource.path(namespace), query)
             for item in page.get("items") or ():
@@ -119,7 +122,7 @@ class KubeClient:
 
     async def log_tail(self, resource: Resource, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last lines of a container's log."""
-        query = {"container": container, "tailLines": str(lines), "limitBytes": "65536"}
+        query = {"container": container, "tailLines": str(lines), "limitBytes": str(_LOG_BYTES)}
         body = await self._request("GET", resource, resource.path(namespace, pod, "log"), query)
         return body.decode(errors="replace")
 

@@ -22,7 +22,7 @@ _DATASETS = (("calibration", "dataset", "configMap"), ("quality", "evaluation", 
 
 
 class QuantizedModelController:
-    """Pure but for `observe`, which reads the users' ConfigMaps."""
+    """Pure but for `observe`, which reads the users' ConfigMaps and what pods say beside their status."""
 
     resource = QUANTIZED_MODELS
 
@@ -41,6 +41,7 @@ class QuantizedModelController:
             others=world.store.alike(resource),
             nodes=() if dig(resource, "spec", "quantization", "method") else world.store.all(NODES.kind),
             progress=world.progress_of(pods),
+            evidence=await world.evidence.of(pods, now),
             settings=world.builder,
             now=now,
         )

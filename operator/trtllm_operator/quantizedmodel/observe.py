@@ -7,6 +7,7 @@ from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
 from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object, is_deleting
 from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
@@ -27,6 +28,7 @@ def observe(
     others: Iterable[Object],
     nodes: Iterable[Object],
     progress: ProgressLine | None,
+    evidence: Evidence,
     settings: BuilderSettings,
     now: datetime,
 ) -> Observed:
@@ -54,6 +56,7 @@ def observe(
         config_maps=config_maps,
         siblings=siblings(resource, others, source, digest, config_maps, nodes) if spec else (),
         progress=progress,
+        evidence=evidence,
         settings=settings,
         now=now,
         source_digest=source,

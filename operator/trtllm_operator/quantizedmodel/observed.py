@@ -8,6 +8,7 @@ from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
 from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import Owner
 from trtllm_operator.children.objects import Object
 from trtllm_operator.children.settings import BuilderSettings
@@ -49,6 +50,8 @@ class Observed:
     siblings: tuple[Sibling, ...]
     progress: ProgressLine | None
     """Last progress line of the running pod."""
+    evidence: Evidence
+    """Of the pods: Events and logs, where their status does not tell enough."""
     settings: BuilderSettings
     now: datetime
     source_digest: str = ""

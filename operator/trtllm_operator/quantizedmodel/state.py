@@ -181,7 +181,7 @@ def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> Sta
 
 
 def _outcome(observed: Observed, plan: JobPlan) -> JobOutcome | None:
-    return outcome_of(plan, observed.jobs, observed.pods, observed.now)
+    return outcome_of(plan, observed.jobs, observed.pods, observed.now, observed.evidence)
 
 
 def _working(state: State, doing: str) -> State:

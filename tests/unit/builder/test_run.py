@@ -27,6 +27,7 @@ from trtllm_api.contract import (
     QuantizeResult,
     Stage,
 )
+from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_api.quantizedmodel import CandidateStatus, Method, Verdict
 from trtllm_api.source import HuggingFaceSource, Source, VolumeSource
 from trtllm_builder import fetch
@@ -152,8 +153,8 @@ def test_a_request_without_the_part_of_its_stage_is_a_bad_request(pod: _Pod) -> 
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY),
-        (MemoryError(), ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY),
+        (RuntimeError("CUDA out of memory. Tried 2 GiB"), ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
+        (MemoryError(), ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY),
         (OSError(errno.ENOSPC, "No space left"), ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
         (OSError(errno.EDQUOT, "Quota"), ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
         (KeyError("layers"), ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR),
@@ -162,7 +163,11 @@ def test_a_request_without_the_part_of_its_stage_is_a_bad_request(pod: _Pod) -> 
     ],
 )
 def test_every_error_has_a_reason(
-    pod: _Pod, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: ExitCode, reason: FailureReason
+    pod: _Pod,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: ExitCode,
+    reason: FailureReason | DiagnosisReason,
 ) -> None:
     _fail_with(monkeypatch, error)
     result = pod.run()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.diagnosis import Certainty, DiagnosisReason, Scanner, diagnose, diagnose_container
+from trtllm_api.diagnosis import Certainty, DiagnosisReason, Scanner, diagnose
 from trtllm_api.diagnosis.hints import HINTS
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -115,13 +115,3 @@ def test_a_program_that_decides_by_the_reason_gets_no_guess() -> None:
     found = scanner.result(1)
     assert found is not None
     assert found.reason is Reason.UNKNOWN
-
-
-def test_a_guess_is_weaker_than_the_deadline_of_the_job() -> None:
-    ended = {"exitCode": 1, "message": "RuntimeError: the dataset has no column that looks like text"}
-    pod = {"status": {"containerStatuses": [{"name": "b", "state": {"terminated": ended}}]}}
-    late = {"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}}
-    alone, with_job = diagnose_container(pod), diagnose_container(pod, job=late)
-    assert alone is not None
-    assert with_job is not None
-    assert (alone.reason, with_job.reason) == (Reason.CALIBRATION_DATA, Reason.DEADLINE_EXCEEDED)

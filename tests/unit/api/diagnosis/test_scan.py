@@ -243,12 +243,6 @@ def test_an_exit_code_counts_only_when_the_log_names_nothing(code: int, reason: 
     assert named.reason is DiagnosisReason.CALIBRATION_DATA
 
 
-def test_limit_and_peak_are_in_the_message_when_memory_ran_out() -> None:
-    found = diagnose([], 137, memory_limit="64Gi", memory_peak="63.9Gi")
-    assert found is not None
-    assert "(limit 64Gi, peak 63.9Gi)" in found.message
-
-
 def test_what_only_a_warning_says_is_likely_and_weaker_than_an_unknown_error() -> None:
     warning = "WARNING: 401 Client Error: Unauthorized for url: https://huggingface.co/a/b/resolve/main/x.json"
     found = diagnose([warning], 1)

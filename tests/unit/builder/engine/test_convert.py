@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.engine.checkpoint import Mapping, check_checkpoint
 from trtllm_builder.failure import BuilderFailure
 
@@ -128,7 +129,7 @@ def test_ranks_of_context_parallelism_share_their_files(claim: Claim) -> None:
 @pytest.mark.parametrize(
     ("says", "code", "reason"),
     [
-        ("torch.OutOfMemoryError: CUDA out of memory.", ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY),
+        ("torch.OutOfMemoryError: CUDA out of memory.", ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
         ("OSError: [Errno 28] No space left on device", ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
         (
             "ValueError: The checkpoint has model type `new` but Transformers does not recognize this architecture.",
@@ -138,18 +139,18 @@ def test_ranks_of_context_parallelism_share_their_files(claim: Claim) -> None:
         (
             "AssertionError: Unsupported AWQ quantized checkpoint format",
             ExitCode.BAD_MODEL,
-            FailureReason.CONVERSION_FAILED,
+            DiagnosisReason.CHECKPOINT_FORMAT,
         ),
         (
             "convert_checkpoint.py: error: unrecognized arguments: --use_gemm_plugin",
             ExitCode.NOT_SUPPORTED,
-            FailureReason.CONVERSION_FAILED,
+            DiagnosisReason.INVALID_OPTIONS,
         ),
         ("nothing in particular", ExitCode.NOT_SUPPORTED, FailureReason.CONVERSION_FAILED),
     ],
 )
 def test_a_failure_is_told_with_its_cause_and_is_tried_again_only_when_that_may_help(
-    claim: Claim, says: str, code: ExitCode, reason: FailureReason
+    claim: Claim, says: str, code: ExitCode, reason: FailureReason | DiagnosisReason
 ) -> None:
     claim.fake(convert_says=says, convert_exit="1")
     failure = _refused(claim)
@@ -160,4 +161,4 @@ def test_a_failure_is_told_with_its_cause_and_is_tried_again_only_when_that_may_
 def test_a_converter_that_the_kernel_killed_ran_out_of_memory(claim: Claim) -> None:
     claim.fake(convert_exit="137")
     failure = _refused(claim)
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_api.diagnosis import Certainty, DiagnosisReason
 from trtllm_builder.engine.process import Ended, run_program
 
 
@@ -71,6 +71,17 @@ def test_a_program_killed_by_a_signal_is_told_by_it(tmp_path: Path) -> None:
     assert (ended.exit_code, ended.how) == (-9, "signal 9")
     assert ended.diagnosis is not None
     assert ended.diagnosis.reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+
+
+def test_a_program_whose_death_the_kernel_counts_ran_out_of_memory_whatever_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter([3, 4])
+    monkeypatch.setattr("trtllm_builder.engine.process.killed_for_memory", lambda: next(counted))
+    ended = _run("import sys; sys.exit('ValueError: Config name is missing.')", tmp_path)
+    assert ended.diagnosis is not None
+    assert (ended.diagnosis.id, ended.diagnosis.certainty) == ("oomkilled", Certainty.CERTAIN)
+    assert ended.diagnosis.message.startswith(f"A process of {Path(sys.executable).name} was killed ")
 
 
 def test_a_program_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.engine.pods import PodReport, Stamp, ranks_of
 from trtllm_builder.engine.ranks import _index
 from trtllm_builder.failure import BuilderFailure
@@ -94,7 +95,7 @@ def test_a_pod_that_is_run_again_builds_nothing(converted: Claim) -> None:
 def test_a_rank_that_is_whole_is_not_built_again_after_a_kill(converted: Claim) -> None:
     converted.fake(die="1", exit="137")
     failure = failure_of(lambda: converted.ranks(0))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY)
     assert not (converted.engine / ".pod-0.json").exists()
     assert not (converted.engine / "rank1.engine").exists()
     converted.heal("die")
@@ -191,13 +192,13 @@ def test_exit_code_0_without_every_rank_is_a_failure(
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        ("[TRT] Error Code 2: OutOfMemory (no further information)", ExitCode.TRANSIENT, FailureReason.OUT_OF_MEMORY),
+        ("[TRT] Error Code 2: OutOfMemory", ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
         ("Unsupported model architecture: Foo", ExitCode.NOT_SUPPORTED, FailureReason.ARCHITECTURE_NOT_SUPPORTED),
         ("never seen before", ExitCode.NOT_SUPPORTED, FailureReason.ENGINE_BUILD_FAILED),
     ],
 )
 def test_a_rank_that_fails_is_told_with_its_cause(
-    converted: Claim, error: str, code: ExitCode, reason: FailureReason, workers: int
+    converted: Claim, error: str, code: ExitCode, reason: FailureReason | DiagnosisReason, workers: int
 ) -> None:
     converted.fake(error_rank="0", error=error)
     failure = failure_of(lambda: converted.ranks(0, workers=workers))
@@ -210,7 +211,7 @@ def test_a_rank_that_fails_is_told_with_its_cause(
 
 def test_a_flag_that_the_version_does_not_know_is_named(converted: Claim) -> None:
     failure = failure_of(lambda: converted.ranks(0, arguments=("--use_gemm_plugin", "float16")))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.ENGINE_BUILD_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, DiagnosisReason.INVALID_OPTIONS)
     assert "--use_gemm_plugin" in failure.message
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from engine_samples import server_plan
 
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.leaderworkerset import leader_worker_set
 from trtllm_operator.children.rollout import Rollout, group_rollout_outcome
 from trtllm_operator.children.server import start_seconds
@@ -123,7 +124,7 @@ CASES: dict[str, tuple[Object | None, list[Object], dict[str, Any]]] = {
         [pod(0), pod(0, 1, **UNPLACED)],
         {
             "starting": "llama-servers-0",
-            "trouble": "pod llama-servers-0-1 fits no node: of 2 nodes, 2 have too few free nvidia.com/gpu. "
+            "trouble": "pod llama-servers-0-1: No node takes the pod: of 2 nodes, 2 have too few free nvidia.com/gpu. "
             "Ask for fewer GPUs per pod, wait for GPUs to become free, or add nodes.",
         },
     ),
@@ -135,7 +136,12 @@ CASES: dict[str, tuple[Object | None, list[Object], dict[str, Any]]] = {
     "a worker killed for memory names its limit": (
         lws(),
         [pod(0, 1, **died(137, reason="OOMKilled"))],
-        {"trouble": "server llama-servers-0-1 was killed for memory at its limit of {limit}"},
+        {
+            "trouble": (
+                "server llama-servers-0-1 ended with 137 (1 restarts): Container server was killed at its memory limit "
+                "(limit {limit}). Set spec.serving.podTemplate.resources.limits.memory above {limit}."
+            )
+        },
     ),
     "a leader that says it will never serve this fails the rollout": (
         lws(),
@@ -164,9 +170,5 @@ def test_what_it_means(case: str) -> None:
     limit = container["resources"]["limits"]["memory"]
     wanted = {**asdict(QUIET), **changes}
     wanted["trouble"] = wanted["trouble"].replace("{limit}", limit)
-    found = asdict(group_rollout_outcome(given, pods, NOW))
+    found = asdict(group_rollout_outcome(given, pods, NOW, Evidence()))
     assert found == wanted
-
-
-def test_without_a_clock_nothing_is_late() -> None:
-    assert group_rollout_outcome(lws(Progressing=LONG_AGO), []).failed == ""

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from trtllm_api.contract import BuildResult, FailureReason, Stage
+from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.joboutcome import JobFailed, JobLost, JobRunning, JobSucceeded, PodReason, job_outcome
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -59,7 +61,7 @@ def unschedulable(index: int) -> Object:
 
 
 FITS_NOT = (
-    "pod p1-0 fits no node: of 2 nodes, 2 have too few free nvidia.com/gpu. "
+    "pod p1-0: No node takes the pod: of 2 nodes, 2 have too few free nvidia.com/gpu. "
     "Ask for fewer GPUs per pod, wait for GPUs to become free, or add nodes."
 )
 GATED = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
@@ -78,7 +80,7 @@ RUNNING: dict[str, tuple[Object, list[Object], JobRunning]] = {
     "the trouble names its index": (
         job(),
         [ended(0, BUILT), unschedulable(1)],
-        JobRunning(PodReason.UNSCHEDULABLE, f"index 1: {FITS_NOT}"),
+        JobRunning(DiagnosisReason.UNSCHEDULABLE, f"index 1: {FITS_NOT}"),
     ),
     "an index that died is tried again beside the other": (
         job(),
@@ -135,7 +137,7 @@ RUNNING: dict[str, tuple[Object, list[Object], JobRunning]] = {
 @pytest.mark.parametrize("case", RUNNING)
 def test_running(case: str) -> None:
     given, pods, wanted = RUNNING[case]
-    assert job_outcome(given, pods, NOW) == wanted
+    assert job_outcome(given, pods, NOW, Evidence()) == wanted
 
 
 FAILED: dict[str, tuple[Object, list[Object], tuple[str, str, str]]] = {
@@ -182,7 +184,7 @@ FAILED: dict[str, tuple[Object, list[Object], tuple[str, str, str]]] = {
 @pytest.mark.parametrize("case", FAILED)
 def test_failed(case: str) -> None:
     given, pods, wanted = FAILED[case]
-    outcome = job_outcome(given, pods, NOW)
+    outcome = job_outcome(given, pods, NOW, Evidence())
     assert isinstance(outcome, JobFailed)
     assert (outcome.reason, outcome.message, outcome.remedy) == wanted
 
@@ -190,22 +192,22 @@ def test_failed(case: str) -> None:
 def test_a_complete_job_has_a_result_for_each_index() -> None:
     other = BuildResult(stage=Stage.BUILD, exit_code=0, message="ranks 8 to 15")
     pods = [ended(0, TRANSIENT), ended(0, BUILT, 1), ended(1, other)]
-    assert job_outcome(job("Complete"), pods, NOW) == JobSucceeded(BUILT, {0: BUILT, 1: other})
+    assert job_outcome(job("Complete"), pods, NOW, Evidence()) == JobSucceeded(BUILT, {0: BUILT, 1: other})
 
 
 def test_a_job_without_indexes_has_one_result() -> None:
-    assert job_outcome(job("Complete", indexes=None), [ended(0, BUILT)], NOW) == JobSucceeded(BUILT)
+    assert job_outcome(job("Complete", indexes=None), [ended(0, BUILT)], NOW, Evidence()) == JobSucceeded(BUILT)
 
 
 def test_pods_that_are_gone_have_left_their_files_so_the_other_results_will_do() -> None:
-    assert job_outcome(job("Complete"), [ended(1, BUILT)], NOW) == JobSucceeded(BUILT, {1: BUILT})
+    assert job_outcome(job("Complete"), [ended(1, BUILT)], NOW, Evidence()) == JobSucceeded(BUILT, {1: BUILT})
 
 
 def test_a_complete_job_without_any_pod_is_lost() -> None:
-    assert job_outcome(job("Complete"), [], NOW) == JobLost("Job j ended and its pods are gone")
+    assert job_outcome(job("Complete"), [], NOW, Evidence()) == JobLost("Job j ended and its pods are gone")
 
 
 def test_an_index_whose_result_cannot_be_read_is_named() -> None:
-    outcome = job_outcome(job("Complete"), [ended(0, BUILT), ended(1, None)], NOW)
+    outcome = job_outcome(job("Complete"), [ended(0, BUILT), ended(1, None)], NOW, Evidence())
     assert isinstance(outcome, JobFailed)
     assert outcome.message == "index 1: pod p1-0 exited with 0 and left no result that can be read: its log is empty"

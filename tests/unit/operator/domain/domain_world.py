@@ -15,6 +15,7 @@ from trtllm_api.contract import ArtifactResult, BuildResult, FailureReason, Fetc
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, Verdict
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.settings import BuilderSettings
 from trtllm_operator.enginebuild import observe as eb_observe
 from trtllm_operator.enginebuild import plan as eb_plan
@@ -132,6 +133,7 @@ class World:
     groups_served: bool = True
     """The cluster knows LeaderWorkerSets."""
     progress: ProgressLine | None = None
+    evidence: Evidence = field(default_factory=Evidence)
     steps: tuple[Any, ...] = ()
     """Of the last pass."""
     created: list[tuple[str, str]] = field(default_factory=list)
@@ -196,6 +198,7 @@ class World:
             others=self.of("QuantizedModel"),
             nodes=self.of("Node"),
             progress=self.progress,
+            evidence=self.evidence,
             settings=self.settings,
             now=self.now,
         )
@@ -218,6 +221,7 @@ class World:
             replica_sets=self._mine("ReplicaSet", "EngineBuild", name),
             pods=self._mine("Pod", "EngineBuild", name),
             progress=self.progress,
+            evidence=self.evidence,
             settings=self.settings,
             now=self.now,
         )

@@ -204,11 +204,13 @@ def test_a_rollout_that_is_late_fails_with_what_holds_it_up(serving: World) -> N
     serving.roll_out(1, complete=False)
     status = serving.settle(kind=KIND)
     assert not has(status, "Stalled")
-    assert condition(status, "Reconciling")[2].endswith(f"pod s-new-0 fits no node: {sentence}")
+    assert condition(status, "Reconciling")[2].endswith(f"pod s-new-0: No node takes the pod: {sentence}")
     late(serving)
     status = serving.settle(kind=KIND)
     assert condition(status, "Stalled")[1] == "RolloutFailed"
-    assert condition(status, "Stalled")[2].endswith(f"not ready in time: pod s-new-0 fits no node: {sentence}")
+    assert condition(status, "Stalled")[2].endswith(
+        f"not ready in time: pod s-new-0: No node takes the pod: {sentence}"
+    )
 
 
 def test_a_server_killed_for_memory_again_and_again_names_its_limit(serving: World) -> None:
@@ -216,10 +218,10 @@ def test_a_server_killed_for_memory_again_and_again_names_its_limit(serving: Wor
     serving.settle(kind=KIND)
     server(serving, **crashed(137, "", "OOMKilled", restarts=1))
     serving.roll_out(1, complete=False)
-    assert "was killed for memory at its limit of 5632Mi" in condition(serving.settle(kind=KIND), "Reconciling")[2]
+    assert "was killed at its memory limit (limit 5632Mi)" in condition(serving.settle(kind=KIND), "Reconciling")[2]
     server(serving, **crashed(137, "", "OOMKilled", restarts=2))
     assert condition(serving.settle(kind=KIND), "Stalled")[2].endswith(
-        "limit of 5632Mi: set serving.podTemplate.resources.limits.memory to more"
+        "(limit 5632Mi). Set spec.serving.podTemplate.resources.limits.memory above 5632Mi."
     )
 
 

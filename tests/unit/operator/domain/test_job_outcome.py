@@ -9,6 +9,7 @@ import pytest
 from domain_world import World, fetch_result
 
 from trtllm_api.contract import BuildResult, FailureReason, Stage
+from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.joboutcome import JobFailed, JobLost, JobRunning, JobSucceeded, job_outcome
 from trtllm_operator.jobs import pods_of
 
@@ -81,7 +82,7 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
         ],
         "Unschedulable",
         (
-            "pod p0 fits no node: of 2 nodes, 2 have too few free nvidia.com/gpu. "
+            "pod p0: No node takes the pod: of 2 nodes, 2 have too few free nvidia.com/gpu. "
             "Ask for fewer GPUs per pod, wait for GPUs to become free, or add nodes."
         ),
         None,
@@ -90,14 +91,17 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
         job(),
         [waiting("ImagePullBackOff", "not found")],
         "ImagePull",
-        "image registry.example/b:1 cannot be pulled (ImagePullBackOff): not found",
+        (
+            "pod p0: The image cannot be pulled: registry.example/b:1 does not exist in its registry or on the node. "
+            "Check the name and the tag."
+        ),
         None,
     ),
-    "a missing Secret is told in the kubelet's words": (
+    "a missing Secret is named": (
         job(),
         [waiting("CreateContainerConfigError", 'secret "hf" not found')],
-        "PodConfiguration",
-        'pod p0 cannot start (CreateContainerConfigError): secret "hf" not found',
+        "ContainerConfig",
+        "pod p0: The secret hf does not exist in the pod's namespace. Create it there, or name one that exists.",
         None,
     ),
     "a pod that is being created is starting": (
@@ -128,11 +132,11 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
 def test_running(case: str) -> None:
     given, pods, reason, message, reads = RUNNING[case]
     now = NOW - timedelta(seconds=50)
-    assert job_outcome(given, pods, now) == JobRunning(reason, message, reads)  # type: ignore[arg-type]
+    assert job_outcome(given, pods, now, Evidence()) == JobRunning(reason, message, reads)  # type: ignore[arg-type]
 
 
 def test_a_second_attempt_remembers_why_the_first_one_died() -> None:
-    outcome = job_outcome(job(), [ended(75, text(UNREACHABLE), "p0"), pod("p1")], NOW)
+    outcome = job_outcome(job(), [ended(75, text(UNREACHABLE), "p0"), pod("p1")], NOW, Evidence())
     assert isinstance(outcome, JobRunning)
     assert (outcome.pod, outcome.earlier) == ("p1", "the hub does not answer")
 
@@ -158,21 +162,21 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     ),
     "out of memory names the limit": (
         [ended(137, "", reason="OOMKilled")],
-        "OutOfMemory",
-        "pod p0 was killed for memory at its limit of 4Gi",
-        "set podTemplate.resources.limits.memory to more than 4Gi, or calibrate on shorter sequences",
+        "HostOutOfMemory",
+        "pod p0: Container builder was killed at its memory limit (limit 4Gi).",
+        "Set spec.podTemplate.resources.limits.memory above 4Gi.",
     ),
     "a pod killed from outside is not called out of memory": (
         [ended(137)],
-        "BadTermination",
-        "pod p0 was killed from outside (exit code 137)",
-        "likely the node stopped or somebody killed it; a new value of the annotation trtllm.dev/retry runs it again",
+        "Terminated",
+        "pod p0: Likely cause: container builder was killed from outside (exit code 137), and not for memory.",
+        "See the pod's events: a probe that failed, a node that stopped, or somebody who deleted it.",
     ),
     "an evicted pod says what the node was short of": (
-        [pod(phase="Failed", reason="Evicted", message="The node was low on resource: ephemeral-storage.")],
+        [pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")],
         "Evicted",
-        "pod p0 was evicted: The node was low on resource: ephemeral-storage.",
-        "raise podTemplate.resources.requests to what the pod really uses, or give the node more room",
+        "pod p0: The node threw the pod out: it was short of memory.",
+        "Raise spec.podTemplate.resources.requests to what the pod really uses, or give the node more room.",
     ),
     "a builder that left no result is quoted with its last line": (
         [ended(1, "starting\nthat went wrong\n")],
@@ -204,23 +208,75 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
 @pytest.mark.parametrize("case", FAILED)
 def test_failed(case: str) -> None:
     pods, reason, message, remedy = FAILED[case]
-    outcome = job_outcome(job("Failed", "Pod failed with exit code 65"), pods, NOW)
+    outcome = job_outcome(job("Failed", "Pod failed with exit code 65"), pods, NOW, Evidence())
     assert isinstance(outcome, JobFailed)
     assert (outcome.reason, outcome.message, outcome.remedy) == (reason, message, remedy)
 
 
+LAST_WORDS = (
+    '{"progress": {"stage": "Quantizing", "done": 12, "total": 30, "unit": "layers", "etaSeconds": 60.0, '
+    '"memoryPeak": 4187593114}}\n'
+)
+
+
+def test_out_of_memory_tells_the_peak_and_what_it_was_at_from_the_log_of_the_dead_pod() -> None:
+    evidence = Evidence(logs={"p0": f"loading\n{LAST_WORDS}"})
+    outcome = job_outcome(job("Failed"), [ended(137, "", reason="OOMKilled")], NOW, evidence)
+    assert isinstance(outcome, JobFailed)
+    assert outcome.message == (
+        "pod p0: Container builder was killed at its memory limit (limit 4Gi, peak 3.9 GiB). "
+        "It was at: Quantizing 40%, 12/30 layers."
+    )
+
+
+def test_a_cause_that_the_end_of_the_log_does_not_reach_is_found_in_the_whole_log() -> None:
+    log = "ModuleNotFoundError: No module named 'torch'\n" + LAST_WORDS * 40
+    outcome = job_outcome(job("Failed"), [ended(1, LAST_WORDS)], NOW, Evidence(logs={"p0": log}))
+    assert isinstance(outcome, JobFailed)
+    assert (outcome.reason, outcome.message) == ("WrongImage", "pod p0: The image lacks torch.")
+
+
+EVENTS = {
+    "a volume that cannot be mounted is told from the pod's Events": (
+        "FailedMount",
+        'MountVolume.SetUp failed for volume "x" : configmap "texts" not found',
+        "VolumeMount",
+        (
+            "pod p0: Volume x cannot be mounted: the configmap texts does not exist. "
+            "Create it in the pod's namespace, or name one that exists."
+        ),
+    ),
+    "a large image that is downloaded is no mystery": (
+        "Pulling",
+        'Pulling image "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"',
+        "PullingImage",
+        'pod p0: the node downloads image "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EVENTS)
+def test_what_only_events_tell(case: str) -> None:
+    kind, said, reason, message = EVENTS[case]
+    evidence = Evidence(events={"p0": ({"reason": kind, "message": said, "lastTimestamp": "2026-11-24T11:59:00Z"},)})
+    outcome = job_outcome(job(), [waiting("ContainerCreating")], NOW, evidence)
+    assert outcome == JobRunning(reason, message)
+
+
 def test_a_complete_job_with_a_result_has_succeeded() -> None:
-    assert job_outcome(job("Complete"), [ended(0, text(fetch_result()))], NOW) == JobSucceeded(fetch_result())
+    assert job_outcome(job("Complete"), [ended(0, text(fetch_result()))], NOW, Evidence()) == JobSucceeded(
+        fetch_result()
+    )
 
 
 def test_a_complete_job_with_an_unreadable_result_has_failed_and_names_the_images() -> None:
-    outcome = job_outcome(job("Complete"), [ended(0, "hello")], NOW)
+    outcome = job_outcome(job("Complete"), [ended(0, "hello")], NOW, Evidence())
     assert isinstance(outcome, JobFailed)
     assert outcome.message == "pod p0 exited with 0 and left no result that can be read: hello"
 
 
 def test_a_complete_job_whose_pods_are_gone_is_lost() -> None:
-    assert job_outcome(job("Complete"), [], NOW) == JobLost("Job j ended and its pods are gone")
+    assert job_outcome(job("Complete"), [], NOW, Evidence()) == JobLost("Job j ended and its pods are gone")
 
 
 def test_a_pod_of_another_job_does_not_count(world: World) -> None:

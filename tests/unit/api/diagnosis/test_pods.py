@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from trtllm_api.diagnosis import Certainty, Diagnosis, DiagnosisReason, diagnose_container
+from trtllm_api.diagnosis import Certainty, Diagnosis, DiagnosisReason, diagnose_end, diagnose_waiting
 
 
 def pod(
@@ -46,22 +46,23 @@ def found(result: Diagnosis | None) -> Diagnosis:
 
 
 def test_a_healthy_pod_has_no_diagnosis() -> None:
-    assert diagnose_container(pod(phase="Running", state={"running": {}})) is None
-    assert diagnose_container(terminated(0, "Completed")) is None
-    assert diagnose_container({}) is None
+    for healthy in (pod(phase="Running", state={"running": {}}), terminated(0, "Completed"), {}):
+        assert diagnose_end(healthy) is None
+        assert diagnose_waiting(healthy) is None
 
 
 def test_out_of_memory_names_limit_and_peak() -> None:
-    result = found(diagnose_container(terminated(137, "OOMKilled"), memory_peak="63.8Gi"))
+    result = found(diagnose_end(terminated(137, "OOMKilled"), memory_peak=68_505_000_000))
     assert result.reason is DiagnosisReason.HOST_OUT_OF_MEMORY
     assert result.certainty is Certainty.CERTAIN
-    assert result.message == "Container builder was killed at its memory limit (limit 64Gi, peak 63.8Gi)."
+    assert result.message == "Container builder was killed at its memory limit (limit 64Gi, peak 63.8 GiB)."
+    assert result.remedy == "Set podTemplate.resources.limits.memory above 64Gi."
 
 
 def test_without_a_limit_the_node_ran_out_of_memory() -> None:
     state = terminated(137, "OOMKilled")
     del state["spec"]
-    assert "the node ran out of memory" in found(diagnose_container(state)).message
+    assert "the node ran out of memory" in found(diagnose_end(state)).message
 
 
 def test_a_restarted_server_is_judged_by_its_last_words() -> None:
@@ -75,11 +76,11 @@ def test_a_restarted_server_is_judged_by_its_last_words() -> None:
             }
         },
     )
-    assert found(diagnose_container(state)).reason is DiagnosisReason.TOO_FEW_GPUS
+    assert found(diagnose_end(state)).reason is DiagnosisReason.TOO_FEW_GPUS
 
 
 def test_the_previous_containers_log_is_better_than_its_last_words() -> None:
-    result = diagnose_container(terminated(1, message="tail"), log=["ValueError: Config name is missing."])
+    result = diagnose_end(terminated(1, message="tail"), log=["ValueError: Config name is missing."])
     assert found(result).reason is DiagnosisReason.CALIBRATION_DATA
 
 
@@ -87,7 +88,7 @@ def test_a_crash_loop_without_words_says_how_often() -> None:
     state = pod(
         state={"waiting": {"reason": "CrashLoopBackOff"}}, last={"terminated": {"exitCode": 1, "reason": "Error"}}
     )
-    result = found(diagnose_container(state))
+    result = found(diagnose_end(state))
     assert result.reason is DiagnosisReason.CRASH_LOOP
     assert "exit code 1 again and again (4 restarts)" in result.message
 
@@ -114,7 +115,7 @@ def test_a_crash_loop_without_words_says_how_often() -> None:
     ],
 )
 def test_an_eviction_names_the_resource(message: str, reason: str, words: str) -> None:
-    result = found(diagnose_container(pod(phase="Failed", reason="Evicted", message=message)))
+    result = found(diagnose_end(pod(phase="Failed", reason="Evicted", message=message)))
     assert result.reason == reason
     assert words in result.message
 
@@ -146,7 +147,7 @@ def test_an_eviction_names_the_resource(message: str, reason: str, words: str) -
     ],
 )
 def test_an_image_that_cannot_be_pulled_says_why(reason: str, message: str, words: str) -> None:
-    result = found(diagnose_container(waiting(reason, message)))
+    result = found(diagnose_waiting(waiting(reason, message)))
     assert result.reason is DiagnosisReason.IMAGE_PULL
     assert words in result.message
     assert result.remedy
@@ -162,7 +163,7 @@ def test_an_image_that_cannot_be_pulled_says_why(reason: str, message: str, word
     ],
 )
 def test_a_missing_reference_is_named(message: str, words: str) -> None:
-    result = found(diagnose_container(waiting("CreateContainerConfigError", message)))
+    result = found(diagnose_waiting(waiting("CreateContainerConfigError", message)))
     assert result.reason is DiagnosisReason.CONTAINER_CONFIG
     assert words in result.message
 
@@ -170,8 +171,8 @@ def test_a_missing_reference_is_named(message: str, words: str) -> None:
 def test_a_missing_program_and_an_old_driver_are_told_apart_from_configuration() -> None:
     program = 'exec: "trtllm-build": executable file not found in $PATH: unknown'
     driver = "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver"
-    assert found(diagnose_container(waiting("RunContainerError", program))).reason is DiagnosisReason.WRONG_IMAGE
-    assert found(diagnose_container(waiting("RunContainerError", driver))).reason is DiagnosisReason.DRIVER_TOO_OLD
+    assert found(diagnose_waiting(waiting("RunContainerError", program))).reason is DiagnosisReason.WRONG_IMAGE
+    assert found(diagnose_waiting(waiting("RunContainerError", driver))).reason is DiagnosisReason.DRIVER_TOO_OLD
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_a_missing_program_and_an_old_driver_are_told_apart_from_configuration()
     ],
 )
 def test_the_schedulers_sentence_is_taken_apart(message: str, expected: str) -> None:
-    result = found(diagnose_container(unscheduled(message)))
+    result = found(diagnose_waiting(unscheduled(message)))
     assert result.reason is DiagnosisReason.UNSCHEDULABLE
     assert result.message == expected
     assert result.remedy
@@ -239,32 +240,71 @@ def test_the_schedulers_sentence_is_taken_apart(message: str, expected: str) -> 
     ],
 )
 def test_a_volume_that_cannot_be_mounted_is_named(message: str, words: str) -> None:
-    result = found(
-        diagnose_container(waiting("ContainerCreating"), events=[{"reason": "FailedMount", "message": message}])
-    )
+    result = found(diagnose_waiting(waiting("ContainerCreating"), [event("FailedMount", message, 1)]))
     assert result.reason is DiagnosisReason.VOLUME_MOUNT
     assert words in result.message
 
 
+def event(reason: str, message: str, minute: int) -> dict[str, Any]:
+    return {"reason": reason, "message": message, "lastTimestamp": f"2026-11-25T12:{minute:02}:00Z"}
+
+
+LATE = event("FailedMount", 'MountVolume.SetUp failed for volume "store": timed out', 7)
+
+
+def test_of_several_events_the_newest_tells_whatever_their_order() -> None:
+    early = event("FailedMount", 'MountVolume.SetUp failed for volume "x": secret "hf" not found', 1)
+    for events in ([early, LATE], [LATE, early]):
+        assert "store could not be" in found(diagnose_waiting(waiting("ContainerCreating"), events)).message
+
+
+@pytest.mark.parametrize("reason", ["Pulling", "Pulled", "Created", "Started"])
+def test_a_pod_that_goes_on_after_a_failed_mount_is_in_no_trouble(reason: str) -> None:
+    assert diagnose_waiting(waiting("ContainerCreating"), [LATE, event(reason, "on it goes", 8)]) is None
+    assert diagnose_waiting(waiting("ContainerCreating"), [LATE, event(reason, "earlier", 6)]) is not None
+
+
+def test_a_missing_key_of_a_mounted_configmap_is_named() -> None:
+    said = 'MountVolume.SetUp failed for volume "calibration" : references non-existent config key: texts.jsonl'
+    result = found(diagnose_waiting(waiting("ContainerCreating"), [event("FailedMount", said, 1)]))
+    assert result.message == "Volume calibration cannot be mounted: its ConfigMap has no key texts.jsonl."
+
+
+def test_a_network_that_cannot_be_set_up_quotes_the_plugin() -> None:
+    said = "Failed to create pod sandbox: plugin type=bridge failed: no IP addresses available in range set"
+    result = found(diagnose_waiting(waiting("ContainerCreating"), [event("FailedCreatePodSandBox", said, 1)]))
+    assert result.reason is DiagnosisReason.POD_NETWORK
+    assert "no IP addresses available" in result.message
+
+
+def test_the_scheduler_writes_its_events_times_in_another_field() -> None:
+    newer = {"reason": "Pulling", "note": "image", "eventTime": "2026-11-25T12:09:00.000001Z"}
+    assert diagnose_waiting(waiting("ContainerCreating"), [newer, LATE]) is None
+
+
+def test_an_unknown_reason_of_the_registry_is_quoted() -> None:
+    result = found(diagnose_waiting(waiting("ErrImagePull", "the frob is closed")))
+    assert "cannot be pulled (ErrImagePull): the frob is closed" in result.message
+
+
 def test_a_restart_by_a_probe_is_told_from_events() -> None:
-    event = {"reason": "Killing", "message": "Container server failed startup probe, will be restarted"}
-    result = found(diagnose_container(pod(phase="Running", state={"running": {}}), events=[event]))
+    probe = {"reason": "Killing", "message": "Container server failed startup probe, will be restarted"}
+    result = found(diagnose_end(terminated(137), events=[probe]))
     assert result.reason is DiagnosisReason.PROBE_FAILED
 
 
-def test_a_deadline_is_told_from_the_job_and_names_its_seconds() -> None:
-    job = {
-        "spec": {"activeDeadlineSeconds": 600},
-        "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]},
-    }
-    result = found(diagnose_container(terminated(143), job=job))
-    assert result.reason is DiagnosisReason.DEADLINE_EXCEEDED
-    assert "600 s" in result.message
-    assert found(diagnose_container(terminated(137, "OOMKilled"), job=job)).reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+def test_a_container_that_was_killed_without_a_probe_or_memory_says_just_that() -> None:
+    result = found(
+        diagnose_end(terminated(137), events=[{"reason": "Killing", "message": "Stopping container builder"}])
+    )
+    assert (result.reason, result.certainty) == (DiagnosisReason.TERMINATED, Certainty.LIKELY)
+    assert result.message == (
+        "Likely cause: container builder was killed from outside (exit code 137), and not for memory."
+    )
 
 
 def test_another_containers_trouble_is_left_out_when_one_is_named() -> None:
-    assert diagnose_container(waiting("ErrImagePull", "not found"), container="server") is None
+    assert diagnose_end(terminated(1, message="ValueError: Config name is missing."), container="server") is None
 
 
 @pytest.mark.parametrize(
@@ -272,5 +312,5 @@ def test_another_containers_trouble_is_left_out_when_one_is_named() -> None:
 )
 def test_a_container_that_the_gpu_runtime_refuses_lacks_a_gpu_and_not_a_command(said: str) -> None:
     message = f"runc create failed: error running hook #0: nvidia-container-cli: initialization error: {said}: unknown"
-    result = found(diagnose_container(waiting("RunContainerError", message)))
+    result = found(diagnose_waiting(waiting("RunContainerError", message)))
     assert result.reason is DiagnosisReason.NO_GPU
