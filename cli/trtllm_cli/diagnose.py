@@ -1,4 +1,4 @@
-"""`trtllm diagnose`: the catalogue over a log of any size, read once in bounded memory; called by main."""
+"""`trtllm diagnose`: the catalogue over a log of any size, read once in bounded memory, or pods; called by main."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from io import TextIOWrapper
+from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 from trtllm_api.diagnosis import Diagnosis, DiagnosisReason, diagnose
 from trtllm_api.diagnosis.lines import read_pieces, split
+from trtllm_cli.pods import HEAD, are_objects, diagnose_objects
 from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.terminal import Terminal, plain
 
+_BUFFER = 1 << 16
 _LONGEST = 2000
 """Characters of the line that are shown."""
 
@@ -27,9 +29,13 @@ def run(arguments: Namespace) -> int:
     name = arguments.logfile
     try:
         with _opened(name) as stream:
-            found = diagnose((text for text, _ in read_pieces(stream)), arguments.exit_code)
+            pods = are_objects(stream.head)
+            if pods:
+                found = diagnose_objects(stream.read(), name)
+            else:
+                found = diagnose((text for text, _ in read_pieces(stream)), arguments.exit_code)
         number, line = found.line if found else None, found.evidence if found else ""
-        if found is not None and found.line is not None and name != "-":
+        if not pods and found is not None and found.line is not None and name != "-":
             with _opened(name) as stream:
                 number, line = locate(stream, found.line) or (number, line)
     except OSError as error:
@@ -56,16 +62,25 @@ def locate(stream: TextIO, number: int) -> tuple[int, str] | None:
     return None
 
 
+class _Text(TextIOWrapper):
+    """A text whose beginning can be seen before it is read."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        buffer = BufferedReader(cast("RawIOBase", raw), _BUFFER)
+        self.head = buffer.peek(HEAD)[:HEAD].decode(errors="replace")
+        super().__init__(buffer, "utf-8", errors="replace", newline="\n")
+
+
 @contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
+def _opened(name: str) -> Iterator[_Text]:
     if name == "-":
-        yield TextIOWrapper(sys.stdin.buffer, "utf-8", errors="replace", newline="\n")
+        yield _Text(sys.stdin.buffer)
     elif name.endswith(".gz"):
-        with gzip.open(name, "rt", encoding="utf-8", errors="replace", newline="\n") as stream:
-            yield stream
+        with gzip.open(name, "rb") as raw:
+            yield _Text(cast("IO[bytes]", raw))
     else:
-        with Path(name).open(encoding="utf-8", errors="replace", newline="\n") as stream:
-            yield stream
+        with Path(name).open("rb") as raw:
+            yield _Text(raw)
 
 
 def _data(found: Diagnosis | None, number: int | None, line: str, known: bool) -> dict[str, Any]:

@@ -69,13 +69,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
         },
     ),
     "diagnose": Command(
-        "find the cause of a failure in a log",
-        "Names the earliest root cause in a log of any size. Exit code: 0 cause found, 1 none found, 2 unreadable.",
+        "find the cause of a failure in a log, or in pods",
+        "Names the earliest root cause in a log of any size, or why pods failed or do not begin. Exit code: 0 cause "
+        "found, or a likely one, 1 none found, 2 unreadable.",
         {
             "--exit-code": Option("with which the process ended, where it is known", "N", settings={"type": int}),
             "--output": _JSON,
         },
-        ("logfile", "a text or .gz file, - for standard input"),
+        ("logfile", "a text or .gz file, or what kubectl get pods,events -o yaml printed; - for standard input"),
     ),
     "report": Command(
         "print what the quality gate measured",

@@ -84,3 +84,46 @@ def test_what_cannot_be_read_is_one_sentence(run: Run) -> None:
         ran = run("diagnose", name)
         assert ran.code == 2
         assert ran.err.count("\n") == 1
+
+
+PENDING = """apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Pod, metadata: {name: good, namespace: ml}, status: {phase: Running}}
+- {apiVersion: v1, kind: Pod, metadata: {name: smollm2-fetch-1, namespace: ml}, status: {phase: Pending}}
+- kind: Event
+  reason: FailedMount
+  message: 'MountVolume.SetUp failed for volume "token" : secret "hf" not found'
+  lastTimestamp: "2026-11-25T12:00:00Z"
+  involvedObject: {kind: Pod, namespace: ml, name: smollm2-fetch-1}
+- kind: Event
+  reason: FailedMount
+  message: 'MountVolume.SetUp failed for volume "other" : secret "x" not found'
+  lastTimestamp: "2026-11-25T12:30:00Z"
+  involvedObject: {kind: Pod, namespace: ml, name: another}
+"""
+SAID = "Pod smollm2-fetch-1: Volume token cannot be mounted: the secret hf does not exist."
+
+
+def test_pods_are_read_as_kubectl_prints_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("pods.yaml").write_text(PENDING)
+    assert json.loads(run("diagnose", "pods.yaml", "-o", "json").out)["message"] == SAID
+    oom = {"name": "builder", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": {"containerStatuses": [oom]}}
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(json.dumps(pod, indent=4).encode())))
+    ran = run("diagnose", "-")
+    assert (ran.code, "HostOutOfMemory (oomkilled, certain)" in ran.out) == (0, True)
+
+
+def test_pods_in_good_health_have_no_cause_and_other_objects_are_no_pods(run: Run) -> None:
+    Path("pods.yaml").write_text(PENDING.replace("Pending", "Running"))
+    assert run("diagnose", "pods.yaml").code == 1
+    Path("other.yaml").write_text("apiVersion: v1\nkind: Service\n")
+    ran = run("diagnose", "other.yaml")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "holds no Pod" in ran.err
+
+
+def test_a_log_that_speaks_of_objects_is_a_log(run: Run) -> None:
+    Path("build.log").write_text(f"applying\napiVersion: v1\n{CAUSE}\n")
+    assert json.loads(run("diagnose", "build.log", "-o", "json").out)["line"] == 3

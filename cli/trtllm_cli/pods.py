@@ -1,0 +1,52 @@
+"""Pods and Events as `kubectl get pods,events --output=yaml` prints them, for `trtllm diagnose`, which calls it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from trtllm_api.diagnosis import Diagnosis, diagnose_end, diagnose_waiting
+from trtllm_cli.documents import load_yaml
+from trtllm_cli.problem import Unreadable
+
+Object = Mapping[str, Any]
+HEAD: Final = 4096
+"""Characters of a file that tell objects from a log."""
+_OBJECTS: Final = re.compile(r"\s*(?:---\s*)?(?:apiVersion:\s*v1\s*$|\{\s*\"apiVersion\":\s*\"v1\")", re.MULTILINE)
+
+
+def are_objects(head: str) -> bool:
+    """A list of objects, or one, and no log."""
+    return _OBJECTS.match(head) is not None
+
+
+def diagnose_objects(text: str, name: str) -> Diagnosis | None:
+    """Of the first pod that has failed or cannot begin; raises Unreadable when there is no Pod."""
+    objects = [item for document in load_yaml(text, name) for item in _items(document)]
+    pods = [item for item in objects if item.get("kind") == "Pod"]
+    if not pods:
+        raise Unreadable(f"{name} holds no Pod: kubectl get pods,events --output=yaml prints them")
+    for pod in pods:
+        meta = _map(pod.get("metadata"))
+        events = [item for item in objects if item.get("kind") == "Event" and _is_about(item, meta)]
+        found = diagnose_end(pod, events=events, template="spec.podTemplate") or diagnose_waiting(pod, events)
+        if found is not None:
+            return replace(found, message=f"Pod {meta.get('name')}: {found.message}")
+    return None
+
+
+def _items(document: object) -> Iterator[Object]:
+    value = _map(document)
+    for item in value.get("items") or [value]:
+        yield _map(item)
+
+
+def _is_about(event: Object, meta: Object) -> bool:
+    about = _map(event.get("involvedObject") or event.get("regarding"))
+    return (about.get("namespace"), about.get("name")) == (meta.get("namespace"), meta.get("name"))
+
+
+def _map(value: object) -> Object:
+    return value if isinstance(value, Mapping) else {}
