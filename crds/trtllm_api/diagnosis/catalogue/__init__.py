@@ -10,6 +10,7 @@ from trtllm_api.diagnosis.catalogue.download import DOWNLOAD
 from trtllm_api.diagnosis.catalogue.general import GENERAL
 from trtllm_api.diagnosis.catalogue.gpu import GPU
 from trtllm_api.diagnosis.catalogue.hub import HUB
+from trtllm_api.diagnosis.catalogue.kubernetes import KUBERNETES
 from trtllm_api.diagnosis.catalogue.launch import LAUNCH
 from trtllm_api.diagnosis.catalogue.load import LOAD
 from trtllm_api.diagnosis.catalogue.quantize import QUANTIZE
@@ -29,5 +30,6 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     *REQUEST,
     *LAUNCH,
     *GENERAL,
+    *KUBERNETES,
 )
 """All entries; their identifiers are unique."""
