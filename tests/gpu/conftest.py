@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,20 +15,51 @@ sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "builder-image", "te
 
 import tiny_model  # noqa: E402 - it lies there
 
-from trtllm_api.contract import FetchRequest, FetchResult  # noqa: E402
+from trtllm_api.base import Device  # noqa: E402
+from trtllm_api.contract import (  # noqa: E402
+    CalibrationRequest,
+    FetchRequest,
+    FetchResult,
+    GateRequest,
+    QuantizeRequest,
+    QuantizeResult,
+)
+from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, OnFailure  # noqa: E402
 from trtllm_api.source import Source, VolumeSource  # noqa: E402
 from trtllm_builder.fetch import run_fetch  # noqa: E402
 from trtllm_builder.progress import Progress  # noqa: E402
+from trtllm_builder.quantize import run_quantize  # noqa: E402
 from trtllm_builder.store import Store  # noqa: E402
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A store with a source."""
+    """A store with a source, and what a Job does with it."""
 
     store: Store
     source: Path
     fetched: FetchResult
+
+    def quantize(self, *candidates: CandidatePlan, checkpoint: Checkpoint | None = None, **gate: Any) -> QuantizeResult:
+        """Through a gate of 5 % of perplexity, a KL divergence of 0.05 and 90 % of the top tokens, or of `gate`."""
+        wanted: dict[str, Any] = {
+            "max_perplexity_increase": "5%",
+            "max_kl_divergence": "0.05",
+            "min_top_token_agreement": "90%",
+            "on_failure": OnFailure.FAIL,
+        }
+        request = QuantizeRequest(
+            source_digest=self.fetched.digest,
+            source_path=str(self.source),
+            source_manifest=str(self.store.root / self.fetched.manifest_path),
+            candidates=candidates,
+            checkpoint=checkpoint or Checkpoint(),
+            calibration=CalibrationRequest(samples=8, sequence_length=128, batch_size=2),
+            gate=GateRequest(**{**wanted, **gate}, tokens=4096, sequence_length=512),
+            device=Device.GPU,
+        )
+        digest = "sha256:" + hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        return run_quantize(request, self.store, Progress(), digest, "gpu")
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 
 import pytest
 import torch
 from conftest import Shop
 
-from trtllm_api.base import Device
-from trtllm_api.contract import CalibrationRequest, GateRequest, QuantizeRequest, QuantizeResult
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method, OnFailure, Verdict
+from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method, Verdict
 from trtllm_builder.checkpoint import load_for_inference, load_model, load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.progress import Progress
-from trtllm_builder.quantize import modelopt_adapter, run_quantize
+from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.answers import answer
 from trtllm_builder.quantize.package import complete
 from trtllm_builder.quantize.windows import cut
@@ -35,30 +32,9 @@ PLANS = {
 }
 
 
-def quantize(shop: Shop, plan: CandidatePlan) -> QuantizeResult:
-    request = QuantizeRequest(
-        source_digest=shop.fetched.digest,
-        source_path=str(shop.source),
-        source_manifest=str(shop.store.root / shop.fetched.manifest_path),
-        candidates=(plan,),
-        calibration=CalibrationRequest(samples=8, sequence_length=128, batch_size=2),
-        gate=GateRequest(
-            max_perplexity_increase="5%",
-            max_kl_divergence="0.05",
-            min_top_token_agreement="90%",
-            tokens=4096,
-            sequence_length=512,
-            on_failure=OnFailure.FAIL,
-        ),
-        device=Device.GPU,
-    )
-    digest = "sha256:" + hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
-    return run_quantize(request, shop.store, Progress(), digest, "gpu")
-
-
 @pytest.mark.parametrize("name", PLANS)
 def test_what_is_published_is_as_good_as_the_source_and_answers_its_probe(shop: Shop, name: str) -> None:
-    result = quantize(shop, PLANS[name])
+    result = shop.quantize(PLANS[name])
     assert [candidate.verdict for candidate in result.candidates] == [Verdict.PASSED]
     assert result.artifact is not None
     loaded = load_for_inference(shop.store.root / result.artifact.path, "cuda")

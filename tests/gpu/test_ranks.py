@@ -10,8 +10,6 @@ import tiny_model
 import torch
 from conftest import Shop
 
-from trtllm_api.base import Device
-from trtllm_api.contract import CalibrationRequest, GateRequest, QuantizeRequest
 from trtllm_api.quantizedmodel import (
     AutoQuantization,
     CandidatePlan,
@@ -19,13 +17,10 @@ from trtllm_api.quantizedmodel import (
     CheckpointFormat,
     KVCache,
     Method,
-    OnFailure,
     Verdict,
 )
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.checkpoint.tensorrtllm import merge_ranks, read_config
-from trtllm_builder.progress import Progress
-from trtllm_builder.quantize import run_quantize
 from trtllm_builder.quantize.evaluation import measure, measure_source
 
 MIX = CandidatePlan(
@@ -71,25 +66,7 @@ def test_ranks_compute_what_modelopt_simulates_on_the_gpu(wide: roundtrip.Worksh
 
 @pytest.mark.parametrize("method", [Method.FP8, Method.INT8_WEIGHT_ONLY])
 def test_ranks_are_published_from_a_gpu(shop: Shop, method: Method) -> None:
-    request = QuantizeRequest(
-        source_digest=shop.fetched.digest,
-        source_path=str(shop.source),
-        source_manifest=str(shop.store.root / shop.fetched.manifest_path),
-        candidates=(CandidatePlan(method=method),),
-        checkpoint=ranked(2, 2),
-        calibration=CalibrationRequest(samples=8, sequence_length=128, batch_size=2),
-        gate=GateRequest(
-            max_perplexity_increase="5%",
-            max_kl_divergence="0.05",
-            min_top_token_agreement="90%",
-            tokens=4096,
-            sequence_length=512,
-            on_failure=OnFailure.FAIL,
-        ),
-        device=Device.GPU,
-    )
-    digest = f"sha256:{'2' if method is Method.FP8 else '3'}" + "0" * 63
-    result = run_quantize(request, shop.store, Progress(), digest, "gpu")
+    result = shop.quantize(CandidatePlan(method=method), checkpoint=ranked(2, 2))
     assert [candidate.verdict for candidate in result.candidates] == [Verdict.PASSED]
     assert result.artifact is not None
     assert len(list((shop.store.root / result.artifact.path).glob("rank*.safetensors"))) == 4
