@@ -9,7 +9,7 @@ from typing import Final
 from trtllm_api.diagnosis.catalogue import CATALOGUE
 from trtllm_api.diagnosis.coverage import FAILURES, RULES, Failure
 from trtllm_api.diagnosis.entry import Entry, Tier, fill
-from trtllm_api.diagnosis.hints import HINTS
+from trtllm_api.diagnosis.kinds import HINTS
 from trtllm_api.diagnosis.model import Certainty
 from trtllm_api.diagnosis.reasons import DiagnosisReason
 

@@ -33,7 +33,16 @@ _PREFIX: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_TAGS: Final = re.compile(r"^(?:\s*(?:\[[^\[\]]{1,40}\]|(?:ERROR|CRITICAL|FATAL|WARNING|INFO)\b[:|]?)\s?)+(?=\S)")
+_LOGGER: Final = re.compile(
+    r"(?:- )?[\w.:-]{1,60}(?: -)? \[?(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL)\]?(?: - |: ?)"
+    r"(?=Traceback \(|(?:  |    )\S|\[\w|(?:\w+\.)*\w*(?:Error|Exception)\b)"
+)
+"""What a logger puts before its child's traceback: the traceback speaks for itself."""
+_LOGFMT: Final = re.compile(r"(?=.{0,160}\blevel=\"?(?P<level>\w+)).{0,160}?\bmsg=\"(?P<text>.*)\"")
+_TAGS: Final = re.compile(
+    r"^(?:- [\w.:-]{1,60} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - )?(?:\s*(?:\[[^\[\]]{1,40}\]|(?:ERROR"
+    r"|CRITICAL|FATAL|WARNING|INFO)\b[:|]?)\s?)*(?=\S)"
+)
 _ERROR_LEVEL: Final = re.compile(
     r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bNCCL WARN\b|^[EF]\d{4} \d\d:"
     r"|\[[EF]\d{3,4} |\w(?:Error|Exception)(?::|$)|^Traceback "
@@ -46,7 +55,8 @@ _INFO_LEVEL: Final = re.compile(
     r"|\[I\d{3,4} "
 )
 _PASSING: Final = re.compile(
-    r"\bretry(?:ing)?\b|\bwill retry\b|\bfalling back\b|\btrying again\b|\battempt \d|\btrying to resume\b"
+    r"(?<!please )\bretry(?:ing)?\b(?! after| with)|\bwill retry\b|\bfalling back\b|\btrying again\b"
+    r"|\battempt \d|\btrying to resume\b"
     r"|\busing (?:the |a )?default\b|\bwill (?:continue|proceed)\b|\bcontinu(?:e|ing) (?:anyway|without)\b",
     re.IGNORECASE,
 )
@@ -86,6 +96,8 @@ def parse(raw: str) -> Line:
     """Take prefixes off, and keep those that tell ranks apart."""
     if raw.startswith('{"'):
         raw = _unwrap(raw)
+    elif raw.startswith(("time=", "level=", "ts=")) and (logfmt := _LOGFMT.match(raw)):
+        raw = f"{logfmt['level'].upper()} {logfmt['text']}"
     if "\x1b" in raw:
         raw = _ANSI.sub("", raw)
     elif "m" in raw and _PASTED.search(raw, 0, _HEAD):
@@ -102,8 +114,14 @@ def parse(raw: str) -> Line:
         at = match.end()
         if raw.startswith(" ", at):
             at += 1
-    text = raw[at:]
+    logged = _LOGGER.match(raw, at) if at else None
+    text = raw[logged.end() if logged else at :]
     return Line(text, _TAGS.sub("", text, count=1), "".join(streams))
+
+
+def retold(line: Line, text: str) -> Line:
+    """The same line with a shorter text."""
+    return Line(text, _TAGS.sub("", text, count=1), line.stream)
 
 
 def level(text: str) -> Level:

@@ -14,13 +14,14 @@ from typing import Final
 from trtllm_api.diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
 from trtllm_api.diagnosis.catalogue import CATALOGUE
 from trtllm_api.diagnosis.common import COMMON, COMPLAINTS
+from trtllm_api.diagnosis.complaints import ASSERTION, ERROR_LINE, FIRST_WORDS, PLAIN
 from trtllm_api.diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_api.diagnosis.exits import explain_exit
-from trtllm_api.diagnosis.hints import hint
+from trtllm_api.diagnosis.hints import hint, is_bug
 from trtllm_api.diagnosis.lines import Level, Line, level, parse, split
 from trtllm_api.diagnosis.model import Certainty, Diagnosis, shorten
 from trtllm_api.diagnosis.reasons import DiagnosisReason
-from trtllm_api.diagnosis.tracebacks import HEADER, IGNORED, Tracebacks
+from trtllm_api.diagnosis.tracebacks import HEADER, IGNORED, Prefix, Raised, Tracebacks
 
 _BATCH: Final = 1 << 16
 """Characters that are searched for literals at once."""
@@ -32,19 +33,14 @@ _KEPT: Final = 32
 """Candidates of one tier; more than a trial's errors are never needed."""
 _SKIPPED: Final = ("skipping tactic", "insufficient to use tactic")
 """TensorRT tried something too large and goes on: the memory errors just before it were part of the trial."""
+_FOR_MEMORY: Final = ("memory", "alloc")
+"""Why it was too large; a tactic that failed otherwise says nothing of the memory errors before it."""
 _AGAIN: Final = ("trying to resume download", "retrying in", "will be retried", "download resumed")
 """A transfer goes on: the network's errors just before it are no failure; the last one, if it gives up, is."""
 _TRANSFER: Final = (DiagnosisReason.HUB_UNREACHABLE, DiagnosisReason.RATE_LIMITED)
 _FRAME: Final = ('file "', '", line ')
 _ALWAYS: Final = (HEADER.lower(), IGNORED.lower(), _FRAME[1], *_SKIPPED, *_AGAIN)
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
-_ERROR_LINE: Final = re.compile(
-    r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|\w Error\]\[|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bwhat\(\):"
-    r"|Assertion failed"
-    r"|\b(?:error|fatal)(?: \w+)?:|\w(?:Error|Exception):|^panic:"
-)
-_ASSERTION: Final = re.compile(r"\bwhat\(\):|Assertion failed")
-_ERROR_WORDS: Final = ("error", "fatal", "what():", "assertion failed", "[e]", "critical", "panic:")
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,10 @@ class _Scan:
     def __init__(self) -> None:
         self._candidates: list[_Candidate] = []
         self._tracebacks = Tracebacks()
+        self._prefix = Prefix()
         self._error: tuple[str, int] | None = None
+        self._complaint: tuple[str, int] | None = None
+        """The last line that says in plain words that something did not work."""
 
     def batch(self, lines: list[str], first: int) -> None:
         """Look at a batch, and at single lines only where a literal was found."""
@@ -142,7 +141,7 @@ class _Scan:
         hits = [literal for literal, bare in _searched() if bare in shapes and (bare == literal or literal in text)]
         words = [*hits, *(word for word in _ALWAYS if word in shapes)]
         if self._error is None:
-            words += [word for word in _ERROR_WORDS if word in shapes]
+            words += [word for word in FIRST_WORDS if word in shapes]
         if not words and not self._tracebacks.active:
             return
         for number, raw in enumerate(lines, first):
@@ -152,20 +151,24 @@ class _Scan:
 
     def _line(self, raw: str, low: str, hits: list[str], number: int) -> None:
         if any(word in low for word in _SKIPPED):
-            self._forgive(number, (DiagnosisReason.GPU_OUT_OF_MEMORY,))
+            if any(word in low for word in _FOR_MEMORY):
+                self._forgive(number, (DiagnosisReason.GPU_OUT_OF_MEMORY,))
             return
         if any(word in low for word in _AGAIN):
             self._forgive(number, _TRANSFER)
             return
         if not hits and not self._tracebacks.active and not self._worth_reading(low):
             return
-        line = parse(raw)
+        line = self._prefix.strip(parse(raw))
         traceback = self._tracebacks.feed(line, number)
         if self._tracebacks.ignored:
             return
         found = list(self._matches(line, traceback, hits))
-        erring = self._error is None and not traceback and _ERROR_LINE.search(line.text, 0, 2 * _WINDOW) is not None
-        if not found and not erring:
+        erring = self._error is None and not traceback and ERROR_LINE.search(line.text, 0, 2 * _WINDOW) is not None
+        plain = not found and not erring and self._error is None and not traceback
+        if plain and PLAIN.search(line.text, 0, 2 * _WINDOW) is None:
+            return
+        if not found and not erring and not plain:
             return
         if BENIGN.search(line.text, 0, 2 * _WINDOW):
             return
@@ -174,8 +177,11 @@ class _Scan:
         seen = level(line.text)
         for entry, pattern, match in found:
             self._keep(entry, pattern, match, number, seen)
-        if erring and seen >= Level.NONE and HEADER not in line.text:
-            self._error = line.body[: 2 * _WINDOW], number
+        if seen >= Level.NONE and HEADER not in line.text:
+            if erring:
+                self._error = line.body[: 2 * _WINDOW], number
+            elif plain and not self._tracebacks.active:
+                self._complaint = line.body[: 2 * _WINDOW], number
 
     def _worth_reading(self, low: str) -> bool:
         """Whether a line without literals may open a traceback or be the first error."""
@@ -183,7 +189,7 @@ class _Scan:
             HEADER.lower() in low
             or IGNORED.lower() in low
             or all(word in low for word in _FRAME)
-            or (self._error is None and any(word in low for word in _ERROR_WORDS))
+            or (self._error is None and any(word in low for word in FIRST_WORDS))
         )
 
     def _matches(self, line: Line, traceback: str, hits: list[str]) -> Iterator[tuple[Entry, Pattern, re.Match[str]]]:
@@ -218,16 +224,26 @@ class _Scan:
         raised, error = self._tracebacks.first, self._error
         if raised is not None and raised.line < line:
             return raised.text, raised.line, raised.source
-        if error is not None and error[1] < line and _ASSERTION.search(error[0]):
+        if error is not None and error[1] < line and ASSERTION.search(error[0]):
             return *error, ""
         return None
+
+    def _raised(self, raised: Raised, guess: bool) -> Diagnosis:
+        """What the first exception is about; where its words do not tell, those of what was raised over it."""
+        found = _unknown(raised.text, raised.line, raised.source, guess)
+        if guess and not found.guessed and not is_bug(raised.text):
+            for later in self._tracebacks.raised[1:]:
+                placed = None if is_bug(later.text) else hint(later.text, later.source, later.line)
+                if placed is not None:
+                    return placed
+        return found
 
     def _with_assertion(self, by_exit: Diagnosis, guess: bool) -> Diagnosis:
         """What an exit code says of a crash, with the assertion that the log has."""
         if by_exit.reason is not DiagnosisReason.CRASHED or self._error is None:
             return by_exit
         text, line = self._error
-        if not _ASSERTION.search(text):
+        if not ASSERTION.search(text):
             return by_exit
         known = hint(text, "", line) if guess else None
         if known is not None:
@@ -246,12 +262,16 @@ class _Scan:
         raised = self._tracebacks.first
         if exit_code != 0:
             if raised is not None:
-                return _unknown(raised.text, raised.line, raised.source, guess)
+                return self._raised(raised, guess)
             by_exit = explain_exit(exit_code)
             if by_exit is not None:
                 return self._with_assertion(by_exit, guess)
             if self._error is not None and (exit_code is not None or best is None):
                 return _unknown(*self._error, "", guess)
+        if exit_code not in {None, 0} and self._complaint is not None:
+            complaint = _unknown(*self._complaint, "", guess)
+            if best is None or (complaint.guessed and best.tier > Tier.NOTE and best.line < self._complaint[1]):
+                return complaint
         if best is not None and (best.tier == Tier.NOTE or exit_code not in {None, 0}):
             return _explained(best)
         if exit_code not in {None, 0}:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trtllm_api.diagnosis.benign import BENIGN, WRAPPERS
-from trtllm_api.diagnosis.lines import Line
+from trtllm_api.diagnosis.lines import Level, Line, level, retold
 
 HEADER: Final = "Traceback (most recent call last)"
 _CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
@@ -18,10 +18,13 @@ _EXCEPTION: Final = re.compile(
 IGNORED: Final = "Exception ignored"
 FRAME: Final = re.compile(r"^[ |+]*File \"[^\"]+\", line \d+, in ")
 """A frame; without a header before it, it is all that is left of a traceback."""
+_PREFIXED: Final = re.compile(r"(?P<prefix>\S.{0,119}?(?<=[\s:|\]>-]))[ |+]{2,}File \"[^\"]+\", line \d+, in ")
+_ZEROS: Final = str.maketrans("123456789", "000000000")
 _STREAMS: Final = 64
 _FRAMES: Final = 80
 _WIDTH: Final = 300
 _PATIENCE: Final = 400
+_RAISED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,38 @@ class _Stream:
     """Lines since the last that belongs to the traceback."""
 
 
+class Prefix:
+    """What a logger that lines.py does not know puts before each line of a traceback, learned from a frame."""
+
+    def __init__(self) -> None:
+        self._shape = ""
+
+    def strip(self, line: Line) -> Line:
+        """The line without it."""
+        if 'File "' in line.text and not FRAME.match(line.text):
+            found = _PREFIXED.match(line.text)
+            if found is not None and level(found["prefix"]) is not Level.WARNING:
+                self._shape = found["prefix"].translate(_ZEROS)
+        size = len(self._shape)
+        if not size or line.text[:size].translate(_ZEROS) != self._shape:
+            return line
+        return retold(line, line.text[size:])
+
+
 class Tracebacks:
     """All streams' tracebacks; memory is bounded by streams x frames x width."""
 
     def __init__(self) -> None:
         self._streams: OrderedDict[str, _Stream] = OrderedDict()
-        self.first: Raised | None = None
-        """The first exception that is not a wrapper."""
+        self.raised: list[Raised] = []
+        """The first exceptions that are not wrappers; what is raised while one is handled often says more."""
         self.ignored = False
         """Whether the line just fed ends a traceback that Python ignores."""
+
+    @property
+    def first(self) -> Raised | None:
+        """The first exception."""
+        return self.raised[0] if self.raised else None
 
     @property
     def active(self) -> bool:
@@ -96,8 +122,8 @@ class Tracebacks:
                 stream.muted, self.ignored = False, True
                 return ""
             frames = "\n".join(stream.frames)
-            if self.first is None and not WRAPPERS.search(body[:2000]) and not BENIGN.search(body[:2000]):
-                self.first = Raised(body[:4000], number, _source(stream.frames))
+            if len(self.raised) < _RAISED and not WRAPPERS.search(body[:2000]) and not BENIGN.search(body[:2000]):
+                self.raised.append(Raised(body[:4000], number, _source(stream.frames)))
             return frames
         stream.strange += 1
         if stream.strange > _PATIENCE:

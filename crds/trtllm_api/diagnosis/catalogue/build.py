@@ -43,6 +43,7 @@ BUILD: Final = (
         Reason.BUILD_FAILED,
         "no implementation for a node",
         (
+            Pattern("no implementation", r"\bno implementation (?:\w+ ){0,3}for (?:the )?node (?P<node>\{?[^\s.\]]+)"),
             Pattern(
                 "could not find any implementation for node",
                 r"Could not find any implementation for node (?P<node>\{?[^\s.\]]+)",
@@ -59,7 +60,8 @@ BUILD: Final = (
         (
             Pattern(
                 "error code",
-                r"(?:\[TRT(?:-LLM)?\] \[E\]|\[E\] \[TRT\]).*Error Code (?P<code>(?!2\b)\d+): (?P<what>[\w ]+)",
+                r"(?:\[TRT(?:-LLM)?\] \[E\]"
+                r"|\[E\] \[TRT\])(?!.*out of memory).*Error Code (?P<code>(?!2\b)\d+): (?P<what>[\w ]+)",
             ),
             Pattern("error code", r"\[TensorRT-LLM\]\[ERROR\].*Error Code (?P<code>(?!2\b)\d+): (?P<what>[\w ]+)"),
         ),
@@ -93,6 +95,14 @@ BUILD: Final = (
         "option unknown to this version",
         (
             Pattern("unrecognized arguments", r"unrecognized arguments:? (?P<flag>\S+)"),
+            *(
+                Pattern(
+                    f"{word} ",
+                    rf"{word} (?:command line |command-line )?(?:option|argument|flag"
+                    rf"|parameter)s?:? \W?(?P<flag>--?\w[\w-]*)",
+                )
+                for word in ("unknown", "unrecognized", "unsupported", "unexpected")
+            ),
             Pattern("no such option", r"No such option:? ['\"]?(?P<flag>-\S+?)['\"]?(?:[\s.]|$)"),
             Pattern("the following arguments are required", r"the following arguments are required: (?P<flag>\S+)"),
             Pattern("unexpected extra argument", r"unexpected extra arguments? \((?P<flag>[^)]+)\)"),
@@ -109,6 +119,7 @@ BUILD: Final = (
             Pattern("no module named", r"No module named ['\"]?(?P<what>tensorrt(?:_llm|_bindings|_libs)?)\b(?!\.)"),
             Pattern("trtllm-build", r"(?P<what>trtllm-build)['\"]?:? .{0,20}(?:command )?not found"),
             Pattern("trtllm-", r"exec: \\?\"(?P<what>trtllm-\w+)\\?\".*not found"),
+            Pattern("trtllm-", r"(?P<what>trtllm-[\w-]+): No such file"),
             Pattern("trtllm-", r"No such file or directory: '(?P<what>trtllm-[\w-]+)'"),
             Pattern("trtllm-", r"(?P<what>trtllm-[\w-]+): (?:command )?not found"),
             Pattern("libnvinfer", r"(?P<what>libnvinfer\S*?):? cannot open shared object"),
@@ -186,6 +197,12 @@ BUILD: Final = (
             Pattern("eagle", r"(?:batch|draft).*(?:\b512\b|\b256\b).*EAGLE"),
             Pattern(
                 "eagle",
+                r"(?=.*\b(?:max|must|at most|limit|up to|exceed|only)\b)(?=.*\b(?:512|256)\b)(?:(?:batch"
+                r"|draft)\b.*\bEAGLE"
+                r"|EAGLE.*(?:batch|draft))",
+            ),
+            Pattern(
+                "eagle",
                 r"(?:batch size|draft\w*|tokens)\b.{0,40}(?:larger|greater|more|higher) than \d+ (?:is "
                 r"|are )?not supported.{0,20}EAGLE",
             ),
@@ -214,6 +231,11 @@ BUILD: Final = (
                 "context fmha",
                 r"(?:disabl\w*|turn\w* off|ignor\w*)[^-=]{0,30}(?P<what>"
                 r"(?:paged|fp8)[ _]context[ _]fmha)",
+            ),
+            Pattern(
+                "context fmha",
+                r"(?P<what>context fmha\b)(?=.{0,40}\b(?:paged|fp8))[^-=]{0,120}\b(?:disabled|disabling"
+                r"|(?:turned|switched) off)",
             ),
             Pattern(
                 "context_fmha",

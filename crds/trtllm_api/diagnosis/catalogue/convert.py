@@ -45,6 +45,10 @@ CONVERT: Final = (
                 r"|w1|w2|w3)\.weight)'",
                 certainty=_LIKELY,
             ),
+            Pattern(
+                "keyerror: '",
+                r"KeyError: '(?P<layer>[\w.]*(?:proj|c_attn|W_pack|w[123])\.(?:scales|qzeros|g_idx|qweight))'",
+            ),
             Pattern("qweight", r"(?:Error|unexpected|missing|not found|no attribute).*[\w.]*\.?(?P<layer>qweight)"),
         ),
         "The checkpoint's weights are packed by AutoAWQ or AutoGPTQ in a form that does not convert[[ ({layer})]].",
@@ -117,7 +121,8 @@ CONVERT: Final = (
                 r"(?:divi[sd]|multiple|divide|split|shard)\D{0,70}(?P<tp>\d+)",
             ),
             Pattern(
-                "heads", r"(?<![a-z])heads?\b.{0,60}(?:divisible by|multiple of).{0,40}(?:tp|tensor|parallel|world)"
+                "heads",
+                r"(?<![a-z])heads?\b.{0,60}(?:divisible by|multiple of).{0,40}(?:tp|tensor|parallel|world|gpus|ranks)",
             ),
             Pattern("assert", _ASSERTED, within=r"heads?['\"\])]*\s*%"),
             Pattern("heads %", r"assert .*heads\s*%\s*(?:self\.)?(?:tp_size|world_size|tensor_parallel\w*|\(?tp)\b"),
@@ -147,8 +152,8 @@ CONVERT: Final = (
         "rows are no multiple of 64 or 128",
         (
             Pattern(
-                "number of rows must be a multiple of",
-                r"number of rows must be a multiple of (?P<of>\d+)(?:\D{1,60}(?P<rows>\d+))?",
+                "rows must be a multiple of",
+                r"\brows must be a multiple of (?P<of>\d+)(?:\D{1,60}(?P<rows>\d+))?",
             ),
         ),
         "A weight's shard[[ has {rows} rows, which]] is not a multiple of {of} rows.",
@@ -170,6 +175,8 @@ CONVERT: Final = (
             Pattern("keyerror: 'type'", r"KeyError: 'type'", within=r"rope|rotary"),
             Pattern("keyerror: 'type'", r"KeyError: 'type'", certainty=_LIKELY),
             Pattern("keyerror: 'rope_type'"),
+            Pattern("_factor'", r"KeyError: '(?:short|long|low_freq|high_freq)_factor'"),
+            Pattern("keyerror: '", r"KeyError: '(?:factor|rope_scaling|rope_theta|original_max_\w+)'"),
             Pattern(
                 "rope_scaling",
                 r"rope_scaling.{0,4}(?:'s .{1,20})? (?:must (?:be|have|contain)|should be|has|is) .*(?:type"
@@ -201,6 +208,7 @@ CONVERT: Final = (
             Pattern("oom-kill", r"oom-kill(?:er)?\b|invoked oom-killer"),
             Pattern("oom_kill", r"\boom_kill (?:event|constraint)"),
             Pattern("oom killed", r"\bOOM Killed\b"),
+            Pattern("oom-killed"),
             Pattern("oomkilled"),
             Pattern("can't allocate memory", r"can't allocate memory(?:: you tried to allocate (?P<asked>\d+ bytes))?"),
             Pattern("not enough memory: you tried to allocate", r"you tried to allocate (?P<asked>\d+ bytes)"),
@@ -221,9 +229,13 @@ CONVERT: Final = (
             Pattern("killed", r"^\S*(?:bash|sh): (?:line )?\d+: +\d+ Killed\b"),
             Pattern("killed", r"signal 9 \(?Killed|Signal: Killed \(9\)"),
             Pattern("sigkill"),
+            Pattern("signal: 9", r"(?:terminated|exited|killed|died).{0,30}signal: 9\b"),
             Pattern("signal 9", r"(?:terminated|exited|killed|died).{0,30}signal:? 9\b"),
             Pattern("exitcode", r"exitcode\W{1,5}-9\b"),
-            Pattern("exit code", r"exit(?:ed with)? (?:code|status)\W{1,5}(?:-9|137)\b"),
+            *(
+                Pattern(word, r"exit(?:ed with)? (?:code|status)\W{1,5}(?:-9|137)\b")
+                for word in ("exit code", "exit status", "exited with")
+            ),
             Pattern("died with <signals.sigkill"),
             Pattern("terminated abruptly", r"process .{0,60}terminated abruptly"),
             Pattern("killed", r"^\W*\d{2,9} killed {2,}(?P<name>\S.{0,60})"),
@@ -347,6 +359,10 @@ CONVERT: Final = (
             Pattern(
                 "divisible",
                 r"(?:Error|assert\w*)\b.*(?:must|should|needs? to|ha(?:s|ve) to) be (?:evenly )?divisible by",
+            ),
+            Pattern(
+                "multiple of",
+                r"Assertion failed: .{0,120}(?:must|should|needs? to|ha(?:s|ve) to) be an? (?:\w+ )?multiple of",
             ),
             Pattern("not divisible", r"(?:Error|assert\w*)\b.*not (?:evenly )?divisible"),
             Pattern(

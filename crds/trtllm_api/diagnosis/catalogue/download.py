@@ -27,9 +27,32 @@ DOWNLOAD: Final = (
             Pattern("pytorchstreamreader failed", r"PytorchStreamReader failed (?:reading|locating|finding)"),
             Pattern("git-lfs.github.com/spec"),
             Pattern("git-lfs installed", r"cloned a repository without having git-lfs installed"),
+            Pattern("smudge", r"Smudge error|smudge filter lfs failed"),
             Pattern("consistency check failed", r"Consistency check failed"),
             Pattern("file might be corrupted"),
+            Pattern("is not a zip file", r"File is not a zip file|BadZipFile"),
             Pattern("mismatch", r"(?:checksum|sha256|md5|hash|digest|etag)\b.{0,30}mismatch"),
+            Pattern(
+                "sha256",
+                r"(?:sha256|checksum|digest|hash)\b.{0,80}(?:does not match|doesn't match|differs?"
+                r"|expected \S+ but|!=|damaged|wrong)"
+                r"|(?:invalid|wrong|bad|unexpected) (?:sha256|checksum|digest|hash)\b",
+            ),
+            Pattern(
+                "checksum",
+                r"checksum\b.{0,80}(?:does not match|doesn't match|differs?|expected \S+ but|!=|wrong|fail)"
+                r"|(?:invalid|wrong|bad|unexpected) checksum\b",
+            ),
+            *(
+                Pattern(
+                    word,
+                    r"^(?!.*\bengine).*?(?:file|shard|checkpoint|safetensors|weights?|header|archive"
+                    r"|download\w*)\b.{0,60}\b(?:is |are |was "
+                    rf"|seems? |may be |looks )(?:to be )?{word}(?:ed)?\b"
+                    rf"|{word}(?:ed)? (?:\w+ ){{0,2}}(?:file|shard|checkpoint|safetensors|weights?|header|archive)\b",
+                )
+                for word in ("corrupt", "truncated", "damaged")
+            ),
             Pattern("ran out of input", r"EOFError: Ran out of input"),
             Pattern("unable to load weights from", r"Unable to load weights from \S+ checkpoint file"),
             Pattern("error while deserializing"),
@@ -67,7 +90,12 @@ DOWNLOAD: Final = (
                 "ephemeral local storage usage exceeds",
                 r"ephemeral local storage usage exceeds.*?(?P<limit>\d+\w*)?\.?$",
             ),
-            Pattern("ephemeral-storage", r"exceed\w* its ephemeral-storage|ephemeral-storage.{0,40}exceed"),
+            Pattern("diskpressure", r"had condition:? \[?DiskPressure"),
+            Pattern(
+                "ephemeral-storage",
+                r"(?:low on|out of|short of)\b.{0,20}ephemeral-storage|exceed\w* its ephemeral-storage"
+                r"|ephemeral-storage.{0,40}exceed",
+            ),
             Pattern(
                 "usage of emptydir volume",
                 r"Usage of EmptyDir volume \"(?P<volume>[^\"]+)\" exceeds the limit \"(?P<limit>[^\"]+)\"",
@@ -88,6 +116,8 @@ DOWNLOAD: Final = (
             Pattern(
                 "operation not permitted", r"^\W*PermissionError: .*Operation not permitted(?:: '(?P<path>[^']+)')?"
             ),
+            Pattern("getpwuid", r"getpwuid\(\): uid not found: (?P<path>\d+)"),
+            Pattern("eacces", r"\bEACCES\b"),
             Pattern("permissionerror at", r"PermissionError at (?P<path>/\S+)"),
             Pattern("when trying to write in your cache folder", r"write in your cache folder \((?P<path>[^)]+)\)"),
             Pattern("permission denied [", r"Permission denied \[(?P<path>/[^\]]*)\]"),
@@ -246,7 +276,16 @@ DOWNLOAD: Final = (
                 r"\bno \S{0,3}safetensors (?:file|weight)s? (?:was |were |is |are )?(?:found|present)(?: (?:in"
                 r"|under|at) (?P<path>/\S+))?",
             ),
-            Pattern("safetensors", r"\bno safetensors\b[^/]{0,30}\bin (?P<path>/\S+)"),
+            Pattern("safetensors", r"\bno safetensors\b[^/]{0,40}\b(?:in|under|at) (?P<path>/\S+)"),
+            Pattern(
+                "safetensors",
+                r"\bneither \S*(?:safetensors|\.bin)\b.{0,80}\bnor\b(?:.{0,60}\b(?:in|under|at) (?P<path>/\S+))?",
+            ),
+            Pattern(
+                "safetensors",
+                r"(?:(?P<path>/\S+) )?(?:does not|doesn't|do not) (?:contain|have"
+                r"|hold) (?:any )?\W{0,3}(?:weights|safetensors)",
+            ),
         ),
         "The model directory[[ {path}]] has no weight files that this loader takes[[ (wanted {file})]].",
         "Point at the directory with config.json and one set of .safetensors files; GGUF or mixed shards do not load.",
@@ -265,7 +304,10 @@ DOWNLOAD: Final = (
                 r"\b(?:path|directory|folder|file)\b.{0,20}does not exist\W{1,3}(?P<path>/?[\w./-]+)",
             ),
             Pattern("failed to open", r"failed to open (?:file )?['\"](?P<path>/[^'\"]+)['\"]"),
-            Pattern("filenotfounderror", r"^\W*FileNotFoundError: (?P<path>.{1,120})"),
+            Pattern(
+                "filenotfounderror",
+                r"^\W*FileNotFoundError: (?!.*(?:data ?set|calib|safetensors|weights|tokenizer))(?P<path>.{1,120})",
+            ),
             Pattern("notadirectoryerror", r"^\W*NotADirectoryError: (?P<path>.{1,120})"),
         ),
         "A file is missing[[: {path}]].",

@@ -88,6 +88,13 @@ GPU: Final = (
         (
             Pattern("groupwise gemm tactic", r"No valid (?:weight only )?groupwise GEMM tactic"),
             Pattern("no valid", r"No valid [\w -]*tactic"),
+            *(
+                Pattern(
+                    name,
+                    r"\bgroup[_ ]?size\W{0,3}(?:\d+ )?(?:must be|should be|has to be|can only be|only) \D{0,20}\d+",
+                )
+                for name in ("groupsize", "group_size", "group size")
+            ),
         ),
         "No GEMM kernel takes this group size on this GPU.",
         "Use a group size of 64 or 128 on SM 80 or newer.",
@@ -112,11 +119,27 @@ GPU: Final = (
         "head size without kernel",
         (
             Pattern("size per head is not a multiple of", r"Size per head is not a multiple of (?P<of>\d+)?"),
+            *(
+                Pattern(name, r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} has no\b.{0,20}kernel")
+                for name in ("head size", "head_size", "head dim", "head_dim")
+            ),
             Pattern("unsupported head size", r"unsupported head[_ ]size\D{0,5}(?P<size>\d+)?"),
-            Pattern("head size", r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?not supported"),
-            Pattern("head_size", r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?not supported"),
-            Pattern("head dim", r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?not supported"),
-            Pattern("head_dim", r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?not supported"),
+            Pattern(
+                "head size",
+                r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?(?:not supported|unsupported)",
+            ),
+            Pattern(
+                "head_size",
+                r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?(?:not supported|unsupported)",
+            ),
+            Pattern(
+                "head dim",
+                r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?(?:not supported|unsupported)",
+            ),
+            Pattern(
+                "head_dim",
+                r"head[_ ](?:size|dim)\W{0,5}(?P<size>\d+)\W{0,3} (?:is |are )?(?:not supported|unsupported)",
+            ),
         ),
         "The attention kernels do not take this head size[[ of {size}]][[ (not a multiple of {of})]].",
         "Use the PyTorch runtime, or disable the attention plugin for this model.",
@@ -173,6 +196,7 @@ GPU: Final = (
                 r"(?P<gpu>(?:NV|MX)?(?:FP|INT|BF)\d+\w*|W\dA\d\w*)\b.{0,20}not supported (?:in|on|for|by) "
                 r"(?:(?:this|the current|your) )?(?:CUDA )?(?:arch\w*|GPU|device|hardware|SM ?\d)",
             ),
+            Pattern("not supported", r"\bSM ?_?(?P<gpu>\d{2,3})\b.{0,12}is not supported (?:by|in) "),
             Pattern("hardware with", r"requires? hardware with (?P<gpu>\w+) support"),
             Pattern("gpus do not support", r"pre SM ?\d+ GPUs do not support (?P<gpu>\w+)"),
             Pattern("out of resource: shared memory"),

@@ -20,7 +20,10 @@ HUB: Final = (
             Pattern("gated dataset"),
             Pattern("gated repo", r"(?<!private or )gated repo(?:.{0,40}https?://[^/\s]+/(?P<model>[\w.-]+/[\w.-]+))?"),
             Pattern("gatedrepoerror", r"GatedRepoError(?!\w)"),
-            Pattern("authorized list", r"(?:Access to (?:model|dataset) (?P<model>\S+).*)?not in the authorized list"),
+            Pattern(
+                "ed list",
+                r"(?:Access to (?:model|dataset) (?P<model>\S+).*)?not (?:in|on) the (?:authori[sz]|allow)ed list",
+            ),
             Pattern("is restricted", r"Access to (?:model|dataset) (?P<model>\S+) is restricted"),
             Pattern(
                 "client error",
@@ -47,6 +50,14 @@ HUB: Final = (
                 r"-]+))?",
             ),
             Pattern("token has the correct permissions"),
+            Pattern("access denied", r"Access denied\b.{0,40}(?:repo|model|dataset|approval|licen[cs]e|gated)"),
+            Pattern("forbidden", r"\bForbidden: (?P<status>403)\b|\b(?P<code>403):? Forbidden\b"),
+            Pattern("unauthorized", r"\bUnauthorized: (?P<status>401)\b|\b(?P<code>401):? Unauthorized\b"),
+            Pattern(
+                "authentication failed", r"Authentication failed for '?https?://[^/\s]+/(?P<model>[\w.-]+/[\w.-]+)?"
+            ),
+            Pattern("could not read", r"could not read (?:Username|Password) for 'https?://"),
+            Pattern("awaiting", r"request to access (?:model|dataset) (?P<model>\S+) is awaiting"),
             Pattern("is gated", r"Repo(?:sitory)? (?:model )?(?P<model>[\w.-]+/[\w.-]+) is gated"),
         ),
         "The hub or store refuses access[[ to {model}]][[ ({status})]].",
@@ -61,6 +72,7 @@ HUB: Final = (
             Pattern("too many requests", r"429\b.{0,60}Too Many Requests|Too Many Requests.{0,40}(?:url|429)"),
             Pattern("429", r"(?:HTTP ?Error|status(?:[ _]code)?|response)\D{0,12}429\b"),
             Pattern("rate limit", r"(?:we had to rate limit|rate limit(?:ed)? (?:exceeded|reached|your IP))"),
+            Pattern("429", r"too many 429\b"),
             Pattern("slowdown", r"\(SlowDown\) when calling"),
         ),
         "The hub answers 429 Too Many Requests.",
@@ -108,7 +120,10 @@ HUB: Final = (
             ),
             Pattern("name resolution", rf"(?=.*(?:{_HUB})).*(?:Temporary failure in name resolution)"),
             Pattern("name or service not known", rf"(?=.*(?:{_HUB})).*Name or service not known"),
-            Pattern("max retries exceeded with url", r"(?:host='(?P<host>[\w.-]+)'.*)?Max retries exceeded with url"),
+            Pattern(
+                "max retries exceeded with url",
+                r"^(?!.*too many 429\b).*?(?:host='(?P<host>[\w.-]+)'.*)?Max retries exceeded with url",
+            ),
             Pattern("couldn't connect to", r"couldn't connect to '?https?://(?P<host>[\w.-]+)"),
             Pattern("localentrynotfounderror"),
             Pattern("cannot find the requested files in the local cache"),
@@ -124,7 +139,10 @@ HUB: Final = (
             Pattern("cas service error"),
             Pattern("could not connect to the endpoint url", r"endpoint URL: \"https?://(?P<host>[\w.-]+)"),
             Pattern("ssl", rf"(?=.*(?:{_HUB})).*(?:SSLError|SSLEOFError|EOF occurred in violation of protocol)"),
-            Pattern("connection refused", rf"(?=.*(?:{_HUB})).*(?:NewConnectionError|ConnectError|Connection refused)"),
+            Pattern(
+                "connection refused",
+                rf"^(?!.*probe failed)(?=.*(?:{_HUB})).*(?:NewConnectionError|ConnectError|Connection refused)",
+            ),
         ),
         "The hub[[ {host}]][[ {host2}]] cannot be reached from the pod.",
         "Check DNS, proxy and NetworkPolicy, set an endpoint inside your network, or mount the files.",

@@ -17,6 +17,7 @@ LAUNCH: Final = (
         "too few MPI slots",
         (
             Pattern("are already filled", r"nodes? .{0,40}allocated .{0,40}are already filled"),
+            Pattern("slots", r"mpirun\b.{0,20}\b(?P<want>\d+) slots (?:were |are )?(?:requested|needed|wanted)"),
             Pattern("enough slots available", r"not enough slots available(?:.*?satisfy the (?P<want>\d+))?"),
         ),
         "mpirun has fewer slots than ranks[[ ({want})]].",
@@ -29,6 +30,9 @@ LAUNCH: Final = (
         (
             Pattern("getting local rank failed"),
             Pattern("attempt to run as root"),
+            Pattern(
+                "as root", r"(?:mpi|prte)run\b.{0,40}\b(?:not|refus\w*|cannot|must)\b.{0,30}\brun(?:ning)? as root"
+            ),
             Pattern(
                 "running mpirun as root is strongly discouraged",
                 r"Running mpirun as root is \*?strongly\*? discouraged",
@@ -53,6 +57,8 @@ LAUNCH: Final = (
             Pattern("host key verification failed"),
             Pattern("permission denied (publickey", r"(?:(?P<host>\S+): )?Permission denied \(publickey"),
             Pattern("daemon has unexpectedly failed", r"(?:ORTE|PRTE) daemon has unexpectedly failed"),
+            Pattern("daemon", r"\bdaemon\b.{0,60}\b(?:failed to|unable to|could not|did not) start"),
+            Pattern("kex_exchange_identification", r"kex_exchange_identification: (?:Connection|read)"),
             Pattern("died unexpectedly", r"daemon \(pid \d+\) died unexpectedly with status \d+"),
             Pattern(": command not found", r"\b(?:orted|prted): command not found"),
         ),
@@ -75,6 +81,8 @@ LAUNCH: Final = (
             ),
             Pattern("libmpi", r"libmpi\S*: cannot open shared object|cannot load MPI library"),
             Pattern("mpirun does not support recursive calls"),
+            Pattern("mpi/", r"(?:cannot|couldn't|could not|unable to|fail\w*)\b.{0,60}\bmpi/\w+"),
+            Pattern("cannot find mpi plugin"),
             Pattern("was unable to launch the specified application", certainty=_LIKELY),
         ),
         "MPI could not start in a process.",
@@ -104,7 +112,7 @@ LAUNCH: Final = (
         "shared memory too small",
         (
             Pattern("bus error"),
-            Pattern("existent physical address", r"non-?existe?a?nt physical address"),
+            Pattern("physical address", r"non-?existe?a?nt physical address"),
             Pattern(
                 "dev/shm/",
                 r"(?:error|fail|unable|cannot|no space|warn|denied).{0,100}/dev/shm/"

@@ -36,6 +36,7 @@ LOAD: Final = (
                 r"|$))?",
             ),
             Pattern("serialization assertion", r"Serialization assertion .{1,160}fail"),
+            Pattern("plan file", r"\bold deserialization call\b|\bnewer plan file\b"),
             Pattern("version tag does not match", r"version tag does not match"),
             Pattern(
                 "assertion failed",
@@ -162,6 +163,7 @@ LOAD: Final = (
                 "number of gpus per node",
                 r"Number of GPUs per node (?P<have>\d+) must be at least as large as TP(?:\D{0,10}(?P<want>\d+))?",
             ),
+            Pattern("gpu is available", r"Only (?P<have>\d+) GPU is available,? but (?P<want>\d+)"),
             Pattern("gpus are available", r"Only (?P<have>\d+) GPUs? (?:are|is) available,? but (?P<want>\d+)"),
             Pattern(
                 "gpu", r"(?:requires?|need\w*|requested) (?P<want>\d+) GPUs?.{0,40}(?:only|but) \D{0,30}(?P<have>\d+)"
@@ -192,14 +194,15 @@ LOAD: Final = (
         "no peer access between GPUs",
         (
             Pattern("peer access is not supported"),
-            Pattern("enable access between", r"can(?:no|')t enable (?:peer )?access between"),
+            Pattern("access between", r"can(?:no|')t enable (?:peer )?access between"),
             Pattern(
                 "peer",
                 r"(?:peer[- ]to[- ]peer|p2p|peer access)\b.{0,50}(?:not supported|not possible|failed|is"
                 r" required|must be)"
                 r"|cudaDevice\w*Peer\w*\b.{0,60}(?:fail|error|not supported)",
             ),
-            Pattern("peermapping", r"cudaErrorPeerAccessUnsupported|peer mapping resources exhausted"),
+            Pattern("cudaerrorpeeraccessunsupported"),
+            Pattern("peer mapping resources exhausted"),
         ),
         "The GPUs of this node cannot reach each other's memory.",
         "Let all-reduce go through NCCL (disable the custom all-reduce), or use a node with NVLink or P2P.",
@@ -211,6 +214,12 @@ LOAD: Final = (
         (
             Pattern("cudaipcopenmemhandle"),
             Pattern("cudaipcgetmemhandle"),
+            Pattern("shareablehandle", r"cuMem(?:Import|Export)\w*ShareableHandle"),
+            Pattern(
+                "ipc",
+                r"(?:fail\w*|error|cannot|could not|unable)\b.{0,80}\b(?:open|import|export"
+                r"|exchang)\w*\b.{0,20}\bIPC\b",
+            ),
             Pattern(
                 "cudaerror", r"cudaError(?:InvalidDevice|InvalidValue|MapBufferObjectFailed)", within=r"ipc_mem|cudaIpc"
             ),
@@ -248,6 +257,8 @@ LOAD: Final = (
             ),
             Pattern("unsatisfied condition", r"unsatisfied condition: (?P<want>\w[\w=, ]*? ?>=? ?[\d.]+\d)"),
             Pattern("driver version is insufficient"),
+            Pattern("driver/library version mismatch"),
+            Pattern("error 80", r"cuda\w+.{0,200}\bError 80[34]\b"),
             Pattern("is too old (found version", r"driver on your system is too old \(found version (?P<have>\d+)"),
             Pattern("forward compatibility was attempted"),
             Pattern("unsupported display driver", r"unsupported display driver / cuda driver combination"),
@@ -299,7 +310,7 @@ LOAD: Final = (
                 r"(?:no|not enough|insufficient|too little|too few)\b.{0,40}\bkv "
                 r"?cache\b.{0,60}(?:sequence|max_seq_len|block|request)",
             ),
-            Pattern("available for the cache blocks", r"No available memory for the cache blocks"),
+            Pattern("memory for the cache blocks"),
             Pattern(
                 "kv cache",
                 r"max\w*[_ ]seq\w*[_ ]len\w*\W{1,3}(?P<want>\d+)?.{0,80}(?:larger|greater|more|exceed\w*"
@@ -337,7 +348,7 @@ LOAD: Final = (
         (
             Pattern(
                 "paged",
-                r"(?=.*(?:only|requires?\b|needs?\b|must|not |cannot|without|ha(?:s|ve) to))"
+                r"(?=.*(?:only|requires?\b|needs?\b|must|not |cannot|without|lacks|has no|ha(?:s|ve) to))"
                 r"(?:block|cache|kv)[ _]?(?:cache )?reuse(?!.*int8).{0,90}paged[_ -]?context",
             ),
             Pattern("paged", r"paged[_ -]?context.{0,90}(?:needed|required|must|necessary).{0,60}reuse"),
@@ -353,7 +364,7 @@ LOAD: Final = (
         (
             Pattern(
                 "reuse",
-                r"(?=.*(?:not |n't|cannot|unsupported|incompat|disab))(?:reuse.{0,90}int8"
+                r"(?=.*(?:not |n't|cannot|unsupported|incompat|disab|exclu))(?:reuse.{0,90}int8"
                 r"|int8.{0,90}reuse)",
             ),
         ),

@@ -20,15 +20,17 @@ QUANTIZE: Final = (
             Pattern("torch.cuda.is_available() is false"),
             Pattern(
                 "cudagetdevicecount",
-                r"(?:error|failed).{0,40}cudaGetDeviceCount|cudaGetDeviceCount\w*\W.{0,40}(?:fail|error)",
+                r"^(?!.*(?:Error 80[34]\b|system not yet initialized)).*?(?:(?:error|failed).{0,40}cudaGetDeviceCount"
+                r"|cudaGetDeviceCount\w*\W.{0,40}(?:fail|error))",
             ),
-            Pattern("failed to initialize nvml"),
+            Pattern("failed to initialize nvml", r"failed to initialize NVML(?!.*version mismatch)"),
             Pattern("failed to infer device type"),
             Pattern("active driver", r"\b0 active drivers"),
             Pattern("could not select device driver"),
             Pattern(
                 "nvidia-container-cli",
-                r"nvidia-container-cli\S*: (?!requirement)\w+ error: (?P<why>.{1,80}?)(?:: unknown|$)",
+                r"nvidia-container-cli\S*: (?!requirement"
+                r"|.*version mismatch)\w+ error: (?P<why>.{1,80}?)(?:: unknown|$)",
             ),
             Pattern("found no nvidia driver"),
             Pattern("no cuda-capable device is detected"),
@@ -58,7 +60,7 @@ QUANTIZE: Final = (
         "unknown or mixed quantization format",
         (
             Pattern("unsupported quantization format", r"Unsupported quantization format:? ?(?P<format>[\w,. ]+)?"),
-            Pattern("supports only one quantization format"),
+            Pattern("one quantization format", r"(?:only|exactly|at most) one quantization format"),
             Pattern("qformat", r"qformat\S*: invalid choice: '(?P<format>[^']+)'"),
             Pattern(
                 "unsupported quantization",
@@ -155,6 +157,7 @@ QUANTIZE: Final = (
         (
             Pattern("cannot copy out of meta tensor"),
             Pattern("make sure you have enough gpu ram"),
+            Pattern("offloaded to", r"(?:Error|can't|cannot)\b.{0,80}offloaded to (?:the )?(?:cpu|disk)"),
             Pattern("the model is too large to fit", r"too large to fit .{0,20}GPU"),
             Pattern("on meta tensors", r"cannot be called on meta tensors", certainty=Certainty.LIKELY),
             Pattern(
@@ -222,6 +225,9 @@ QUANTIZE: Final = (
                 "quantized_layers",
                 r"(?:has no|no|unexpected|unknown)\W+(?:\w+ )*(?:attribute"
                 r"|field|keyword argument|argument).{0,20}quantized_layers",
+            ),
+            Pattern(
+                "quantized_layers", r"quantized_layers\b.{0,60}(?:unknown|unexpected|not (?:known|supported|a field))"
             ),
             Pattern(
                 "'quantconfig' object has no", r"'QuantConfig' object has no (?:attribute|field) ['\"](?P<name>\w+)"

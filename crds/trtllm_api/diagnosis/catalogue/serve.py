@@ -51,6 +51,9 @@ SERVE: Final = (
         "no attention kernel for this combination",
         (
             Pattern("fmha kernels are not found"),
+            Pattern(
+                "fmha", r"FMHA kernels? doesn't exist|Assertion failed: \w*fmha\w*\b.{0,40}(?:support|exist|found)"
+            ),
             Pattern("fmha kernel", r"(?:no|cannot find|can't find|could not find)\b.{0,30}FMHA kernel"),
             Pattern("kernels not found", r"(?:trtllm-?gen|fmha|xqa|mla)\b.{0,20}kernels? not found"),
             Pattern("trtllm-gen kernel", r"(?:missing|no|unsupported) TRTLLM-GEN kernel"),
@@ -184,6 +187,7 @@ SERVE: Final = (
                 r"(?:LlmArgs|TorchLlmArgs|TrtLlmArgs|LLM|KvCacheConfig|\w*Config)\S*\(?\)? "
                 r"got an unexpected keyword argument '(?P<key>\w+)'",
             ),
+            Pattern("unexpected keyword", r"(?:Args|LLM|Config)\b.{0,20}unexpected keyword:? '(?P<key>\w+)'"),
             Pattern("invalid keyword argument", r"Invalid keyword arguments?(?:\(s\))?\b.{0,40}?: (?P<key>\w+)"),
         ),
         "The serving configuration has a key that this version does not know[[: {key}]].",
@@ -246,9 +250,7 @@ SERVE: Final = (
             Pattern("failed to bind socket to", r"Failed to bind socket to (?P<where>\S+)"),
             Pattern("address already in use", r"(?:\('(?P<host>[^']+)', (?P<port>\d+)\).*)?address already in use"),
             Pattern("cannot assign requested address"),
-            Pattern(
-                "probe failed", r"(?:Readiness|Startup) probe failed: .*connect: connection refused", certainty=_LIKELY
-            ),
+            Pattern("probe failed", r"Readiness probe failed: .*connect: connection refused", certainty=_LIKELY),
             Pattern(
                 "attempting to bind on address", r"attempting to bind on address \('(?P<host>[^']+)', (?P<port>\d+)"
             ),
@@ -265,7 +267,10 @@ SERVE: Final = (
         (
             Pattern("executor loop crashed"),
             Pattern("hard-killing"),
-            Pattern("executor", r"executor (?:loop|worker|thread)\b.{0,40}(?:crashed|died|has died|is dead)"),
+            Pattern("loop", r"\b(?:event|executor|engine|worker|main) loop\b.{0,40}\b(?:crashed|died|is dead)"),
+            Pattern(
+                "executor", r"executor(?: (?:loop|worker|thread|process)\b.{0,40})? (?:has )?(?:crashed|died|is dead)\b"
+            ),
         ),
         "The executor's loop crashed; the server answers 503 for ever after.",
         "Restart the pod; a liveness probe must treat 503 after "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trtllm_api.diagnosis import Certainty, DiagnosisReason, Scanner, diagnose
-from trtllm_api.diagnosis.hints import HINTS
+from trtllm_api.diagnosis.kinds import HINTS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -40,6 +40,34 @@ UNKNOWN_ERRORS = [
     (Reason.PERMISSION_DENIED, "RuntimeError: the cache of frobs is not writable"),
     (Reason.ACCESS_DENIED, "RuntimeError: the store says Forbidden"),
     (Reason.HUB_UNREACHABLE, "RuntimeError: the download from the hub timed out"),
+    (Reason.EXECUTOR_CRASHED, "RuntimeError: the executor is gone"),
+    (Reason.GPU_OUT_OF_MEMORY, "RuntimeError: GPU memory is used up"),
+    (Reason.INVALID_OPTIONS, "RuntimeError: multiple_profiles makes no sense here"),
+    (Reason.HEADS_NOT_DIVISIBLE, "RuntimeError: heads per rank: 3.5"),
+    (Reason.SHARD_NOT_ALIGNED, "RuntimeError: in_features 4304 is strange"),
+    (Reason.TOO_FEW_GPUS, "RuntimeError: rank 1 uses the GPU of rank 0"),
+    (Reason.GPU_UNSUPPORTED, "RuntimeError: an NVFP4 checkpoint on Hopper"),
+    (Reason.ENGINE_INCOMPATIBLE, "RuntimeError: something is wrong with the engine"),
+    (Reason.CHECKPOINT_MISMATCH, "RuntimeError: odd tensors"),
+    (Reason.RATE_LIMITED, "RuntimeError: the store throttles this client"),
+    (Reason.REMOTE_CODE_REQUIRED, "RuntimeError: the frob brings custom modeling code"),
+    (Reason.CORRUPT_CHECKPOINT, "RuntimeError: shard 3 is incomplete"),
+    (Reason.CORRUPT_CHECKPOINT, "RuntimeError: the file has 7 bytes where the index promises 9"),
+    (Reason.WEIGHTS_NOT_FOUND, "RuntimeError: the directory does not contain weights"),
+    (Reason.UNKNOWN_MODEL_TYPE, "RuntimeError: the frob wants newer transformers"),
+    (Reason.KV_CACHE_TOO_SMALL, "RuntimeError: no room is left for KV blocks"),
+    (Reason.ENGINE_INCOMPATIBLE, "RuntimeError: the engine was built for SM80 and this GPU is SM90"),
+    (Reason.CALIBRATION_DATA, "RuntimeError: the calibration file is strange"),
+    (Reason.CALIBRATION_FAILED, "RuntimeError: there are no activation statistics for 3 frobs"),
+    (Reason.GPU_OUT_OF_MEMORY, "RuntimeError: could not allocate 9 bytes of GPU memory"),
+    (Reason.HEADS_NOT_DIVISIBLE, "RuntimeError: attention head count 7 is no multiple of tensor parallel size 2"),
+    (Reason.SHARD_NOT_ALIGNED, "RuntimeError: the vocabulary cannot be split evenly"),
+    (Reason.EXPERTS_NOT_DIVISIBLE, "RuntimeError: cannot distribute 7 experts over 2 ranks"),
+    (Reason.WORLD_SIZE_MISMATCH, "RuntimeError: 8 processes were launched for tp_size 4"),
+    (Reason.TOO_FEW_GPUS, "RuntimeError: two ranks got the same GPU"),
+    (Reason.REQUEST_TOO_LONG, "RuntimeError: the prompt has 9001 tokens, the limit is 8192"),
+    (Reason.CHECKPOINT_FORMAT, "RuntimeError: the quant_algo is absent"),
+    (Reason.UNSUPPORTED_ARCHITECTURE, "RuntimeError: there is no model class for FrobForCausalLM"),
     (Reason.TOKENIZER, "RuntimeError: nothing like a tokenizer.json here"),
     (Reason.ENGINE_INCOMPATIBLE, "RuntimeError: The engine was produced by version 0.20; please rebuild it"),
     (Reason.WORLD_SIZE_MISMATCH, "ValueError: the mapping expects world size 4 but 2 ranks were launched"),
