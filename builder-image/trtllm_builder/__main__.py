@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
+from threading import Event
+from types import FrameType
 
-from trtllm_api.contract import REQUEST_PATH, SOURCE_PATH, STORE_PATH, TERMINATION_PATH
+_imported = Event()
+"""Until then nothing has begun that would have to be ended."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,11 +20,15 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[:1] == ["serve"]:
         from trtllm_builder.serve import main as serve
 
+        _imported.set()
         return serve(arguments[1:])
     if arguments[:1] == ["launch"]:
         from trtllm_builder.launch.main import main as launch
 
+        _imported.set()
         return launch(arguments[1:])
+    from trtllm_api.contract import REQUEST_PATH, SOURCE_PATH, STORE_PATH, TERMINATION_PATH
+
     parser = argparse.ArgumentParser(prog="trtllm_builder", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve an artifact; see `serve --help`")
@@ -33,8 +41,18 @@ def main(argv: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     from trtllm_builder.run import run as run_request
 
+    _imported.set()
     return run_request(parsed.request, parsed.store, parsed.source, parsed.termination_log)
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End at once; afterwards the stage's own handler is what counts."""
+    if not _imported.is_set():
+        os._exit(128 + number)
+
+
 if __name__ == "__main__":
+    # A container's first process ignores SIGTERM until it handles it: a pod that is deleted while it imports would keep
+    # its GPUs for the whole grace period, a server's minutes.
+    signal.signal(signal.SIGTERM, _leave)
     sys.exit(main())

@@ -283,3 +283,21 @@ def test_a_process_that_waits_for_the_hub_ends_at_once_when_it_is_told_to(pod: _
     assert began
     assert code == ExitCode.TRANSIENT
     assert pod.result().message == "The pod was told to stop."
+
+
+def test_a_pod_that_is_deleted_while_it_imports_ends_at_once(tmp_path: Path) -> None:
+    """A container's first process would ignore SIGTERM, and keep its GPUs for the whole grace period."""
+    slow = tmp_path / "trtllm_api"
+    slow.mkdir()
+    (slow / "__init__.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    for stage in ("run", "launch", "serve"):
+        with subprocess.Popen(
+            [sys.executable, "-m", "trtllm_builder", stage],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"importing\n"
+            process.terminate()
+            assert process.wait(10) == 128 + signal.SIGTERM
