@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,21 +69,28 @@ class LocalCluster:
             return
         pki, processes = Pki(settings), Processes(settings)
         names = processes.names()
-        for number in range(1, 1 + sum(name.startswith("containerd-") for name in names)):
-            Node(settings, number, pki, processes, Path()).down()
+        numbers = range(1, 1 + sum(name.startswith("containerd-") for name in names))
+        with ThreadPoolExecutor() as pool:
+            for ended in [pool.submit(Node(settings, n, pki, processes, Path()).down) for n in numbers]:
+                ended.result()
         for name in reversed(names):
             processes.stop(name)
         unmount_below(settings.state)
         Network(settings).down()
-        shutil.rmtree(settings.state)
+        # a node has hundreds of thousands of links
+        for removal in [subprocess.Popen(["rm", "-rf", str(path)]) for path in settings.state.iterdir()]:
+            removal.wait()
+        settings.state.rmdir()
 
     def images(self) -> dict[str, str]:
         """Build the project's images, push them, and give every node the builder's packages."""
-        references = {
-            "operator": images.build_operator(self.settings),
-            "builder": images.build_builder(self.settings),
-        }
-        self._provide_packages()
+        with ThreadPoolExecutor() as pool:
+            packages = pool.submit(self._provide_packages)
+            references = {
+                "operator": images.build_operator(self.settings),
+                "builder": images.build_builder(self.settings),
+            }
+            packages.result()
         return references
 
     def double(self, version: str) -> str:
@@ -110,8 +118,11 @@ class LocalCluster:
 
     def _provide_packages(self) -> None:
         pki, processes = Pki(self.settings), Processes(self.settings)
-        for number in self.settings.node_numbers:
-            linkedlayer.provide(Node(self.settings, number, pki, processes, Path()))
+        nodes = [Node(self.settings, number, pki, processes, Path()) for number in self.settings.node_numbers]
+        images.ml_image()  # made before the nodes ask for it at the same time
+        with ThreadPoolExecutor() as pool:
+            for provided in [pool.submit(linkedlayer.provide, node) for node in nodes]:
+                provided.result()
 
     def _runtime(self, node: Node, pause: Path) -> None:
         node.start_containerd()
