@@ -92,6 +92,8 @@ class Progress:
         """Lines tell the peak of the container's memory; the last one is said again when the peak grows."""
         peak = MemoryPeak(self._say_again, group)
         self._memory_peak = peak.read
+        # importing torch alone takes hundreds of megabytes: a builder that ends there must have said something
+        self.write(ProgressLine(stage="Starting", done=0, total=0))
         try:
             yield
         finally:

@@ -24,7 +24,11 @@ def created(world: World, hub: Hub) -> World:
     volume = {"name": "extra", "secret": {"secretName": "later"}}
     templates: dict[str, dict[str, Any]] = {
         "no-memory": {"resources": {"requests": REQUESTS, "limits": {"memory": "400Mi"}}},
-        "no-volume": {"resources": {"requests": REQUESTS}, "volumes": [volume]},
+        "no-volume": {
+            "resources": {"requests": REQUESTS},
+            "volumes": [volume],
+            "volumeMounts": [{"name": "extra", "mountPath": "/extra"}],
+        },
         "no-node": {"resources": {"requests": {"memory": "999Gi"}}},
     }
     for name, template in templates.items():

@@ -165,7 +165,9 @@ def _failed(job: Object, condition: Object, pods: list[Object], now: datetime, e
     which, first = _which(job, counted[0]), death_of(counted[0], evidence)
     attempts = f" ({len(counted)} attempts)" if len(counted) > 1 else ""
     if first is not None:
-        return JobFailed(first.reason, first.message + attempts, first.remedy, first.result).about(which)
+        stop = "." if attempts and first.message.endswith(".") else ""
+        message = first.message.removesuffix(stop) + attempts + stop
+        return JobFailed(first.reason, message, first.remedy, first.result).about(which)
     return JobFailed(PodReason.BAD_TERMINATION, str(condition.get("message", "")) + attempts, RETRY).about(which)
 
 

@@ -141,6 +141,7 @@ def test_a_second_attempt_remembers_why_the_first_one_died() -> None:
     assert (outcome.pod, outcome.earlier) == ("p1", "the hub does not answer")
 
 
+KILLED = [ended(137, "", name, "OOMKilled") for name in ("p0", "p1")]
 FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     "the builder's own words are believed": (
         [ended(69, text(NOT_FOUND))],
@@ -164,6 +165,12 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
         [ended(137, "", reason="OOMKilled")],
         "HostOutOfMemory",
         "pod p0: Container builder was killed at its memory limit (limit 4Gi).",
+        "Set spec.podTemplate.resources.limits.memory above 4Gi.",
+    ),
+    "several attempts are counted within the sentence": (
+        KILLED,
+        "HostOutOfMemory",
+        "pod p0: Container builder was killed at its memory limit (limit 4Gi) (2 attempts).",
         "Set spec.podTemplate.resources.limits.memory above 4Gi.",
     ),
     "a pod killed from outside is not called out of memory": (
