@@ -5,6 +5,7 @@ trtllm_operator.evidence gathers it, and asks here for which pods that is worth 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,5 +56,14 @@ def wants_log(pod: Object, container: str) -> bool:
     for status in items(pod, "status", "containerStatuses"):
         end = dig(status, "state", "terminated")
         if status.get("name") == container and end and end.get("exitCode") != 0:
-            return not str(end.get("message") or "").startswith("{")
+            return not _is_result(str(end.get("message") or ""))
     return False
+
+
+def _is_result(message: str) -> bool:
+    """A BuildResult, and not the log's last lines, which the kubelet puts in its place: they are JSON, too."""
+    try:
+        value = json.loads(message)
+    except ValueError:
+        return False
+    return dig(value, "exitCode") is not None

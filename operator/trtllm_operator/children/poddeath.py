@@ -102,7 +102,8 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
         said = condition_of(pod, "DisruptionTarget") or {}
         why = said.get("message") or said.get("reason") or "it does not say why"
         return JobFailed(PodReason.MOVED, f"pod {name_of(pod)} was taken from its node: {cut(str(why))}", RETRY)
-    log, progress = evidence.log_of(pod), last_progress(evidence.log_of(pod))
+    log = evidence.log_of(pod) or str(dig(end, "message") or "")
+    progress = last_progress(log)
     found = diagnose_end(
         pod,
         log=log.splitlines(),
@@ -124,7 +125,7 @@ def _unexplained(pod: Object, log: str) -> str:
         end = dig(status, "state", "terminated") or dig(status, "lastState", "terminated") or {}
         code, said = end.get("exitCode"), str(end.get("message") or "")
         if code and status.get("name") == CONTAINER:
-            return f" ended with exit code {code} and left no result: {last_line(log or said)}"
+            return f" ended with exit code {code} and left no result: {last_line(log)}"
         if code:
             return f": its init container {status.get('name')} ended with exit code {code}: {last_line(said)}"
     return " failed and does not say why"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -189,11 +190,12 @@ def _crash(pods: list[Object], evidence: Evidence) -> str:
 def _own_words(pod: Object, end: Object, evidence: Evidence) -> str:
     """The server's termination message: JSON with message and remedy, or else what its end and its log's end mean."""
     text = str(end.get("message") or "")
-    try:
+    value = None
+    with contextlib.suppress(ValueError):
         value = json.loads(text)
-    except ValueError:
-        events = evidence.events_of(pod)
-        found = diagnose_end(pod, container=CONTAINER, events=events, template="spec.serving.podTemplate")
-        return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else cut(found.sentence)
     message, remedy = dig(value, "message"), dig(value, "remedy")
-    return cut(with_remedy(str(message), str(remedy or ""))) if message else last_line(text)
+    if message and remedy is not None:
+        return cut(with_remedy(str(message), str(remedy)))
+    events = evidence.events_of(pod)
+    found = diagnose_end(pod, container=CONTAINER, events=events, template="spec.serving.podTemplate")
+    return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else cut(found.sentence)

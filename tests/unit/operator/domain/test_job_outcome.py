@@ -236,6 +236,12 @@ def test_out_of_memory_tells_the_peak_and_what_it_was_at_from_the_log_of_the_dea
     )
 
 
+def test_the_end_of_the_log_that_the_kubelet_keeps_will_do_where_the_log_is_gone() -> None:
+    outcome = job_outcome(job("Failed"), [ended(137, LAST_WORDS, reason="OOMKilled")], NOW, Evidence())
+    assert isinstance(outcome, JobFailed)
+    assert "peak 3.9 GiB" in outcome.message
+
+
 def test_a_cause_that_the_end_of_the_log_does_not_reach_is_found_in_the_whole_log() -> None:
     log = "ModuleNotFoundError: No module named 'torch'\n" + LAST_WORDS * 40
     outcome = job_outcome(job("Failed"), [ended(1, LAST_WORDS)], NOW, Evidence(logs={"p0": log}))

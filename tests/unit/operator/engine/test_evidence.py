@@ -67,11 +67,21 @@ def test_events_are_asked_for_where_the_status_tells_nothing(given: dict[str, An
     [
         (ended(137, reason="OOMKilled"), True),
         (ended(1, "Traceback"), True),
+        (ended(137, '{"progress": {"stage": "Quantizing"}}', "OOMKilled"), True),
+        (ended(137, '{"progress": {}}\n{"progress": {}}\n', "OOMKilled"), True),
         (ended(69, '{"stage": "Fetch", "exitCode": 69}'), False),
         (ended(0), False),
         (pod(), False),
     ],
-    ids=["killed for memory", "crashed", "it said why", "ended well", "not begun"],
+    ids=[
+        "killed for memory",
+        "crashed",
+        "killed at its only line",
+        "killed at its second line",
+        "it said why",
+        "ended well",
+        "not begun",
+    ],
 )
 def test_the_log_is_asked_for_where_the_builder_left_no_result(given: dict[str, Any], wanted: bool) -> None:
     assert wants_log(given, "builder") is wanted
