@@ -101,8 +101,11 @@ def _by_its_words(status: Object, end: Object, lines: list[str]) -> Diagnosis:
     code = end.get("exitCode")
     found = diagnose(lines, code if isinstance(code, int) else None)
     if found is not None and found.id == f"exit{_SIGKILL}":
-        # the kubelet would say OOMKilled
-        message = f"container {status.get('name')} was killed from outside (exit code {_SIGKILL}), and not for memory."
+        # the kubelet would say OOMKilled, unless the runtime has missed it
+        message = (
+            f"container {status.get('name')} was killed from outside (exit code {_SIGKILL}); "
+            "Kubernetes does not report that its memory ran out."
+        )
         remedy = "See the pod's events: a probe that failed, a node that stopped, or somebody who deleted it."
         return diagnosis("killed", Reason.TERMINATED, Certainty.LIKELY, message, remedy)
     if found is None or (found.reason is Reason.UNKNOWN and not any(lines)):

@@ -44,7 +44,7 @@ def _by_container(pod: Object) -> Diagnosis | None:
         waiting = as_map(as_map(status.get("state")).get("waiting"))
         reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
         if reason in _IMAGE or reason.startswith("Registry") or reason == "SignatureValidationFailed":
-            return explain_image_pull(reason, said, str(status.get("image") or "the image"))
+            return _explain_image_pull(reason, said, str(status.get("image") or "the image"))
         if reason in REFUSED:
             return explain_refusal(reason, said)
     return None
@@ -85,7 +85,7 @@ def _when(event: Object) -> str:
     return max((str(time)[:19] for time in told if time), default="")
 
 
-def explain_image_pull(reason: str, said: str, image: str) -> Diagnosis:
+def _explain_image_pull(reason: str, said: str, image: str) -> Diagnosis:
     """Not found, unauthorized, unreachable, or not an image's name at all."""
     low, quoted = said.lower(), f": {shorten(said, _QUOTED)}" if said else ""
     if reason == "InvalidImageName" or "invalid reference format" in low:

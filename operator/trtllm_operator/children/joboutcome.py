@@ -26,7 +26,6 @@ from trtllm_operator.children.poddeath import (
     RETRY,
     JobFailed,
     PodReason,
-    cut,
     death_of,
     from_result,
     last_line,
@@ -44,10 +43,7 @@ __all__ = [
     "JobRunning",
     "JobSucceeded",
     "PodReason",
-    "cut",
     "job_outcome",
-    "last_line",
-    "result_of",
 ]
 
 EVIDENCE_GRACE = timedelta(seconds=20)

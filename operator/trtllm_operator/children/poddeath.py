@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trtllm_api.contract import BuildResult
 from trtllm_api.diagnosis import DiagnosisReason, diagnose_end, diagnose_waiting
+from trtllm_api.diagnosis.model import shorten
 from trtllm_api.diagnosis.waiting import newest_first
 from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.job import CONTAINER
@@ -101,7 +102,7 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
     if was_moved(pod) and not evicted and (end is None or end.get("exitCode") != 0):
         said = condition_of(pod, "DisruptionTarget") or {}
         why = said.get("message") or said.get("reason") or "it does not say why"
-        return JobFailed(PodReason.MOVED, f"pod {name_of(pod)} was taken from its node: {cut(str(why))}", RETRY)
+        return JobFailed(PodReason.MOVED, f"pod {name_of(pod)} was taken from its node: {shorten(str(why))}", RETRY)
     log = evidence.log_of(pod) or str(dig(end, "message") or "")
     progress = last_progress(log)
     found = diagnose_end(
@@ -116,7 +117,7 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
     if found.reason is DiagnosisReason.UNKNOWN:
         return JobFailed(PodReason.BAD_TERMINATION, f"pod {name_of(pod)}{_unexplained(pod, log)}", RETRY)
     doing = f" It was at: {summary(stopped(progress))}." if progress and found.reason in _WHILE else ""
-    return JobFailed(found.reason, f"pod {name_of(pod)}: {cut(found.message)}{doing}", found.remedy)
+    return JobFailed(found.reason, f"pod {name_of(pod)}: {shorten(found.message)}{doing}", found.remedy)
 
 
 def _unexplained(pod: Object, log: str) -> str:
@@ -139,20 +140,15 @@ def pod_trouble(pod: Object, evidence: Evidence) -> tuple[str, str] | None:
     events = evidence.events_of(pod)
     found = diagnose_waiting(pod, events)
     if found is not None:
-        return found.reason, f"pod {name_of(pod)}: {cut(found.message)} {found.remedy}"
+        return found.reason, f"pod {name_of(pod)}: {shorten(found.message)} {found.remedy}"
     newest = next(newest_first(events), None)
     if newest is not None and newest.get("reason") == "Pulling":
         said = str(newest.get("message") or newest.get("note") or "").removeprefix("Pulling image ")
-        return PodReason.PULLING_IMAGE, f"pod {name_of(pod)}: the node downloads image {cut(said)}"
+        return PodReason.PULLING_IMAGE, f"pod {name_of(pod)}: the node downloads image {shorten(said)}"
     return None
 
 
 def last_line(text: str) -> str:
     """The last line that says something, for a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return cut(lines[-1]) if lines else "its log is empty"
-
-
-def cut(text: str, limit: int = 400) -> str:
-    """At most limit characters."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shorten(lines[-1]) if lines else "its log is empty"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
 from trtllm_api.diagnosis import DiagnosisReason, diagnose_end
+from trtllm_api.diagnosis.model import shorten
 from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import SERVER_LABEL
 from trtllm_operator.children.leaderworkerset import TEMPLATE_ANNOTATION
@@ -25,7 +26,7 @@ from trtllm_operator.children.objects import (
     name_of,
     parse_time,
 )
-from trtllm_operator.children.poddeath import cut, last_line, pod_trouble
+from trtllm_operator.children.poddeath import last_line, pod_trouble
 from trtllm_operator.children.server import BYTES_ANNOTATION, CONTAINER, DEADLINE_MARGIN_SECONDS, start_seconds
 from trtllm_operator.conditions import with_remedy
 
@@ -195,7 +196,7 @@ def _own_words(pod: Object, end: Object, evidence: Evidence) -> str:
         value = json.loads(text)
     message, remedy = dig(value, "message"), dig(value, "remedy")
     if message and remedy is not None:
-        return cut(with_remedy(str(message), str(remedy)))
+        return shorten(with_remedy(str(message), str(remedy)))
     events = evidence.events_of(pod)
     found = diagnose_end(pod, container=CONTAINER, events=events, template="spec.serving.podTemplate")
-    return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else cut(found.sentence)
+    return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else shorten(found.sentence)

@@ -66,7 +66,7 @@ class State:
 
     kind: StateKind
     reason: str
-    """CamelCase: a Reason, a FailureReason, a PodReason or a rule's name."""
+    """CamelCase: a Reason, a FailureReason, a DiagnosisReason, a PodReason or a rule's name."""
     message: str
     target: Target | None = None
     """What should be served; None while that is not known, and what serves is left alone."""

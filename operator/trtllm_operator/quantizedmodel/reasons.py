@@ -1,4 +1,4 @@
-"""Reasons of a QuantizedModel's conditions; the builder's own (FailureReason) and the rules' names join them."""
+"""Reasons of a QuantizedModel's conditions; FailureReasons, DiagnosisReasons and the rules' names join them."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class State:
 
     kind: StateKind
     reason: str
-    """CamelCase: a Reason, a FailureReason, a PodReason or a rule's name."""
+    """CamelCase: a Reason, a FailureReason, a DiagnosisReason, a PodReason or a rule's name."""
     message: str
     known: Known = field(default_factory=Known)
     stage: ChildStage | None = None

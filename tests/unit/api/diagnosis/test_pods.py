@@ -299,7 +299,8 @@ def test_a_container_that_was_killed_without_a_probe_or_memory_says_just_that() 
     )
     assert (result.reason, result.certainty) == (DiagnosisReason.TERMINATED, Certainty.LIKELY)
     assert result.message == (
-        "Likely cause: container builder was killed from outside (exit code 137), and not for memory."
+        "Likely cause: container builder was killed from outside (exit code 137); "
+        "Kubernetes does not report that its memory ran out."
     )
 
 

@@ -176,7 +176,10 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     "a pod killed from outside is not called out of memory": (
         [ended(137)],
         "Terminated",
-        "pod p0: Likely cause: container builder was killed from outside (exit code 137), and not for memory.",
+        (
+            "pod p0: Likely cause: container builder was killed from outside (exit code 137); "
+            "Kubernetes does not report that its memory ran out."
+        ),
         "See the pod's events: a probe that failed, a node that stopped, or somebody who deleted it.",
     ),
     "an evicted pod says what the node was short of": (
