@@ -7,6 +7,8 @@ RUN python -m pip install --no-cache-dir --no-compile --require-hashes --target 
     && rm /tmp/operator.txt
 
 COPY crds/trtllm_api /opt/trtllm/app/trtllm_api
+COPY diagnosis/trtllm_diagnosis /opt/trtllm/app/trtllm_diagnosis
+COPY planner/trtllm_planner /opt/trtllm/app/trtllm_planner
 COPY operator/trtllm_operator /opt/trtllm/app/trtllm_operator
 
 ENV PYTHONPATH=/opt/trtllm/app:/opt/trtllm/site-packages \

@@ -70,7 +70,7 @@ def _diagnose(directory: Path, megabytes: int) -> list[Figure]:
 
 def _run(directory: Path, arguments: list[str]) -> tuple[float, float]:
     """Seconds on the wall and of a processor."""
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(directory / "compiled")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from figure import Figure
 
-from trtllm_api.diagnosis import diagnose
+from trtllm_diagnosis import diagnose
 
 MEGABYTES = 200
 _BODY = (

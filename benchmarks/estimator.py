@@ -19,14 +19,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figure import Figure
 
 from trtllm_api.base import Device
-from trtllm_api.planner.fromconfig import facts_from_config
-from trtllm_api.planner.host import calibration_memory_needed, host_memory_needed
-from trtllm_api.planner.inventory import GpuKind
-from trtllm_api.planner.mapping import Layout
-from trtllm_api.planner.memory import activation_bytes, estimate, kv_bytes_per_token, needed_tokens, weight_bytes
-from trtllm_api.planner.question import EngineQuestion, Limits
-from trtllm_api.planner.tables import Algorithm, EngineRuntime, KvFormat, image_info
 from trtllm_operator.children.resources import quantize_bytes
+from trtllm_planner.host import calibration_memory_needed, host_memory_needed
+from trtllm_planner.inventory import GpuKind
+from trtllm_planner.memory import activation_bytes, estimate, kv_bytes_per_token, needed_tokens, weight_bytes
+from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.question import EngineQuestion, Limits
+from trtllm_planner.tensorrt_llm.layout import Layout
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat, image_info
 
 MEASURED = Path(__file__).parent / "estimator_measured.json"
 LEAST = 0.97

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "builder-image")]
+sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "diagnosis", "planner", "builder-image")]
 
 import torch  # noqa: E402 - the builder is found first
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402

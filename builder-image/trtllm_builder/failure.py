@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trtllm_api.contract import ExitCode, FailureReason, QuantizeResult
-from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_diagnosis import DiagnosisReason
 
 
 class BuilderFailure(Exception):

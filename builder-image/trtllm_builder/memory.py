@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trtllm_api.diagnosis import Diagnosis
-from trtllm_api.diagnosis.memory import in_words, out_of_memory
+from trtllm_diagnosis import Diagnosis
+from trtllm_diagnosis.memory import in_words, out_of_memory
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 _INTERVAL_SECONDS = 0.5

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import Any
 
 from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
-from trtllm_api.planner.fromconfig import details_from_config
 from trtllm_builder.checkpoint_files import Checkpoint
 from trtllm_builder.logical_shapes import is_companion, linear_of
+from trtllm_planner.model_config import details_from_config
 
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn"}
 _COMPUTED_WITH = frozenset({"BF16", "F16", "F32"})

@@ -10,13 +10,13 @@ from types import FrameType
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
-from trtllm_api.diagnosis import DiagnosisReason, diagnose
-from trtllm_api.diagnosis.memory import in_words
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.files import is_disk_full
 from trtllm_builder.memory import container_memory
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
+from trtllm_diagnosis import DiagnosisReason, diagnose
+from trtllm_diagnosis.memory import in_words
 
 _MAX_TEXT = 4096
 """What the API's Message holds."""

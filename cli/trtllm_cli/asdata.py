@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from trtllm_api.digest import digest_of
-from trtllm_api.planner.decide import Decision
 from trtllm_api.verdict import Verdict
 from trtllm_cli.judge import Answer
+from trtllm_planner.decide import Decision
 
 
 def as_data(answers: Sequence[Answer], *, strict: bool) -> dict[str, Any]:

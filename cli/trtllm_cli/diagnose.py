@@ -13,11 +13,11 @@ from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-from trtllm_api.diagnosis import Diagnosis, DiagnosisReason, diagnose
-from trtllm_api.diagnosis.lines import read_pieces, split
 from trtllm_cli.pods import HEAD, are_objects, diagnose_objects
 from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.terminal import Terminal, plain
+from trtllm_diagnosis import Diagnosis, DiagnosisReason, diagnose
+from trtllm_diagnosis.lines import read_pieces, split
 
 _BUFFER = 1 << 16
 _LONGEST = 2000

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from trtllm_api.planner.inventory import gpu_inventory, gpu_node, quantity_bytes
-from trtllm_api.planner.tables import PRODUCTS
 from trtllm_cli.documents import load_yaml, read_text
 from trtllm_cli.problem import Unreadable
+from trtllm_planner.inventory import gpu_inventory, gpu_node, quantity_bytes
+from trtllm_planner.tensorrt_llm.versions import PRODUCTS
 
 Nodes = tuple[Mapping[str, Any], ...]
 """As Kubernetes has them."""

@@ -7,12 +7,6 @@ from dataclasses import dataclass
 
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.facts import ModelFacts
-from trtllm_api.planner.decide import Decision, Refused, decide
-from trtllm_api.planner.fromspec import asked_layout, engine_question
-from trtllm_api.planner.inventory import Inventory
-from trtllm_api.planner.rules import ENGINE_RULES
-from trtllm_api.preflight.decide import decide_quantization
-from trtllm_api.preflight.rules import QUANTIZE_RULES
 from trtllm_api.quantizedmodel import (
     ArtifactStatus,
     CandidatePlan,
@@ -24,6 +18,12 @@ from trtllm_api.quantizedmodel import (
 )
 from trtllm_api.verdict import Severity, Verdict, refusals
 from trtllm_cli.documents import Document
+from trtllm_planner.decide import Decision, Refused, decide
+from trtllm_planner.inventory import Inventory
+from trtllm_planner.quantization.decide import decide_quantization
+from trtllm_planner.quantization.rules import QUANTIZE_RULES
+from trtllm_planner.rules import ENGINE_RULES
+from trtllm_planner.spec_question import asked_layout, engine_question
 
 _UNMADE = "sha256:" + "0" * 64
 """Of an artifact that is planned: nothing is decided by it."""

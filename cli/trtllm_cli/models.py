@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.planner.fromconfig import UnreadableConfig, facts_from_config
 from trtllm_api.source import Source
 from trtllm_cli.problem import Unreadable
+from trtllm_planner.model_config import UnreadableConfig, facts_from_config
 
 CONFIG = "config.json"
 QUANTIZED = "hf_quant_config.json"

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
-from trtllm_api.planner.inventory import Inventory, gpu_inventory, narrow
-from trtllm_api.preflight.ladder import method_ladder
 from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec
 from trtllm_cli.asdata import as_data, as_json, as_yaml, failed
 from trtllm_cli.documents import Document, read_documents
@@ -30,6 +28,8 @@ from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.quality import model_status
 from trtllm_cli.showplan import show
 from trtllm_cli.terminal import Terminal
+from trtllm_planner.inventory import Inventory, gpu_inventory, narrow
+from trtllm_planner.quantization.ladder import method_ladder
 
 
 def run(arguments: Namespace) -> int:

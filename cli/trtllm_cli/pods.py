@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from trtllm_api.diagnosis import Diagnosis, diagnose_end, diagnose_waiting
 from trtllm_cli.documents import load_yaml
 from trtllm_cli.problem import Unreadable
+from trtllm_diagnosis import Diagnosis, diagnose_end, diagnose_waiting
 
 Object = Mapping[str, Any]
 HEAD: Final = 4096

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.planner.decide import Decision
-from trtllm_api.planner.tables import EngineRuntime
 from trtllm_api.quantizedmodel import CandidatePlan, Method, QuantizationPlan
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
 from trtllm_cli.terminal import Terminal, size, table
+from trtllm_planner.decide import Decision
+from trtllm_planner.tensorrt_llm.versions import EngineRuntime
 
 _BAR: Final = 24
 

@@ -1,7 +1,7 @@
 """What users set about an engine: GPUs, parallelism, limits, conversion and build; part of EngineBuild's spec.
 
 Every option of trtllm-build and convert_checkpoint.py has its field here, or is reachable through extraArgs; the
-argument lists are made in trtllm_api.commands.
+argument lists are made in trtllm_planner.commands.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
-from trtllm_api.diagnosis.reasons import DiagnosisReason
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
@@ -27,6 +26,7 @@ from trtllm_api.quantizedmodel import (
     Method,
     OnFailure,
 )
+from trtllm_api.reasons import DiagnosisReason
 from trtllm_api.source import Source
 from trtllm_api.termination import fitted
 

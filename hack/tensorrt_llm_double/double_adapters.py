@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from double_engine import read_config
-from trtllm_api.planner.tables import Version
 from trtllm_builder.checkpoint.linear import QuantizedLinear
+from trtllm_planner.tensorrt_llm.versions import Version
 
 MODULES: Mapping[str, str] = {
     "attn_q": "q_proj",

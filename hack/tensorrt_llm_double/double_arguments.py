@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trtllm_api.commands.flags import Flag, FlagTable, Kind
+from trtllm_planner.commands.flags import Flag, FlagTable, Kind
 
 _TYPES: dict[Kind, Callable[[str], Any]] = {Kind.TEXT: str, Kind.INTEGER: int, Kind.NUMBER: float}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorrt_llm
 from double_arguments import parser_of
 from double_settings import seconds, version
-from trtllm_api.commands.convertflags import SCRIPTS, convert_table
+from trtllm_planner.commands.convertflags import SCRIPTS, convert_table
 
 _NOT_COMPUTED = ("meta_ckpt_dir", "use_qserve", "use_nvfp4", "use_meta_fp8_rowwise_recipe", "save_config_only")
 

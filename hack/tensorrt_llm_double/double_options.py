@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from trtllm_api.planner.tables import Version
+from trtllm_planner.tensorrt_llm.versions import Version
 
 
 def _names(text: str) -> frozenset[str]:

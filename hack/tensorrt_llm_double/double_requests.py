@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from double_adapters import Terms
-from trtllm_api.planner.tables import Version
 from trtllm_builder.serve.generation import Engine, Job, Piece
+from trtllm_planner.tensorrt_llm.versions import Version
 
 _BEAMS = Version(1, 0, 0, 0)
 """The PyTorch runtime has beam search since then."""

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trtllm_api.planner.tables import Version
+    from trtllm_planner.tensorrt_llm.versions import Version
 
 PREFIX = "TRTLLM_DOUBLE_"
 TENSORRT = {"0.20": "10.10.0.31", "1.0": "10.11.0.33", "1.2": "10.14.1.48"}
@@ -29,7 +29,7 @@ def version_text() -> str:
 def version() -> Version:
     """For tables; ends the program where the image names none."""
     # here, because ranks that only load need neither tables nor pydantic
-    from trtllm_api.planner.tables import parse_version
+    from trtllm_planner.tensorrt_llm.versions import parse_version
 
     found = parse_version(version_text())
     if found is None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from double_gpus import Gpu
 from double_settings import version
-from trtllm_api.planner.tables import Algorithm, EngineRuntime, algorithm_named, table_for
 from trtllm_builder.safetensors_header import TensorHeader
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, algorithm_named, table_for
 
 ARCHITECTURES = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"})
 ALGORITHMS = frozenset(

@@ -28,7 +28,8 @@ from clusterlib.show import say  # noqa: E402
 TOOLS = REPOSITORY / ".venv" / "bin"
 BUILDER = REPOSITORY / ".venv-builder" / "bin"
 DOUBLE = REPOSITORY / "hack" / "tensorrt_llm_double"
-UNIT = ("tests/unit/api", "tests/unit/operator", "tests/unit/cli")
+UNIT = ("tests/unit/api", "tests/unit/diagnosis", "tests/unit/planner", "tests/unit/operator", "tests/unit/cli")
+_TYPED = ("api", "diagnosis", "planner", "operator", "cli")
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 
 
@@ -45,14 +46,26 @@ CHECK = (
     Stage("format", [TOOLS / "ruff", "format", "--check", "--quiet", "."]),
     Stage("lint", [TOOLS / "ruff", "check", "--quiet", "."]),
     Stage(
-        "types of the API, the operator and the command line",
-        [TOOLS / "mypy", "-p", "trtllm_api", "-p", "trtllm_operator", "-p", "trtllm_cli"],
+        "types of what runs without torch",
+        [
+            TOOLS / "mypy",
+            "-p",
+            "trtllm_api",
+            "-p",
+            "trtllm_diagnosis",
+            "-p",
+            "trtllm_planner",
+            "-p",
+            "trtllm_operator",
+            "-p",
+            "trtllm_cli",
+        ],
     ),
     Stage("types of hack", [TOOLS / "mypy", "hack/cluster/clusterlib", "hack/test/run.py", "hack/demo/demo.py"]),
     Stage("types of the builder", [BUILDER / "mypy", "-p", "trtllm_builder"]),
     Stage("types of NVIDIA's double", [BUILDER / "mypy", *sorted(DOUBLE.glob("*.py")), DOUBLE / "tensorrt_llm"]),
     Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
-    Stage("unit tests of the API, the operator and the command line", [TOOLS / "pytest", "-q", *UNIT], counts=True),
+    Stage("unit tests of what runs without torch", [TOOLS / "pytest", "-q", *UNIT], counts=True),
 )
 BESIDE = (
     (Stage("unit tests of the builder", [BUILDER / "pytest", "-q", "tests/unit/builder"], counts=True),),
@@ -164,7 +177,7 @@ def _execute(stage: Stage, *, shown: bool) -> tuple[int, str]:
         text=True,
         env={
             **os.environ,
-            "MYPYPATH": "crds:operator:cli:builder-image:hack/cluster:hack/tensorrt_llm_double",
+            "MYPYPATH": "crds:diagnosis:planner:operator:cli:builder-image:hack/cluster:hack/tensorrt_llm_double",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_diagnosis import DiagnosisReason
 from trtllm_operator.children.evidence import QUIET, Evidence
 from trtllm_operator.children.job import CONTAINER, JobPlan, builder_job, request_config_map
 from trtllm_operator.children.joboutcome import (

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "builder-image", "tests/support", "tests/gpu")]
+sys.path[:0] = [
+    str(REPOSITORY / name) for name in ("crds", "diagnosis", "planner", "builder-image", "tests/support", "tests/gpu")
+]
 
 import tiny_model  # noqa: E402 - it lies there
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.diagnosis import Diagnosis, DiagnosisReason
 from trtllm_builder.engine.process import Ended
 from trtllm_builder.failure import BuilderFailure
+from trtllm_diagnosis import Diagnosis, DiagnosisReason
 
 _REASONS: Final[Mapping[DiagnosisReason, tuple[FailureReason, ExitCode]]] = {
     DiagnosisReason.STORAGE_FULL: (FailureReason.STORAGE_TOO_SMALL, ExitCode.INPUT_MISSING),

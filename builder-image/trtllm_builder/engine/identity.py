@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
-from trtllm_api.planner.tables import Version, parse_version
 from trtllm_builder.engine.causes import failure_of
 from trtllm_builder.engine.process import run_program
 from trtllm_builder.failure import BuilderFailure
+from trtllm_planner.tensorrt_llm.versions import Version, parse_version
 
 HAVE_ENGINES = "TensorRT-LLM 1.2.x and earlier have it"
 USE_ENGINES = "Set spec.image to a TensorRT-LLM image up to 1.2.x, or spec.runtime to PyTorch."

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from trtllm_api.diagnosis import Diagnosis, Scanner
 from trtllm_builder.memory import explain_kill, killed_for_memory
+from trtllm_diagnosis import Diagnosis, Scanner
 
 _CHUNK = 1 << 16
 _LONGEST = 1 << 16

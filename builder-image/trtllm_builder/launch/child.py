@@ -17,11 +17,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.diagnosis import Diagnosis, DiagnosisReason, Scanner, diagnose
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.output import Output
 from trtllm_builder.launch.processes import descendants, running, send
 from trtllm_builder.memory import explain_kill, killed_for_memory
+from trtllm_diagnosis import Diagnosis, DiagnosisReason, Scanner, diagnose
 
 _CHUNK = 1 << 16
 """Bytes that are read at once, and characters of the longest line."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from trtllm_api.contract import TERMINATION_PATH, ExitCode
-from trtllm_api.diagnosis import Certainty, Diagnosis
-from trtllm_api.diagnosis import DiagnosisReason as Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Progress
+from trtllm_diagnosis import Certainty, Diagnosis
+from trtllm_diagnosis import DiagnosisReason as Reason
 
 _MAX_TEXT: Final = 450
 """Of message and of remedy: the kubelet keeps 4096 bytes, and what it keeps must be JSON."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_api.manifest import Probe
 from trtllm_builder.failure import BuilderFailure, first_line, transient
 from trtllm_builder.launch import checks
@@ -26,6 +25,7 @@ from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.launch.watch import Watch
 from trtllm_builder.launch.worker import Worker
 from trtllm_builder.progress import Progress
+from trtllm_diagnosis import DiagnosisReason
 
 _STEP_SECONDS = 0.2
 _QUESTIONS = 5

@@ -10,7 +10,6 @@ import time
 from typing import Final
 
 from trtllm_api.contract import LaunchRequest
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_api.manifest import Probe
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch import answer
@@ -21,6 +20,7 @@ from trtllm_builder.launch.ending import Ending, of_failure, restart
 from trtllm_builder.launch.settings import Settings
 from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.progress import Progress
+from trtllm_diagnosis import DiagnosisReason
 
 _OK: Final = 200
 _CALM_SECONDS: Final = 600.0

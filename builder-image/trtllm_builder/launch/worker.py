@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.failure import BuilderFailure, transient
 from trtllm_builder.launch.child import Child, wait_for
 from trtllm_builder.launch.client import Client
@@ -24,6 +23,7 @@ from trtllm_builder.launch.remote import parse
 from trtllm_builder.launch.settings import Settings
 from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.progress import Progress
+from trtllm_diagnosis import DiagnosisReason
 
 _TIMEOUT_SECONDS = 5.0
 _REFUSED = 126

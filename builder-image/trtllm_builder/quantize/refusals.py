@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.preflight.mixing import why_no_mix
 from trtllm_api.quantizedmodel import CandidatePlan, CheckpointFormat, Method, Verdict
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.failure import BuilderFailure, first_line
@@ -23,6 +22,7 @@ from trtllm_builder.quantize.evidence import Evidence, Measured, Tried
 from trtllm_builder.quantize.mixing import Limits, propose
 from trtllm_builder.quantize.package import stored_type
 from trtllm_builder.quantize.restoring import Restorable
+from trtllm_planner.quantization.mixing import why_no_mix
 
 MAX_PATTERNS = 64
 """Of excludeModules, the spec's own included."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import uvicorn
 
 from trtllm_api.contract import TERMINATION_PATH, ExitCode, FailureReason
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.failure import BuilderFailure, first_line, transient
 from trtllm_builder.progress import Progress
 from trtllm_builder.serve.app import create_app
@@ -22,6 +21,7 @@ from trtllm_builder.serve.generation import LoadedModel
 from trtllm_builder.serve.options import Options, parse
 from trtllm_builder.serve.runtime import THREAD_PREFIX, Runtime
 from trtllm_builder.serve.server import Server
+from trtllm_diagnosis import DiagnosisReason
 
 Load = Callable[[Path, str], LoadedModel]
 _JOIN_SECONDS = 0.5

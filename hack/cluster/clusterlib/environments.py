@@ -16,6 +16,8 @@ from clusterlib.show import step
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LOCKS = REPOSITORY / "requirements"
+SHARED = ("crds", "diagnosis", "planner")
+"""Directories of the distributions that operator, builder and command line have in common."""
 PYTHON = "3.11"
 """Of the images' base; the builder's packages are installed for it."""
 
@@ -41,7 +43,7 @@ def tools_environment() -> Path:
             _uv("venv", "--quiet", "--clear", "--python", _python(), str(target))
             _uv_install("--python", str(target / "bin" / "python"), LOCKS / "dev.txt", LOCKS / "operator.txt")
         stamp.write_text(key)
-    _put_on_path(target, *(REPOSITORY / name for name in ("crds", "operator", "cli", "builder-image", "hack/cluster")))
+    _put_on_path(target, *(REPOSITORY / name for name in (*SHARED, "operator", "cli", "builder-image", "hack/cluster")))
     _put_programs(target, REPOSITORY / "cli" / "pyproject.toml")
     return target
 
@@ -73,7 +75,7 @@ def builder_tools() -> Path:
             _uv("venv", "--quiet", "--clear", "--python", f"python{PYTHON}", str(target))
             _uv_install("--python", str(target / "bin" / "python"), lock)
         stamp.write_text(key)
-    _put_on_path(target, packages, *(REPOSITORY / name for name in ("crds", "builder-image")))
+    _put_on_path(target, packages, *(REPOSITORY / name for name in (*SHARED, "builder-image")))
     return target
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from clusterlib import buildah
 from clusterlib.binary import pause_program
 from clusterlib.cache import cached, key_of
-from clusterlib.environments import ml_site_packages
+from clusterlib.environments import SHARED, ml_site_packages
 from clusterlib.processes import Processes, inside
 from clusterlib.settings import Settings
 from clusterlib.show import step
@@ -81,21 +81,21 @@ def ml_image() -> str:
 def build_operator(settings: Settings) -> str:
     """The operator's image, at the reference that its contents give it."""
     key = key_of(
-        base_image(), *_inputs("Dockerfile", "requirements/operator.txt", "crds/trtllm_api", "operator/trtllm_operator")
+        base_image(), *_inputs("Dockerfile", "requirements/operator.txt", *_SHARED, "operator/trtllm_operator")
     )
     return _build(settings, f"trtllm-operator:{key}", "Dockerfile", {"BASE": base_image()})
 
 
 def build_builder(settings: Settings) -> str:
     """The builder's image, at the reference that its contents give it."""
-    key = key_of(ml_image(), *_inputs("builder-image", "crds/trtllm_api"))
+    key = key_of(ml_image(), *_inputs("builder-image", *_SHARED))
     arguments = {"BASE": base_image(), "DEPENDENCIES": ml_image()}
     return _build(settings, f"trtllm-builder:{key}", "builder-image/Dockerfile", arguments)
 
 
 def build_double(settings: Settings, version: str) -> str:
     """The double of NVIDIA's image: its tag is the version alone, as NVIDIA's, so its contents' key is a directory."""
-    key = key_of(ml_image(), *_inputs("hack/tensorrt_llm_double", "crds/trtllm_api", "builder-image/trtllm_builder"))
+    key = key_of(ml_image(), *_inputs("hack/tensorrt_llm_double", *_SHARED, "builder-image/trtllm_builder"))
     arguments = {"DEPENDENCIES": ml_image(), "VERSION": version}
     return _build(settings, f"{key}/tensorrt-llm-double:{version}", "hack/tensorrt_llm_double/Dockerfile", arguments)
 
@@ -141,6 +141,9 @@ def _build(settings: Settings, name: str, dockerfile: str, arguments: dict[str, 
     push = ["push", "--quiet", "--disable-compression", "--tls-verify=false", local, f"docker://{reference}"]
     buildah.buildah(*push, prefix=inside(settings))
     return reference
+
+
+_SHARED = tuple(f"{name}/trtllm_{'api' if name == 'crds' else name}" for name in SHARED)
 
 
 def _inputs(*names: str) -> list[Path]:

@@ -1,7 +1,7 @@
 """What a single pod says of its end, or of what keeps it from starting; pure, called by joboutcome and rollout.
 
 The builder's own BuildResult is believed first. What it cannot report, because it was killed or never started, is
-explained by trtllm_api.diagnosis from the pod, its Events and its log.
+explained by trtllm_diagnosis from the pod, its Events and its log.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildResult
-from trtllm_api.diagnosis import DiagnosisReason, diagnose_end, diagnose_waiting
-from trtllm_api.diagnosis.model import shorten
-from trtllm_api.diagnosis.waiting import newest_first
+from trtllm_diagnosis import DiagnosisReason, diagnose_end, diagnose_waiting
+from trtllm_diagnosis.model import shorten
+from trtllm_diagnosis.waiting import newest_first
 from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.job import CONTAINER
 from trtllm_operator.children.objects import Object, condition_of, dig, is_true, items, name_of

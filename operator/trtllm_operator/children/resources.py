@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from trtllm_api.base import Device
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import ResourceRequirements
-from trtllm_api.planner.host import host_memory_needed
+from trtllm_planner.host import host_memory_needed
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MIB = 1024**2

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
-from trtllm_api.diagnosis import DiagnosisReason, diagnose_end
-from trtllm_api.diagnosis.model import shorten
+from trtllm_diagnosis import DiagnosisReason, diagnose_end
+from trtllm_diagnosis.model import shorten
 from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.identity import SERVER_LABEL
 from trtllm_operator.children.leaderworkerset import TEMPLATE_ANNOTATION

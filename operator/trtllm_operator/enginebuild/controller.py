@@ -7,7 +7,6 @@ from datetime import datetime
 
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineBuildStatus
-from trtllm_api.planner.inventory import gpu_inventory
 from trtllm_operator.children.identity import STAGE_LABEL, ChildStage, Owner
 from trtllm_operator.children.leaderworkerset import group_name
 from trtllm_operator.children.objects import Object, dig, is_deleting, is_true, labels_of, name_of
@@ -31,6 +30,7 @@ from trtllm_operator.kube.resources import (
 )
 from trtllm_operator.steps import Plan
 from trtllm_operator.store import Key, Store, key_of
+from trtllm_planner.inventory import gpu_inventory
 
 
 class EngineBuildController:

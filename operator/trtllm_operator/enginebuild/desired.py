@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from trtllm_api.base import Device
 from trtllm_api.buildoptions import Build, Convert
-from trtllm_api.commands.build import build_arguments
-from trtllm_api.commands.convert import convert_arguments
-from trtllm_api.commands.convertflags import convert_script
 from trtllm_api.contract import (
     CALIBRATION_PATH,
     BuildRequest,
@@ -23,9 +20,6 @@ from trtllm_api.contract import (
 )
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EnginePlan
-from trtllm_api.planner.fromspec import decided_limits
-from trtllm_api.planner.mapping import gpus_per_pod, nodes_for
-from trtllm_api.planner.tables import image_info
 from trtllm_operator.children.identity import ChildStage
 from trtllm_operator.children.job import CONTAINER, REQUEST_ARGS, JobPlan
 from trtllm_operator.children.pod import ClaimMount, GpuBinding, PodPlan
@@ -33,6 +27,12 @@ from trtllm_operator.children.resources import Resources, build_resources, conve
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.planning import layout_of
 from trtllm_operator.enginebuild.subject import Subject, adapters_root
+from trtllm_planner.commands.build import build_arguments
+from trtllm_planner.commands.convert import convert_arguments
+from trtllm_planner.commands.convertflags import convert_script
+from trtllm_planner.spec_question import decided_limits
+from trtllm_planner.tensorrt_llm.layout import gpus_per_pod, nodes_for
+from trtllm_planner.tensorrt_llm.versions import image_info
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from trtllm_api.buildoptions import Build, Convert
 from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EnginePlan
-from trtllm_api.planner.fromspec import decided_limits
-from trtllm_api.planner.tables import image_info
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.subject import Subject
+from trtllm_planner.spec_question import decided_limits
+from trtllm_planner.tensorrt_llm.versions import image_info
 
 
 def engine_inputs(observed: Observed, spec: EngineBuildSpec, subject: Subject, plan: EnginePlan) -> dict[str, object]:

@@ -8,7 +8,6 @@ from datetime import datetime
 from trtllm_api.contract import ProgressLine
 from trtllm_api.enginebuild import KIND, EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
-from trtllm_api.planner.inventory import gpu_inventory
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_api.source import Storage
 from trtllm_operator.children.evidence import Evidence
@@ -19,6 +18,7 @@ from trtllm_operator.children.settings import BuilderSettings
 from trtllm_operator.enginebuild.observed import Model, Observed
 from trtllm_operator.enginebuild.siblings import fetched_by, siblings
 from trtllm_operator.enginebuild.subject import wanted_source
+from trtllm_planner.inventory import gpu_inventory
 
 
 def observe(

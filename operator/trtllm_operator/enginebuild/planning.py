@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.enginestatus import EnginePlan
-from trtllm_api.planner.decide import Decision, decide
-from trtllm_api.planner.fromspec import asked_layout, engine_question
-from trtllm_api.planner.inventory import GpuKind, narrow
-from trtllm_api.planner.mapping import Layout
-from trtllm_api.planner.question import EngineQuestion, EngineStamp
-from trtllm_api.planner.rules import ENGINE_RULES
-from trtllm_api.planner.tables import product_named
 from trtllm_api.verdict import Verdict, judge, refusals
 from trtllm_operator.children.objects import dig
 from trtllm_operator.enginebuild.digests import engine_digest, engine_inputs
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.subject import Subject
+from trtllm_planner.decide import Decision, decide
+from trtllm_planner.inventory import GpuKind, narrow
+from trtllm_planner.question import EngineQuestion, EngineStamp
+from trtllm_planner.rules import ENGINE_RULES
+from trtllm_planner.spec_question import asked_layout, engine_question
+from trtllm_planner.tensorrt_llm.layout import Layout
+from trtllm_planner.tensorrt_llm.versions import product_named
 
 _LOOKS = ("replicas", "servedModelName", "service", "podTemplate", "maxConcurrentRequests", "sharedMemory")
 """Of spec.serving: what decides nothing about GPUs."""

@@ -8,14 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trtllm_api.buildoptions import Limits
-from trtllm_api.commands.serve import serve_arguments, serve_options, serving_limits
-from trtllm_api.commands.serveflags import options_flag
 from trtllm_api.contract import STORE_PATH, LaunchRequest
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime, Serving
 from trtllm_api.enginestatus import EngineArtifact, EngineLimits, EnginePlan, ServedArtifact
 from trtllm_api.manifest import MANIFEST
-from trtllm_api.planner.fromspec import decided_limits
-from trtllm_api.planner.tables import Version, image_info
 from trtllm_operator.children.engineserver import EngineServerPlan, engine_deployment
 from trtllm_operator.children.leaderworkerset import leader_worker_set
 from trtllm_operator.children.objects import Manifest, Object, dig
@@ -33,6 +29,10 @@ from trtllm_operator.enginebuild.desired import expected_gpu, gpu_binding, image
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.planning import layout_of
 from trtllm_operator.enginebuild.subject import Subject
+from trtllm_planner.commands.serve import serve_arguments, serve_options, serving_limits
+from trtllm_planner.commands.serveflags import options_flag
+from trtllm_planner.spec_question import decided_limits
+from trtllm_planner.tensorrt_llm.versions import Version, image_info
 
 TOKENIZER = "tokenizer"
 """Directory in an engine: the model's files without the weights."""

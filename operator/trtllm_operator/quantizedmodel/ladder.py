@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from trtllm_api.base import Device
 from trtllm_api.digest import digest_of
-from trtllm_api.planner.inventory import gpu_inventory
-from trtllm_api.preflight.ladder import method_ladder
 from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
 from trtllm_operator.children.objects import Object, dig, labels_of
+from trtllm_planner.inventory import gpu_inventory
+from trtllm_planner.quantization.ladder import method_ladder
 
 
 def decided_ladder(

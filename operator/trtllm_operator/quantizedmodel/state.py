@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from trtllm_api.preflight.decide import decide_quantization
 from trtllm_api.quantizedmodel import QuantizationPlan, QuantizedModelSpec
 from trtllm_api.verdict import Verdict
 from trtllm_operator.children.identity import ChildStage
@@ -29,6 +28,7 @@ from trtllm_operator.quantizedmodel.knowledge import (
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.reasons import Reason
 from trtllm_operator.source import fetch_job
+from trtllm_planner.quantization.decide import decide_quantization
 
 
 class StateKind(StrEnum):

@@ -27,12 +27,12 @@ from trtllm_api.contract import (
     QuantizeResult,
     Stage,
 )
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_api.quantizedmodel import CandidateStatus, Method, Verdict
 from trtllm_api.source import HuggingFaceSource, Source, VolumeSource
 from trtllm_builder import fetch
 from trtllm_builder.__main__ import main
 from trtllm_builder.failure import BuilderFailure, bad_model
+from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import write_checkpoint
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "api" / "planner"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "planner"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "api"))
 
 from cli_runs import Ran

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from public_models import CONFIGS
 
-from trtllm_api.planner.inventory import gpu_inventory
 from trtllm_cli.gpus import nodes_of_flag, nodes_with_gpus
 from trtllm_cli.hub import hub_file
 from trtllm_cli.models import facts_of_hub, facts_of_path
 from trtllm_cli.problem import Unreadable
+from trtllm_planner.inventory import gpu_inventory
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from cli_runs import H100S, Ran, assert_golden, engine, quantized, written
 from public_models import H100, facts
 
 from trtllm_api.enginebuild import EngineBuildSpec
-from trtllm_api.planner.decide import Decision, decide
-from trtllm_api.planner.fromspec import engine_question
-from trtllm_api.planner.inventory import GpuNode, Inventory
+from trtllm_planner.decide import Decision, decide
+from trtllm_planner.inventory import GpuNode, Inventory
+from trtllm_planner.spec_question import engine_question
 
 Run = Callable[..., Ran]
 Model = Callable[..., str]

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((REPOSITORY / "cli" / "pyproject.toml").read_text())["pr
 
 
 def _program(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
     environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -54,7 +54,7 @@ def test_a_reader_that_has_enough_is_no_error(model: Callable[..., str]) -> None
     arguments = f"plan -f {written(engine())} --model {model('Llama-3-8B')} --gpus {H100S}"
     code = "import sys; from trtllm_cli.main import main; sys.exit(main(sys.argv[1:]))"
     line = f"'{sys.executable}' -c '{code}' {arguments} | /bin/true"
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -126,7 +126,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     program.write_text(f"#!{sys.executable}\nimport sys\nfrom trtllm_cli.main import main\nsys.exit(main())\n")
     program.chmod(0o755)
     script = f"{SCRIPTS['bash']}\nCOMP_WORDS=(trtllm plan -o y); COMP_CWORD=3; _trtllm; echo ${{COMPREPLY[@]}}"
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": path}
     done = subprocess.run(["/bin/bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "yaml\n"

@@ -125,8 +125,8 @@ def test_several_samples_are_as_many_answers(machine: Machine, model: Path) -> N
 
 def test_the_pytorch_runtime_of_0_20_is_asked_for_no_beams() -> None:
     from double_requests import ask as check
-    from trtllm_api.planner.tables import Version
     from trtllm_builder.serve.generation import Job
+    from trtllm_planner.tensorrt_llm.versions import Version
 
     limits = {"max_beam_width": 2, "max_batch_size": 8}
     with pytest.raises(ValueError, match="no beam search of this version's PyTorch runtime"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tensorrt_llm.commands import build, serve
-from trtllm_api.diagnosis import DiagnosisReason, diagnose
+from trtllm_diagnosis import DiagnosisReason, diagnose
 
 from .conftest import A100, H100, L4, Machine
 

@@ -23,8 +23,8 @@ from double_engine import CONFIG, checkpoint_file, engine_bytes, engine_name
 from double_gpus import device, devices
 from double_settings import left_out, seconds, version
 from double_weights import check_config, check_gpu, check_tensors
-from trtllm_api.commands.buildflags import build_table
 from trtllm_builder.safetensors_header import read_header
+from trtllm_planner.commands.buildflags import build_table
 
 _MIXED, _LAYER_CONFIG = "MIXED_PRECISION", "quant_cfg.json"
 _PLUGIN_FEATURES = (

@@ -21,8 +21,8 @@ from double_arguments import command_of
 from double_engine import is_engine
 from double_options import read_options
 from double_settings import seconds, version
-from trtllm_api.commands.serveflags import serve_table
-from trtllm_api.planner.tables import Version
+from trtllm_planner.commands.serveflags import serve_table
+from trtllm_planner.tensorrt_llm.versions import Version
 
 _LIMITS = ("max_batch_size", "max_num_tokens", "max_seq_len", "max_beam_width")
 _SIZES = {"tp_size": "tensor_parallel_size", "pp_size": "pipeline_parallel_size", "cp_size": "context_parallel_size"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.engine.checkpoint import Mapping, check_checkpoint
 from trtllm_builder.failure import BuilderFailure
+from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import Claim, failure_of, write_ranks
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.diagnosis import Certainty, DiagnosisReason
 from trtllm_builder.engine.process import Ended, run_program
+from trtllm_diagnosis import Certainty, DiagnosisReason
 
 
 def _run(program: str, tmp_path: Path, output: io.StringIO | None = None) -> Ended:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
-from trtllm_api.diagnosis import DiagnosisReason
 from trtllm_builder.engine.pods import PodReport, Stamp, ranks_of
 from trtllm_builder.engine.ranks import _index
 from trtllm_builder.failure import BuilderFailure
+from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import H100, L4, PRODUCT, Claim, failure_of, write_ranks
 

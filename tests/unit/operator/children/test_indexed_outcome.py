@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trtllm_api.contract import BuildResult, FailureReason, Stage
-from trtllm_api.diagnosis import DiagnosisReason
+from trtllm_diagnosis import DiagnosisReason
 from trtllm_operator.children.evidence import Evidence
 from trtllm_operator.children.joboutcome import JobFailed, JobLost, JobRunning, JobSucceeded, PodReason, job_outcome
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from engine_samples import GIB
 
-from trtllm_api.planner.host import host_memory_needed
 from trtllm_operator.children.resources import (
     Resources,
     build_resources,
@@ -16,6 +15,7 @@ from trtllm_operator.children.resources import (
     shared_memory_for,
 )
 from trtllm_operator.kube.resources import BY_KIND, LEADER_WORKER_SETS, NODES
+from trtllm_planner.host import host_memory_needed
 
 
 def memory(resources: Resources) -> tuple[float, float]:

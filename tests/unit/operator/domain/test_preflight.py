@@ -8,14 +8,14 @@ import pytest
 from domain_world import SMOLLM2
 
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.preflight.candidates import quantization_plan
-from trtllm_api.preflight.groupsize import fitting_sizes, planned_group_size
-from trtllm_api.preflight.linears import quantized_linears
-from trtllm_api.preflight.mixing import why_no_mix
-from trtllm_api.preflight.question import QuantizeQuestion
-from trtllm_api.preflight.rules import QUANTIZE_RULES
 from trtllm_api.quantizedmodel import Checkpoint, Method, QuantizedModelSpec
 from trtllm_api.verdict import Severity, judge
+from trtllm_planner.quantization.candidates import quantization_plan
+from trtllm_planner.quantization.groupsize import fitting_sizes, planned_group_size
+from trtllm_planner.quantization.linears import quantized_linears
+from trtllm_planner.quantization.mixing import why_no_mix
+from trtllm_planner.quantization.question import QuantizeQuestion
+from trtllm_planner.quantization.rules import QUANTIZE_RULES
 
 
 def question(facts: ModelFacts = SMOLLM2, **spec: Any) -> QuantizeQuestion:

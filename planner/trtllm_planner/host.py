@@ -1,0 +1,85 @@
+"""Memory and disk that the Jobs themselves need: calibration, conversion, build; used by rules and by the planner.
+
+Calibration, GPU memory in bytes (V = vocabulary, T = tokens of one batch, that is batch size x sequence length):
+
+    2 parameters                        the model in 16 bits
+    T (2 V + 4 layers kv_heads head_dim + 8 hidden)    logits, the cache that transformers fills, hidden states
+    16 x the largest linear layer       its copies while scales are searched and weights packed
+    6 V hidden + T (14 V + 2 layers hidden)    Auto: gradients of the embedding, the loss in 32 bits, what they need
+    1.5 GiB                             CUDA context, library workspaces
+
+The terms are from peaks of ModelOpt 0.47 on a GPU (docs/planning.md). With less it fails, or offloads layers.
+
+Conversion and build, host memory: 2.7 x the source's bytes (NVIDIA's example of Command-R peaks at 2.64 x, a 49B build
+peaked at 133 GB), at least 64 GiB for a source of 14 GiB or more (an 8B model died with 48 GB); smaller sources need
+8 GiB and 4 x their size (a build of a model of 0.3 GB had 7 GiB). Heuristics, and called so wherever they are shown.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from trtllm_api.facts import ModelFacts
+from trtllm_planner.memory import CONTEXT_BYTES, GIB, weight_bytes
+from trtllm_planner.question import EngineQuestion
+from trtllm_planner.tensorrt_llm.layout import ONE_RANK
+from trtllm_planner.tensorrt_llm.shards import Cut, cut_of
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime
+
+CALIBRATION_TOKENS = 512
+"""Of a batch, where nothing else is said: one sequence."""
+WORKING_COPIES = 16
+"""Bytes for a weight of the largest layer."""
+BUILD_SHARE = 2.7
+DISK_MARGIN = 1.1
+
+
+@dataclass(frozen=True)
+class HostNeeds:
+    """What a Job should ask for, in bytes."""
+
+    gpu_memory: int
+    """Of all GPUs together, to calibrate without offloading."""
+    memory: int
+    """Of the host, to convert and build."""
+    disk: int
+    """Source, checkpoint and engine, and a tenth more."""
+
+
+def host_memory_needed(source_bytes: int) -> int:
+    """To convert or build a model of this many bytes."""
+    return math.ceil(max(min(64 * GIB, 8 * GIB + 4 * source_bytes), BUILD_SHARE * source_bytes))
+
+
+def calibration_memory_needed(facts: ModelFacts, tokens: int = CALIBRATION_TOKENS, *, searched: bool = False) -> int:
+    """GPU memory to calibrate a model on batches of so many tokens; searched: Auto chooses each layer's format."""
+    vocabulary, hidden = facts.vocabulary_size, facts.hidden_size
+    cache = 4 * facts.layers * facts.key_value_heads * facts.head_dim
+    shapes = (item.in_features * item.out_features for item in facts.linears if cut_of(item.name) is not Cut.HEAD)
+    size = 2 * facts.parameters + CONTEXT_BYTES
+    size += tokens * (2 * vocabulary + cache + 8 * hidden)
+    size += WORKING_COPIES * max(shapes, default=hidden * facts.intermediate_size)
+    if searched:
+        size += 6 * vocabulary * hidden + tokens * (14 * vocabulary + 2 * facts.layers * hidden)
+    return size
+
+
+def artifact_bytes(question: EngineQuestion) -> int:
+    """Size of the quantized checkpoint; about that of all ranks of the engine together, too."""
+    return weight_bytes(replace(question, layout=ONE_RANK))
+
+
+def host_needs(question: EngineQuestion) -> HostNeeds:
+    """For quantizing, unless the checkpoint is quantized already, and building the engine, where there is one."""
+    source = question.facts.bytes
+    ready = question.facts.quantization is not None
+    quantizes = question.algorithm is not Algorithm.NONE and not ready
+    searched = question.algorithm is Algorithm.MIXED
+    made = int(quantizes) + int(question.runtime is EngineRuntime.TENSORRT)
+    artifact = source if ready else artifact_bytes(question)
+    return HostNeeds(
+        gpu_memory=calibration_memory_needed(question.facts, searched=searched) if quantizes else 0,
+        memory=host_memory_needed(source),
+        disk=math.ceil(DISK_MARGIN * (source + made * artifact)),
+    )

@@ -1,0 +1,105 @@
+"""The planner: the smallest and then fastest layout that fits, on GPUs that there are; for operator and command line.
+
+Smallest is the least GPU memory taken (GPUs x memory), then the fewest GPUs; fastest among those is the one with the
+fewest pipeline stages on the newest GPU. Tensor parallelism stays inside a node, pipeline parallelism goes across.
+Every proposal has passed the preflight rules themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trtllm_api.verdict import Verdict, judge, refusals, warnings
+from trtllm_planner.host import HostNeeds, host_needs
+from trtllm_planner.inventory import Inventory
+from trtllm_planner.memory import MemoryEstimate, gib
+from trtllm_planner.question import EngineQuestion
+from trtllm_planner.rules import ENGINE_RULES, FIXED_RULES
+from trtllm_planner.search import Placement, Search, settle
+from trtllm_planner.suggest import reasons, would_fit
+from trtllm_planner.tensorrt_llm.layout import Layout
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask the cluster for."""
+
+    placement: Placement
+    question: EngineQuestion
+    """The question with everything decided: what preflight was asked."""
+    host: HostNeeds
+    alternatives: tuple[Placement, ...]
+    why: tuple[str, ...]
+    warnings: tuple[Verdict, ...]
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """GPU memory of the fullest GPU, itemised, for status and terminals."""
+        return memory_items(self.placement.memory)
+
+
+@dataclass(frozen=True)
+class NoPlan:
+    """Why nothing fits, and what would."""
+
+    verdicts: tuple[Verdict, ...]
+    """Refusals that no layout changes; empty where only room is missing."""
+    why: tuple[str, ...]
+    would_fit: tuple[str, ...]
+
+
+def memory_items(memory: MemoryEstimate) -> tuple[tuple[str, str], ...]:
+    """Every item and its size."""
+    return (
+        ("weights", gib(memory.weights)),
+        ("activations", gib(memory.activations)),
+        ("runtime", gib(memory.runtime)),
+        ("KV cache", f"{gib(memory.kv_pool)} = {memory.tokens} tokens, {memory.needed_tokens} needed"),
+        ("reserve", gib(max(0, memory.free - memory.kv_pool))),
+        ("GPU", gib(memory.available)),
+    )
+
+
+def plan(question: EngineQuestion, inventory: Inventory, layout: Layout | None = None) -> Plan | NoPlan:
+    """Decide the question's layout and GPU, which are ignored if set, on the GPUs of an inventory.
+
+    With a layout that is decided already only the GPUs are chosen.
+    """
+    asked = question.layout
+    ranks = (asked.asked_moe_tensor or 1) * (asked.asked_moe_expert or 1)
+    least = Layout(ranks, 1, 1, asked.asked_moe_tensor, asked.asked_moe_expert)
+    if layout is None:
+        fixed = refusals(judge(FIXED_RULES, replace(question, layout=least, gpu=None)))
+    else:
+        fixed = refusals(judge(ENGINE_RULES, replace(question, layout=layout, gpu=None, gpus_per_node=None, pods=None)))
+    if fixed:
+        return NoPlan(fixed, tuple(verdict.message for verdict in fixed), tuple(verdict.remedy for verdict in fixed))
+    search = Search(question, inventory, layout=layout)
+    found = search.run()
+    if not found:
+        return NoPlan((), reasons(search, inventory), would_fit(question, inventory, search))
+    return plan_of(search, found)
+
+
+def plan_of(search: Search, found: Sequence[Placement]) -> Plan:
+    """Of what a search found, the best first."""
+    best = found[0]
+    decided = settle(search.question, best)
+    return Plan(
+        placement=best,
+        question=decided,
+        host=host_needs(decided),
+        alternatives=tuple(found[1:]),
+        why=_why(best, search),
+        warnings=warnings(judge(ENGINE_RULES, decided)),
+    )
+
+
+def _why(best: Placement, search: Search) -> tuple[str, ...]:
+    memory = best.memory
+    items = f"weights {gib(memory.weights)}, activations {gib(memory.activations)}, runtime {gib(memory.runtime)}"
+    lines = [f"{best}: {items}, KV cache {gib(memory.kv_pool)} of {gib(memory.available)} a GPU"]
+    if search.smaller is not None:
+        lines.append("the next smaller does not fit: " + search.smaller)
+    lines += [verdict.sentence() for verdict in search.refused.values()]
+    return tuple(lines)

@@ -1,0 +1,114 @@
+"""The ladder of a spec without a method: what the target GPU runs natively, the smallest first, as the model allows.
+
+Called by the operator's quantizedmodel.ladder, the command line and preflight.decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trtllm_api.base import Device
+from trtllm_api.quantizedmodel import CheckpointFormat, Method, MethodLadder, OnFailure, QuantizedModelSpec
+from trtllm_api.verdict import Severity, Verdict, judge, refusals
+from trtllm_planner.inventory import Inventory
+from trtllm_planner.quantization.question import QuantizeQuestion
+from trtllm_planner.quantization.rules import QUANTIZE_RULES
+from trtllm_planner.tensorrt_llm.versions import ALGORITHM_OF, EngineRuntime, ImageInfo, usable_algorithms
+
+RULE = "NativeMethods"
+ORDER = (
+    Method.NVFP4,
+    Method.W4A8_AWQ,
+    Method.INT4_AWQ,
+    Method.INT4_WEIGHT_ONLY,
+    Method.FP8,
+    Method.FP8_PER_CHANNEL_PER_TOKEN,
+    Method.INT8_SMOOTH_QUANT,
+    Method.INT8_WEIGHT_ONLY,
+)
+"""Fewest bits of a weight first; of equal ones the fewest bits of an activation, for speed; then coarser scales."""
+ON_CPU = (Method.INT4_WEIGHT_ONLY, Method.INT8_WEIGHT_ONLY)
+"""What the Transformers server runs on a CPU without simulating the arithmetic of a GPU."""
+_CPU = "the Transformers server on a CPU"
+_MOST_PRODUCTS = 8
+_ANY_IMAGE = ImageInfo("", None)
+"""Which image will serve is not known here: the newest table."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What is left of a ladder for a model, and why."""
+
+    methods: tuple[Method, ...]
+    why: tuple[str, ...]
+
+
+def method_ladder(spec: QuantizedModelSpec, gpus: Inventory, inputs: str) -> MethodLadder | None:
+    """For the device asked for; None while that is GPU and there is none. `inputs` identifies what it is for.
+
+    Several kinds of GPU: the methods that all of them run, with the runtime that the checkpoint's format is for.
+    """
+    if spec.device is Device.CPU:
+        return MethodLadder(inputs=inputs, target=_CPU, methods=ON_CPU)
+    kinds = [kind for kind in gpus.kinds() if gpus.counts(kind)]
+    if not kinds:
+        return None
+    whole = spec.checkpoint.format is CheckpointFormat.HUGGING_FACE
+    runtime = EngineRuntime.PYTORCH if whole else EngineRuntime.TENSORRT
+    common = set.intersection(*(set(usable_algorithms(_ANY_IMAGE, runtime, kind.capability)) for kind in kinds))
+    names = list(dict.fromkeys(f"{kind.product} ({kind.sm})" for kind in kinds))
+    more = len(names) - _MOST_PRODUCTS
+    return MethodLadder(
+        inputs=inputs,
+        target=", ".join(names[:_MOST_PRODUCTS]) + (f" and {more} other products" if more > 0 else ""),
+        methods=tuple(method for method in ORDER if ALGORITHM_OF[method] in common),
+    )
+
+
+def fitting(question: QuantizeQuestion, ladder: MethodLadder) -> Fitting:
+    """The ladder without the methods that a rule refuses for this model, or that others make pointless."""
+    general = set(_refused(replace(question, planned=())))
+    methods: list[Method] = []
+    why: list[str] = []
+    for method in ladder.methods:
+        own = [said for said in _refused(replace(question, planned=(method,))) if said not in general]
+        reason = own[0] if own else _pointless(question.spec, method, methods)
+        if reason:
+            why.append(f"left out: {reason}")
+        else:
+            methods.append(method)
+    if not methods:
+        return Fitting((), tuple(why))
+    names = f"{ladder.target}: {', then '.join(methods)}"
+    said = f"no method is named: what runs natively on {names}, until one passes the quality gate"
+    if question.spec.quality.on_failure is not OnFailure.FALLBACK:
+        said = f"no method is named: {methods[0]} is the smallest of what runs natively on {ladder.target}; "
+        said += f"quality.onFailure {question.spec.quality.on_failure} tries no other"
+    return Fitting(tuple(methods), (said, *why))
+
+
+def nothing_left(spec: QuantizedModelSpec, ladder: MethodLadder, why: tuple[str, ...]) -> Verdict:
+    """The refusal where neither the ladder nor a fallback has a method."""
+    if ladder.methods:
+        message = f"no method is named, and none of those that run natively on {ladder.target} fits this model"
+        message += f" ({'; '.join(why)})"
+    else:
+        every = "all of " if ", " in ladder.target else ""
+        message = f"no method is named, and no format of a {spec.checkpoint.format} checkpoint runs natively on "
+        message += f"{every}{ladder.target}"
+    remedy = "set quantization.method"
+    if spec.device is Device.GPU:
+        remedy += ", or choose among the GPUs with podTemplate.nodeSelector (nvidia.com/gpu.product)"
+    return Verdict(RULE, Severity.REFUSAL, message, remedy, {"target": ladder.target})
+
+
+def _refused(question: QuantizeQuestion) -> list[str]:
+    return [verdict.sentence() for verdict in refusals(judge(QUANTIZE_RULES, question))]
+
+
+def _pointless(spec: QuantizedModelSpec, method: Method, before: list[Method]) -> str:
+    if method is Method.NVFP4 and spec.checkpoint.format is CheckpointFormat.TENSORRT_LLM:
+        return "NVFP4: a TensorRT-LLM checkpoint in NVFP4 cannot be measured"
+    if method is Method.INT4_WEIGHT_ONLY and Method.INT4_AWQ in before:
+        return "INT4WeightOnly: as large as INT4AWQ, which loses less"
+    return ""

@@ -1,0 +1,43 @@
+"""Rule MixedPrecision, and which candidates can be mixed with full precision; the builder asks the latter, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat, Method
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.quantization.question import QuantizeQuestion
+
+
+def why_no_mix(method: Method, checkpoint: Checkpoint) -> str:
+    """Why fallback Mixed can make nothing of a method, as a clause; empty where it can."""
+    if method is Method.NONE:
+        return "None has full precision already"
+    if method is Method.AUTO:
+        return "Auto would choose other formats, so that no mix of it can be measured beforehand"
+    if checkpoint.format is not CheckpointFormat.TENSORRT_LLM:
+        return ""
+    if checkpoint.pipeline > 1:
+        return "a TensorRTLLM checkpoint of several stages has no names for the layers of one stage alone"
+    if method is Method.FP8_PER_CHANNEL_PER_TOKEN:
+        return f"a TensorRTLLM checkpoint holds whole blocks in {method}"
+    if method is Method.INT8_WEIGHT_ONLY:
+        return f"a TensorRTLLM checkpoint holds {method} unpacked, as large as in full precision"
+    return ""
+
+
+def mixed_precision(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """Fallback Mixed is made of a method that was refused before it."""
+    methods, named = question.methods(), question.spec.quantization.method is not None
+    if Method.MIXED not in methods:
+        return
+    before = methods[: methods.index(Method.MIXED)]
+    reasons = [why_no_mix(method, question.spec.checkpoint) for method in before]
+    if all(reasons) and (named or before):
+        yield Verdict(
+            "MixedPrecision",
+            Severity.REFUSAL,
+            "fallback Mixed has no method before it to make a mix of"
+            + (f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""),
+            "take Mixed out of quality.fallbacks, or name a method before it that it can mix",
+        )

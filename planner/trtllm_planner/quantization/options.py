@@ -1,0 +1,138 @@
+"""Rules about options that exclude each other or this model: KVCache, EffectiveBits, Lengths, DatasetToken, Effort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from trtllm_api.base import Device
+from trtllm_api.quantizedmodel import CheckpointFormat, Dataset, KVCache, Method
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.quantization.linears import quantized_linears
+from trtllm_planner.quantization.question import QuantizeQuestion
+
+_BITS = {
+    Method.INT4_AWQ: Decimal(4),
+    Method.INT4_WEIGHT_ONLY: Decimal(4),
+    Method.W4A8_AWQ: Decimal(4),
+    Method.NVFP4: Decimal("4.5"),
+    Method.FP8: Decimal(8),
+    Method.FP8_PER_CHANNEL_PER_TOKEN: Decimal(8),
+    Method.INT8_SMOOTH_QUANT: Decimal(8),
+    Method.INT8_WEIGHT_ONLY: Decimal(8),
+}
+_FULL_BITS = 16
+_AWQ_SECONDS_PER_PARAMETER = 240 / 135e6
+"""Measured on 2 CPU cores: INT4AWQ of 135M parameters in four minutes."""
+_LONG_SECONDS = 3600
+
+
+def kv_cache(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """A Hugging Face checkpoint has no place for the scales of an INT8 KV cache; TensorRT-LLM's has."""
+    whole = question.spec.checkpoint.format is CheckpointFormat.HUGGING_FACE
+    if whole and question.spec.quantization.kv_cache is KVCache.INT8:
+        yield Verdict(
+            "KVCache",
+            Severity.REFUSAL,
+            "kvCache INT8 cannot be exported to a Hugging Face checkpoint",
+            "use kvCache FP8, or leave it out, or set checkpoint.format TensorRTLLM",
+        )
+
+
+def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """What stays in full precision counts as 16 bits, so that few bits on average may be out of reach."""
+    quantization = question.spec.quantization
+    if quantization.auto is None:
+        if Method.AUTO in question.methods():
+            yield Verdict(
+                "EffectiveBits",
+                Severity.REFUSAL,
+                "fallback Auto needs quantization.auto, which only method Auto may set",
+                "make Auto the method, or name another fallback",
+            )
+        return
+    wrong = [method for method in quantization.auto.candidates if method not in _BITS]
+    if wrong:
+        yield Verdict(
+            "EffectiveBits",
+            Severity.REFUSAL,
+            f"auto.candidates has {', '.join(wrong)}, which is no format of a layer",
+            f"choose from {', '.join(_BITS)}",
+        )
+        return
+    quantized = sum(_weights(question, only_quantized=True))
+    total = sum(_weights(question, only_quantized=False))
+    if not total:
+        return
+    smallest = min(_BITS[method] for method in quantization.auto.candidates)
+    least = (smallest * quantized + _FULL_BITS * (total - quantized)) / total
+    asked = Decimal(quantization.auto.effective_bits)
+    if asked < least:
+        yield Verdict(
+            "EffectiveBits",
+            Severity.REFUSAL,
+            f"auto.effectiveBits {asked} is out of reach: with {smallest} bits for every layer that may be "
+            f"quantized and {_FULL_BITS} for the others the mean is {least:.2f}",
+            f"ask for {least:.2f} or more, or exclude fewer modules",
+            {"effectiveBits": str(asked), "least": f"{least:.2f}"},
+        )
+
+
+def _weights(question: QuantizeQuestion, *, only_quantized: bool) -> Iterator[int]:
+    facts = question.facts
+    linears = quantized_linears(facts, question.spec.quantization) if only_quantized else facts.linears
+    yield from (linear.in_features * linear.out_features * linear.count for linear in linears)
+    if not only_quantized and not any("lm_head" in linear.name for linear in facts.linears):
+        # a head tied to the embeddings is no tensor of its own, but ModelOpt counts the module
+        yield facts.vocabulary_size * facts.hidden_size
+
+
+def lengths(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """Beyond its positions a model answers noise: neither scales nor measurements would mean anything."""
+    most = question.facts.max_position_embeddings
+    asked = {
+        "calibration.sequenceLength": question.spec.calibration.sequence_length,
+        "quality.evaluation.sequenceLength": question.spec.quality.evaluation.sequence_length,
+    }
+    for field, length in asked.items():
+        if most and length > most:
+            yield Verdict(
+                "Lengths",
+                Severity.REFUSAL,
+                f"{field} {length} exceeds the {most} positions of the model",
+                f"use {most} or less",
+                {field: length, "maxPositionEmbeddings": most},
+            )
+
+
+def dataset_token(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """Both data sets are read by one process, which has one token for them."""
+    calibration = _token(question.spec.calibration.dataset)
+    evaluation = _token(question.spec.quality.evaluation.dataset)
+    if calibration and evaluation and calibration != evaluation:
+        yield Verdict(
+            "DatasetToken",
+            Severity.REFUSAL,
+            f"the data sets take their tokens from {calibration} (calibration) and {evaluation} (evaluation)",
+            "use one Secret key for both",
+        )
+
+
+def _token(dataset: Dataset | None) -> str:
+    ref = dataset.hugging_face.token_secret_ref if dataset and dataset.hugging_face else None
+    return f"{ref.name}/{ref.key}" if ref else ""
+
+
+def effort(question: QuantizeQuestion) -> Iterator[Verdict]:
+    """Searching AWQ's scales on a CPU is possible, and rarely what somebody wants to wait for."""
+    seconds = question.facts.parameters * _AWQ_SECONDS_PER_PARAMETER
+    slow = [method for method in question.methods() if method in {Method.INT4_AWQ, Method.W4A8_AWQ, Method.AUTO}]
+    if question.spec.device is Device.CPU and slow and seconds > _LONG_SECONDS:
+        yield Verdict(
+            "Effort",
+            Severity.WARNING,
+            f"{slow[0]} of {question.facts.parameters / 1e9:.1f}B parameters takes about {seconds / 3600:.0f} hours "
+            "on two CPU cores",
+            "device GPU, or a weight-only method, takes minutes",
+            {"parameters": question.facts.parameters},
+        )

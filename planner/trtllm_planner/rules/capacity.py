@@ -1,0 +1,130 @@
+"""Rules about room: GpuMemory, and CalibrationAndHostMemory for the Jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.host import calibration_memory_needed, host_memory_needed
+from trtllm_planner.inventory import GpuKind
+from trtllm_planner.memory import MemoryEstimate, estimate, gib
+from trtllm_planner.question import EngineQuestion, KvCacheType
+from trtllm_planner.rules.shape import fitting_tensors
+from trtllm_planner.tensorrt_llm.layout import Layout, moe_layouts
+from trtllm_planner.tensorrt_llm.versions import Algorithm, KvFormat, table_for
+
+
+def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
+    """Weights at their target precision, activations and the KV cache of the asked limits, on the fullest GPU."""
+    gpu = question.gpu
+    if gpu is None or question.layout.pipeline > max(1, question.facts.layers):
+        return
+    need = estimate(question, gpu)
+    if need.fits:
+        return
+    yield Verdict(
+        "GpuMemory",
+        Severity.REFUSAL,
+        shortage(question, gpu, need),
+        remedies(question, gpu, need),
+        {
+            "weightBytes": need.weights,
+            "activationBytes": need.activations,
+            "availableBytes": need.available,
+            "kvTokens": need.tokens,
+            "neededTokens": need.needed_tokens,
+        },
+    )
+
+
+def shortage(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> str:
+    """What does not fit, itemised."""
+    begin = f"{question.layout} on {gpu.product} ({gib(need.available)} a GPU): weights {gib(need.weights)}"
+    rest = f" + activations {gib(need.activations)} + runtime {gib(need.runtime)}"
+    if need.free < 0:
+        return f"{begin}{rest} exceed it by {gib(-need.free)}"
+    wanted = f"max_seq_len {question.limits.max_seq_len}"
+    if question.limits.sequences > 1:
+        wanted += f" x {question.limits.sequences} sequences"
+    return f"{begin}{rest} leave {gib(need.kv_pool)} = {need.tokens} KV tokens; {wanted} needs {need.needed_tokens}"
+
+
+def remedies(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> str:
+    """What would fit, tried with the same estimate."""
+    found = []
+    tensor = next((item for item in fitting_tensors(question) if item > question.layout.tensor), None)
+    while tensor is not None and tensor <= (question.gpus_per_node or 8) and gpu.whole:
+        layout = next(iter(moe_layouts(question.facts, Layout(tensor, question.layout.pipeline))))
+        if estimate(replace(question, layout=layout), gpu).fits:
+            found.append(f"TP {tensor}")
+            break
+        tensor = next((item for item in fitting_tensors(question) if item > tensor), None)
+    eight_bits = gpu.capability in table_for(question.image.version).fp8_kv_cache
+    if (
+        question.kv_cache is KvFormat.AUTO
+        and eight_bits
+        and estimate(replace(question, kv_cache=KvFormat.FP8), gpu, need.weights).fits
+    ):
+        found.append("FP8 KV cache")
+    batch = fitting_batch(question, gpu, need.weights)
+    if batch:
+        found.append(f"max_batch_size {batch}")
+    length = longest_sequence(question, need)
+    if length:
+        found.append(f"max_seq_len {length} or less")
+    return "try " + " | ".join(found) if found else "use larger GPUs, more of them, or a smaller precision"
+
+
+def fitting_batch(question: EngineQuestion, gpu: GpuKind, weights: int) -> int:
+    """The largest half, quarter, ... of max_batch_size that fits and holds the asked sequences; 0: none."""
+    batch = question.limits.batch // 2
+    while batch >= max(8, question.limits.sequences):
+        limits = replace(question.limits, max_batch_size=batch)
+        if estimate(replace(question, limits=limits), gpu, weights).fits:
+            return batch
+        batch //= 2
+    return 0
+
+
+def longest_sequence(question: EngineQuestion, need: MemoryEstimate) -> int:
+    """The longest max_seq_len that this layout's KV cache holds, in whole blocks; 0: none."""
+    if question.options.kv_cache_type is not KvCacheType.PAGED:
+        return 0
+    per_sequence = need.tokens // (question.limits.sequences * question.limits.max_beam_width)
+    block = question.options.tokens_per_block
+    return per_sequence // block * block
+
+
+def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
+    """Heuristics from reports of Jobs that were killed; below the source's own size it is no longer a guess."""
+    host, source = question.host, question.facts.bytes
+    if host is None or source == 0:
+        return
+    if host.calibrates and host.gpu_memory_bytes:
+        yield from _room(
+            "GPU memory to calibrate",
+            host.gpu_memory_bytes,
+            calibration_memory_needed(question.facts, searched=question.algorithm is Algorithm.MIXED),
+            source,
+            "use more or larger GPUs, so that no layer is offloaded",
+        )
+    yield from _room(
+        "host memory to convert and build",
+        host.memory_bytes,
+        host_memory_needed(source),
+        source,
+        f"ask for {gib(host_memory_needed(source))}",
+    )
+
+
+def _room(what: str, has: int, needed: int, source: int, remedy: str) -> Iterator[Verdict]:
+    if has >= needed:
+        return
+    yield Verdict(
+        "CalibrationAndHostMemory",
+        Severity.REFUSAL if has < source else Severity.WARNING,
+        f"{gib(has)} of {what} a checkpoint of {gib(source)}; the heuristic is {gib(needed)}",
+        remedy,
+        {"bytes": has, "neededBytes": needed},
+    )

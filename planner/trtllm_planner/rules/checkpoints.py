@@ -1,0 +1,195 @@
+"""The rule CheckpointRecognised: what a checkpoint is already, against what the runtime reads.
+
+Checkpoints of others are named as what they are (tool, bits, group size, desc_act, symmetric or not), with the runtime
+and versions that take them, or the advice to quantize the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trtllm_api.facts import CheckpointFacts
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.commands.convertflags import convert_script
+from trtllm_planner.question import ArtifactFacts, EngineQuestion
+from trtllm_planner.tensorrt_llm.architectures import (
+    CONVERTIBLE_GROUPS,
+    FOREIGN_FORMATS,
+    GPTQ_8_BIT_SINCE,
+    LLAMA_FAMILY,
+)
+from trtllm_planner.tensorrt_llm.layout import Layout
+from trtllm_planner.tensorrt_llm.versions import (
+    INT4,
+    LAST_ENGINE_VERSION,
+    Algorithm,
+    EngineRuntime,
+    KvFormat,
+    algorithm_named,
+)
+
+_TOOLS = {"awq": "AutoAWQ", "gptq": "GPTQ"}
+_CONVERTERS = f"TensorRT-LLM 0.20 to {LAST_ENGINE_VERSION}"
+
+
+def _refusal(message: str, remedy: str, **numbers: int | str) -> Verdict:
+    return Verdict("CheckpointRecognised", Severity.REFUSAL, message, remedy, numbers)
+
+
+def checkpoint_recognised(question: EngineQuestion) -> Iterator[Verdict]:
+    """The artifact of a QuantizedModel, or the source as somebody else left it."""
+    if question.artifact is not None:
+        yield from _artifact(question.artifact, question)
+        return
+    checkpoint = question.details.checkpoint
+    if checkpoint is None:
+        if question.facts.quantization is None:
+            return
+        checkpoint = CheckpointFacts(method=question.facts.quantization)
+    problem = _unreadable(checkpoint, question)
+    if problem:
+        yield _refusal(problem, _way_out(checkpoint, question), quantMethod=checkpoint.method)
+        return
+    yield from _conflicts(checkpoint, question)
+
+
+def artifact_for_transformers(artifact: ArtifactFacts) -> Verdict | None:
+    """What speaks against serving an artifact with runtime Transformers."""
+    if not artifact.engine_format:
+        return None
+    return _refusal(
+        f"the artifact of QuantizedModel {artifact.name} is a TensorRT-LLM checkpoint (TP {artifact.tensor}, "
+        f"PP {artifact.pipeline}), which only runtime TensorRT reads",
+        "set checkpoint.format HuggingFace in the QuantizedModel, or runtime TensorRT here",
+    )
+
+
+def _artifact(artifact: ArtifactFacts, question: EngineQuestion) -> Iterator[Verdict]:
+    layout, name = question.layout, f"the artifact of QuantizedModel {artifact.name}"
+    if question.runtime is EngineRuntime.PYTORCH:
+        refused = artifact_for_transformers(artifact)
+        if refused is not None:
+            yield refused
+        return
+    if not artifact.engine_format:
+        if artifact.quantized:
+            yield _refusal(
+                f"{name} is a quantized Hugging Face checkpoint, which convert_checkpoint.py does not read",
+                f"set checkpoint.format TensorRTLLM{_divided(layout)} in the QuantizedModel, or runtime PyTorch here",
+                tensor=layout.tensor,
+                pipeline=layout.pipeline,
+            )
+        return
+    baked = f"TP {artifact.tensor}, PP {artifact.pipeline}"
+    if (layout.tensor, layout.pipeline) != (artifact.tensor, artifact.pipeline):
+        yield _refusal(
+            f"{name} is divided for {baked}, and the engine is to have TP {layout.tensor}, PP {layout.pipeline}",
+            f"set parallelism.tensor {artifact.tensor} and pipeline {artifact.pipeline} here, or checkpoint.tensor "
+            f"{layout.tensor} and pipeline {layout.pipeline} in the QuantizedModel",
+            tensor=artifact.tensor,
+            pipeline=artifact.pipeline,
+        )
+    if question.convert is not None:
+        yield _refusal(
+            f"{name} is a TensorRT-LLM checkpoint already ({baked}), and convert is set", "leave convert out"
+        )
+
+
+def _divided(layout: Layout) -> str:
+    """Fields of checkpoint that are not 1."""
+    return f", tensor {layout.tensor} and pipeline {layout.pipeline}" if layout.world > 1 else ""
+
+
+def _unreadable(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
+    runtime, method = question.runtime, checkpoint.method
+    readable = FOREIGN_FORMATS[runtime].get(method)
+    what = f"the checkpoint is {describe(checkpoint)}"
+    if readable is None:
+        return f"{what}, which the {runtime} runtime cannot load"
+    if checkpoint.integer and method == "compressed-tensors":
+        return f"{what}, which would be read as FP8"
+    algorithm = algorithm_named(checkpoint.algorithm)
+    if algorithm is not None and algorithm not in readable:
+        return f"{what}, which the {runtime} runtime does not read"
+    if method in _TOOLS:
+        return _not_convertible(checkpoint, question, what)
+    if algorithm is Algorithm.NVFP4 and checkpoint.group_size not in {None, 16}:
+        return f"the NVFP4 checkpoint has group size {checkpoint.group_size}, where only 16 is read"
+    if algorithm is Algorithm.FP8_BLOCK and checkpoint.group_size not in {None, 128}:
+        return f"the FP8 checkpoint has blocks of {checkpoint.group_size}, where only 128 x 128 is read"
+    return ""
+
+
+def _not_convertible(checkpoint: CheckpointFacts, question: EngineQuestion, what: str) -> str:
+    architecture, version = question.facts.architecture, question.image.version
+    if architecture not in LLAMA_FAMILY:
+        return f"{what} of {architecture}, where only the Llama and Qwen2 families are converted"
+    if checkpoint.act_order:
+        return f"{what}, whose reordered columns (desc_act: true) no engine kernel reads"
+    if checkpoint.group_size is not None and checkpoint.group_size not in CONVERTIBLE_GROUPS:
+        groups = " and ".join(map(str, CONVERTIBLE_GROUPS))
+        return f"{what}, where engine kernels exist for group sizes {groups}"
+    if algorithm_named(checkpoint.algorithm) is Algorithm.W8A16_GPTQ and (
+        convert_script(architecture) != "qwen" or (version is not None and version < GPTQ_8_BIT_SINCE)
+    ):
+        return f"{what}, which would be converted as if it had 4 bits"
+    return ""
+
+
+def describe(checkpoint: CheckpointFacts) -> str:
+    """`GPTQ (INT4, group size 128, desc_act true, symmetric)`."""
+    method, algorithm = checkpoint.method, algorithm_named(checkpoint.algorithm)
+    if method not in _TOOLS:
+        if checkpoint.integer and checkpoint.group_size is not None:
+            symmetric = "symmetric" if checkpoint.symmetric else "asymmetric"
+            return f"{method} (integers, group size {checkpoint.group_size}, {symmetric})"
+        if checkpoint.integer:
+            return f"{method} with integer weights"
+        return method + (f" with {checkpoint.algorithm}" if checkpoint.algorithm else "")
+    details = [] if algorithm is None else ["INT4" if algorithm in INT4 else "INT8"]
+    if checkpoint.group_size is not None:
+        details.append(f"group size {checkpoint.group_size}" if checkpoint.group_size else "no groups")
+    if method == "gptq":
+        details.append(f"desc_act {str(checkpoint.act_order).lower()}")
+    details.append("symmetric" if checkpoint.symmetric else "asymmetric")
+    return f"{_TOOLS[method]} ({', '.join(details)})"
+
+
+def _way_out(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
+    if checkpoint.method == "modelopt" and question.runtime is EngineRuntime.TENSORRT:
+        layout = question.layout
+        return (
+            "use runtime PyTorch, which loads it; or quantize the original (BF16 or FP16) model with a QuantizedModel "
+            f"of checkpoint.format TensorRTLLM{_divided(layout)}"
+        )
+    method = "INT4AWQ" if checkpoint.method in _TOOLS else "FP8"
+    quantize = f"quantize the original (BF16 or FP16) model instead, for example with method {method}"
+    if checkpoint.method not in _TOOLS or _not_convertible(checkpoint, question, "it"):
+        return quantize
+    return (
+        f"{quantize}; or use runtime TensorRT with {_CONVERTERS}, which converts it (group size 64 or 128, desc_act "
+        "false, symmetric or not)"
+    )
+
+
+def _conflicts(checkpoint: CheckpointFacts, question: EngineQuestion) -> Iterator[Verdict]:
+    asked, found = question.algorithm, checkpoint.algorithm
+    if found is not None and asked is not Algorithm.NONE and asked != found:
+        yield _refusal(
+            f"the checkpoint is {found} already, and {asked} is asked for",
+            f"ask for {found}, or quantize the original (BF16 or FP16) model",
+            checkpoint=found,
+            asked=asked,
+        )
+    convert = question.convert
+    if found is not None and convert is not None and (convert.weight_only or convert.smooth_quant):
+        field = "weightOnly" if convert.weight_only else "smoothQuant"
+        yield _refusal(
+            f"the checkpoint is {describe(checkpoint)} already, and convert.{field} would quantize it again",
+            f"leave convert.{field} out, or use the original (BF16 or FP16) model",
+        )
+    if checkpoint.kv_cache and question.kv_cache not in {KvFormat.AUTO, checkpoint.kv_cache}:
+        yield _refusal(
+            f"the checkpoint's KV cache is {checkpoint.kv_cache}, and {question.kv_cache} is asked for",
+            f"ask for {checkpoint.kv_cache}, or leave the KV cache's format out",
+        )

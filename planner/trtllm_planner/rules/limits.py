@@ -1,0 +1,121 @@
+"""The rule Lengths: limits of an engine against its model and each other, and of a server against its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.memory import gib, logits_bytes
+from trtllm_planner.question import EngineQuestion
+from trtllm_planner.tensorrt_llm.versions import EngineRuntime
+
+EAGLE_BATCH = 512
+EAGLE_DRAFT = 256
+
+
+def _refusal(message: str, remedy: str, **numbers: int) -> Verdict:
+    return Verdict("Lengths", Severity.REFUSAL, message, remedy, numbers)
+
+
+def _warning(message: str, remedy: str, **numbers: int) -> Verdict:
+    return Verdict("Lengths", Severity.WARNING, message, remedy, numbers)
+
+
+def lengths(question: EngineQuestion) -> Iterator[Verdict]:
+    """Sequences within the model's positions, prompts within sequences and within one step's tokens."""
+    limits, options = question.limits, question.options
+    most = question.positions
+    if most and limits.max_seq_len > most:
+        yield _refusal(
+            f"max_seq_len {limits.max_seq_len} exceeds the {most} positions of the model (rotary scaling included)",
+            f"use {most} or less",
+            maxSeqLen=limits.max_seq_len,
+            positions=most,
+        )
+    prompt = limits.max_input_len
+    if prompt is not None and prompt > limits.max_seq_len:
+        yield _refusal(
+            f"max_input_len {prompt} exceeds max_seq_len {limits.max_seq_len}, which counts prompt and answer",
+            f"use max_input_len {limits.max_seq_len - 1} or less, or a larger max_seq_len",
+            maxInputLen=prompt,
+            maxSeqLen=limits.max_seq_len,
+        )
+    if not options.chunked_prefill:
+        if prompt is not None and prompt > limits.max_num_tokens:
+            yield _refusal(
+                f"prompts of max_input_len {prompt} tokens exceed max_num_tokens {limits.max_num_tokens} and could "
+                "never be scheduled",
+                f"enable chunked prefill, or use max_num_tokens {prompt} or more",
+                maxInputLen=prompt,
+                maxNumTokens=limits.max_num_tokens,
+            )
+        elif prompt is None and limits.max_seq_len - 1 > limits.max_num_tokens:
+            yield _warning(
+                f"prompts longer than max_num_tokens {limits.max_num_tokens} are refused, though max_seq_len is "
+                f"{limits.max_seq_len}",
+                "enable chunked prefill, or set max_input_len",
+                maxSeqLen=limits.max_seq_len,
+                maxNumTokens=limits.max_num_tokens,
+            )
+    if question.runtime is EngineRuntime.PYTORCH and limits.max_beam_width > 1:
+        yield _refusal(
+            f"with max_beam_width {limits.max_beam_width} the PyTorch runtime answers requests of exactly that many "
+            "beams and no others, so that its server could never answer the known prompt",
+            "leave maxBeamWidth out, or use runtime TensorRT, whose engines take any number up to it",
+            maxBeamWidth=limits.max_beam_width,
+        )
+    yield from _batch(question)
+
+
+def serving_within_engine(question: EngineQuestion) -> Iterator[Verdict]:
+    """A server of an engine may be asked for less than the engine was built for, never for more."""
+    serving = question.serving
+    if question.runtime is not EngineRuntime.TENSORRT or serving is None:
+        return
+    built = question.stamp.limits if question.stamp is not None else None
+    asked = question.limits
+    pairs = (
+        ("maxBatchSize", serving.max_batch_size, built.max_batch_size if built else asked.batch),
+        ("maxTokens", serving.max_tokens, built.max_tokens if built else asked.max_num_tokens),
+        ("maxSequenceLength", serving.max_sequence_length, built.max_sequence_length if built else asked.max_seq_len),
+        ("maxBeamWidth", serving.max_beam_width, built.max_beam_width if built else asked.max_beam_width),
+    )
+    for name, wanted, most in pairs:
+        if wanted is not None and wanted > most:
+            yield _refusal(
+                f"serving.{name} {wanted} exceeds the {most} that the engine {'was' if built else 'is'} built for",
+                f"use {most} or less, or set limits.{name} {wanted}, which builds another engine",
+                serving=wanted,
+                engine=most,
+            )
+
+
+def _batch(question: EngineQuestion) -> Iterator[Verdict]:
+    limits, options = question.limits, question.options
+    if question.runtime is EngineRuntime.TENSORRT and limits.max_batch_size is None:
+        yield _warning(
+            f"max_batch_size is not set: the engine is built for {limits.batch} sequences, whose logits take "
+            f"{gib(logits_bytes(question))} of a GPU",
+            "set it to the number of requests that are to run at the same time",
+            maxBatchSize=limits.batch,
+        )
+    if options.speculation == "eagle":
+        if limits.batch > EAGLE_BATCH:
+            yield _refusal(
+                f"EAGLE takes a max_batch_size of {EAGLE_BATCH} at most, not {limits.batch}",
+                f"set max_batch_size {EAGLE_BATCH} or less",
+                maxBatchSize=limits.batch,
+            )
+        if options.max_draft_len > EAGLE_DRAFT:
+            yield _refusal(
+                f"EAGLE takes a max_draft_len of {EAGLE_DRAFT} at most, not {options.max_draft_len}",
+                f"set max_draft_len {EAGLE_DRAFT} or less",
+                maxDraftLen=options.max_draft_len,
+            )
+    if options.max_draft_len > 0 and options.gather_context_logits:
+        yield _refusal(
+            f"gather_context_logits cannot be combined with speculative decoding (max_draft_len "
+            f"{options.max_draft_len})",
+            "leave one of them out",
+            maxDraftLen=options.max_draft_len,
+        )

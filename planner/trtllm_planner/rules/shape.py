@@ -1,0 +1,203 @@
+"""Rules about how a model is divided: HeadsAndLayers, Moe, ShardAlignment, WorldSize."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from trtllm_api.verdict import Severity, Verdict
+from trtllm_planner.question import EngineQuestion
+from trtllm_planner.tensorrt_llm.layout import (
+    MOST_TENSOR,
+    Layout,
+    divisors,
+    gpus_per_pod,
+    heads_divide,
+    key_values_divide,
+    nodes_for,
+    valid_tensors,
+)
+from trtllm_planner.tensorrt_llm.shards import Misfit, misfits
+from trtllm_planner.tensorrt_llm.versions import GROUPED, Algorithm
+
+SMALLER_GROUPS = (64,)
+"""Group sizes below the usual 128 for which kernels exist."""
+
+
+def listing(numbers: Iterable[int]) -> str:
+    """`1, 2, 4`, or `none`."""
+    return ", ".join(map(str, numbers)) or "none"
+
+
+def _tensors(question: EngineQuestion) -> tuple[int, ...]:
+    most = min(MOST_TENSOR, question.gpus_per_node or MOST_TENSOR)
+    found = valid_tensors(question.facts, question.layout.context, most)
+    if question.algorithm is Algorithm.SMOOTH_QUANT and question.facts.key_value_heads:
+        return tuple(item for item in found if item <= question.facts.key_value_heads)
+    return found
+
+
+def heads_and_layers(question: EngineQuestion) -> Iterator[Verdict]:
+    """Heads are dealt out whole, and a stage of the pipeline has a layer at least."""
+    facts, layout = question.facts, question.layout
+    tensor, context = layout.tensor, layout.context
+    valid = f"valid TP: {listing(_tensors(question))}"
+    if not heads_divide(facts, tensor, context):
+        by = f"TP {tensor}" + (f" x CP {context} = {tensor * context}" if context > 1 else "")
+        yield Verdict(
+            "HeadsAndLayers",
+            Severity.REFUSAL,
+            f"{facts.heads} heads do not divide by {by}",
+            valid,
+            {"heads": facts.heads, "tensor": tensor, "context": context},
+        )
+    elif not key_values_divide(facts, tensor):
+        yield Verdict(
+            "HeadsAndLayers",
+            Severity.REFUSAL,
+            f"{facts.key_value_heads} key/value heads and TP {tensor}: neither divides the other",
+            valid,
+            {"keyValueHeads": facts.key_value_heads, "tensor": tensor},
+        )
+    elif question.algorithm is Algorithm.SMOOTH_QUANT and tensor > facts.key_value_heads > 0:
+        yield Verdict(
+            "HeadsAndLayers",
+            Severity.REFUSAL,
+            f"SmoothQuant cannot copy the scales of {facts.key_value_heads} key/value heads to TP {tensor} ranks",
+            valid,
+            {"keyValueHeads": facts.key_value_heads, "tensor": tensor},
+        )
+    if layout.pipeline > facts.layers:
+        yield Verdict(
+            "HeadsAndLayers",
+            Severity.REFUSAL,
+            f"PP {layout.pipeline} exceeds the model's {facts.layers} layers",
+            f"use PP {facts.layers} or less",
+            {"layers": facts.layers, "pipeline": layout.pipeline},
+        )
+
+
+def moe(question: EngineQuestion) -> Iterator[Verdict]:
+    """Experts are dealt out whole to expert-parallel ranks and cut by tensor-parallel ones."""
+    facts, layout = question.facts, question.layout
+    asked = layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None
+    if facts.experts == 0:
+        if asked and (layout.moe_expert > 1 or layout.moe_tensor not in {1, layout.tensor}):
+            yield Verdict(
+                "Moe",
+                Severity.REFUSAL,
+                f"expert parallelism (MoE TP {layout.moe_tensor}, EP {layout.moe_expert}) is set, but "
+                f"{facts.architecture} has no experts",
+                "leave it out",
+            )
+        return
+    if asked and layout.context > 1:
+        yield Verdict(
+            "Moe",
+            Severity.REFUSAL,
+            f"CP {layout.context} cannot be combined with MoE TP {layout.moe_tensor} and EP {layout.moe_expert}",
+            "leave CP at 1, or MoE TP and EP out",
+            {"context": layout.context},
+        )
+        return
+    ways = [
+        f"{layout.tensor // expert} x {expert}" for expert in divisors(layout.tensor) if facts.experts % expert == 0
+    ]
+    remedy = f"MoE TP x EP that work: {', '.join(ways)}"
+    if layout.moe_tensor * layout.moe_expert != layout.tensor:
+        yield Verdict(
+            "Moe",
+            Severity.REFUSAL,
+            f"MoE TP {layout.moe_tensor} x EP {layout.moe_expert} = {layout.moe_tensor * layout.moe_expert} is not "
+            f"TP {layout.tensor}",
+            remedy,
+            {"tensor": layout.tensor, "moeTensor": layout.moe_tensor, "moeExpert": layout.moe_expert},
+        )
+    elif facts.experts % layout.moe_expert:
+        yield Verdict(
+            "Moe",
+            Severity.REFUSAL,
+            f"{facts.experts} experts do not divide by EP {layout.moe_expert}",
+            remedy,
+            {"experts": facts.experts, "moeExpert": layout.moe_expert},
+        )
+
+
+def fitting_tensors(question: EngineQuestion) -> tuple[int, ...]:
+    """Tensor parallelisms that heads and shards allow, expert parallelism as it is or as it may be chosen."""
+    return tuple(tensor for tensor in _tensors(question) if _aligned(question, tensor))
+
+
+def _aligned(question: EngineQuestion, tensor: int) -> bool:
+    asked = question.layout
+    expert = asked.asked_moe_expert
+    layout = Layout(tensor, 1, asked.context, None, expert if expert and tensor % expert == 0 else None)
+    found = misfits(question.facts, layout, question.algorithm, question.group, question.exclude_modules)
+    return next(iter(found), None) is None
+
+
+def shard_alignment(question: EngineQuestion) -> Iterator[Verdict]:
+    """Kernels read whole groups, blocks and tiles: a rank's part of each quantized layer must consist of such."""
+    found = list(misfits(question.facts, question.layout, question.algorithm, question.group, question.exclude_modules))
+    if not found:
+        return
+    worst, more = next((item for item in found if item.side == "K"), found[0]), len(found) - 1
+    yield Verdict(
+        "ShardAlignment",
+        Severity.REFUSAL,
+        f"{question.algorithm} at {question.layout}: {worst.sentence()}"
+        + (f", nor are {more} more layers aligned" if more else ""),
+        _aligned_remedy(question, found),
+        {"inFeatures": worst.full, "parts": worst.parts, "multiple": worst.multiple},
+    )
+
+
+def _aligned_remedy(question: EngineQuestion, found: list[Misfit]) -> str:
+    remedies = []
+    valid = fitting_tensors(question)
+    if valid:
+        remedies.append(f"valid TP: {listing(valid)}")
+    if question.algorithm in GROUPED:
+        for size in SMALLER_GROUPS:
+            smaller = fitting_tensors(replace(question, group_size=size)) if size < question.group else ()
+            if set(smaller) - set(valid):
+                remedies.append(f"with group size {size}: {listing(smaller)}")
+    if remedies:
+        return "; ".join(remedies)
+    names = list(dict.fromkeys(item.linear.name for item in found))
+    return f"add {', '.join(names[:4])}{', ...' if len(names) > 4 else ''} to excludeModules, or use another method"
+
+
+def world_size(question: EngineQuestion) -> Iterator[Verdict]:
+    """Every rank has a GPU of its own, and each pod those of one node."""
+    layout, per_node = question.layout, question.gpus_per_node
+    if per_node is None:
+        return
+    needed = nodes_for(layout.world, per_node)
+    pod_gpus = gpus_per_pod(layout.world, per_node)
+    if question.pods is not None and question.pods != needed:
+        yield Verdict(
+            "WorldSize",
+            Severity.REFUSAL,
+            f"{layout} has {layout.world} ranks, but {question.pods} pods x {pod_gpus} GPUs are "
+            f"{question.pods * pod_gpus}",
+            f"use {needed} pods, or a layout of {question.pods * pod_gpus} ranks",
+            {"world": layout.world, "pods": question.pods, "gpusPerPod": pod_gpus},
+        )
+    elif layout.world % pod_gpus:
+        yield Verdict(
+            "WorldSize",
+            Severity.WARNING,
+            f"{layout} has {layout.world} ranks: {needed * pod_gpus - layout.world} GPUs of the last of {needed} pods "
+            f"of {pod_gpus} stay idle",
+            f"use a layout of {needed * pod_gpus} ranks, or fewer GPUs per pod",
+            {"world": layout.world, "gpusPerPod": pod_gpus},
+        )
+    if layout.tensor > per_node:
+        yield Verdict(
+            "WorldSize",
+            Severity.WARNING,
+            f"TP {layout.tensor} spans nodes of {per_node} GPUs: every layer waits for the network",
+            f"use TP {per_node} inside a node and PP across nodes",
+            {"tensor": layout.tensor, "gpusPerNode": per_node},
+        )

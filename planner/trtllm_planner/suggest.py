@@ -1,0 +1,98 @@
+"""What would fit where nothing does: another cache, length, method or GPU, each found by planning again; for plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trtllm_planner.inventory import GpuKind, GpuNode, Inventory
+from trtllm_planner.question import EngineQuestion, KvCacheType
+from trtllm_planner.search import Placement, Search
+from trtllm_planner.tensorrt_llm.layout import Layout
+from trtllm_planner.tensorrt_llm.versions import BITS, PRODUCTS, Algorithm, KvFormat
+
+NODE_GPUS = 8
+MOST_PRODUCTS = 3
+MORE_NODES = 3
+_FEW = 64
+"""A batch that leaves the logits little room to take."""
+_SMALLER = (Algorithm.FP8, Algorithm.W8A16, Algorithm.W4A16_AWQ, Algorithm.NVFP4)
+"""Methods to propose, the least damaging first."""
+
+
+def reasons(search: Search, inventory: Inventory) -> tuple[str, ...]:
+    """Why nothing fits."""
+    why = [f"{kind.product}: {verdict.message}" for kind, verdict in search.refused.items()]
+    short = search.shortage()
+    if not inventory.kinds():
+        why.append("no node has a GPU: none carries the labels nvidia.com/gpu.product, memory and compute.major")
+    elif short is not None:
+        why.append("the largest layout tried lacks room: " + short)
+    elif search.rejected is not None:
+        why.append(search.rejected.sentence())
+    elif len(search.refused) < len(inventory.kinds()):
+        why.append("no tensor parallelism divides the model's heads and quantized layers on these GPUs")
+    return tuple(why)
+
+
+def _best(question: EngineQuestion, inventory: Inventory, layout: Layout | None) -> Placement | None:
+    return next(iter(Search(question, inventory, 0, layout).run()), None)
+
+
+def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) -> tuple[str, ...]:
+    """Changes that were planned, and fit."""
+    found = []
+    if search.layout is not None:
+        placement = _best(question, inventory, None)
+        if placement is not None:
+            found.append(f"another parallelism: {placement}")
+    block = question.options.tokens_per_block
+    length = search.most_tokens // block * block
+    if length and question.options.kv_cache_type is KvCacheType.PAGED:
+        shorter = replace(question, limits=replace(question.limits, max_seq_len=length))
+        placement = _best(shorter, inventory, search.layout)
+        if placement is not None:
+            found.append(f"max_seq_len {length}: {placement}")
+    batch = max(_FEW, question.limits.sequences)
+    if batch < question.limits.batch:
+        fewer = replace(question, limits=replace(question.limits, max_batch_size=batch))
+        placement = _best(fewer, inventory, search.layout)
+        if placement is not None:
+            found.append(f"max_batch_size {batch}: {placement}")
+    if question.kv_cache is KvFormat.AUTO:
+        placement = _best(replace(question, kv_cache=KvFormat.FP8), inventory, search.layout)
+        if placement is not None:
+            found.append(f"FP8 KV cache: {placement}")
+    if question.details.checkpoint is None and question.facts.quantization is None:
+        for algorithm in _SMALLER:
+            if BITS[algorithm] < BITS[question.algorithm]:
+                smaller = replace(question, algorithm=algorithm, group_size=None)
+                placement = _best(smaller, inventory, search.layout)
+                if placement is not None:
+                    found.append(f"{algorithm}: {placement}")
+                    break
+    return (*found, *_more_nodes(question, inventory, search), *_products(question, search.layout))
+
+
+def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
+    """The GPUs that there are, on more nodes."""
+    found = []
+    for kind in inventory.kinds():
+        counts = inventory.counts(kind)
+        if kind.whole and counts and kind not in search.refused:
+            nodes = tuple(GpuNode(f"node-{index}", kind, counts[0]) for index in range(len(counts) + MORE_NODES))
+            placement = _best(question, Inventory(nodes), search.layout)
+            if placement is not None:
+                found.append(str(placement))
+    return found
+
+
+def _products(question: EngineQuestion, layout: Layout | None) -> list[str]:
+    """The smallest known GPUs, as many as one node may have, that would do as asked."""
+    placements = []
+    for product in PRODUCTS:
+        kind = GpuKind(product.name, product.memory_mib, product.capability)
+        placement = _best(question, Inventory((GpuNode("one", kind, NODE_GPUS),)), layout)
+        if placement is not None:
+            placements.append(placement)
+    placements.sort(key=lambda item: (item.layout.world * item.gpu.usable_mib, item.layout.world, item.gpu.product))
+    return [str(placement) for placement in placements[:MOST_PRODUCTS]]

@@ -1,0 +1,341 @@
+"""Specs whose command lines are held by golden files, and what is written of each; for the tests and the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from trtllm_api.buildoptions import Build, Convert
+from trtllm_api.enginebuild import EngineBuildSpec, Runtime
+from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
+from trtllm_api.verdict import judge, refusals
+from trtllm_planner.commands.build import build_arguments
+from trtllm_planner.commands.buildflags import build_table
+from trtllm_planner.commands.convert import convert_arguments
+from trtllm_planner.commands.convertflags import convert_script, convert_table
+from trtllm_planner.commands.flags import FlagTable, parse
+from trtllm_planner.commands.serve import serve_arguments, serve_options, serving_limits
+from trtllm_planner.commands.serveflags import options_flag, serve_table
+from trtllm_planner.rules.commands import extra_arguments, needs_conversion, options_of_version
+from trtllm_planner.spec_question import asked_layout, decided_limits, engine_question
+from trtllm_planner.tensorrt_llm.layout import ONE_RANK
+from trtllm_planner.tensorrt_llm.versions import Version, parse_version
+
+VERSIONS = ("0.20.0", "1.0.0", "1.2.1")
+ADAPTERS = {"legal": "/adapters/legal", "code": "/adapters/code"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A spec without its image, and the model that it is for."""
+
+    spec: dict[str, Any]
+    architecture: str = "LlamaForCausalLM"
+    checkpoint: CheckpointFacts | None = None
+    positions: int = 131072
+    nodes: int = 1
+
+
+_EVERYTHING: dict[str, Any] = {
+    "runtime": "TensorRT",
+    "trustRemoteCode": True,
+    "parallelism": {"tensor": 4, "pipeline": 2, "context": 2},
+    "limits": {
+        "maxBatchSize": 64,
+        "maxInputLength": 3072,
+        "maxSequenceLength": 4096,
+        "maxTokens": 4096,
+        "maxBeamWidth": 4,
+    },
+    "convert": {
+        "dataType": "bfloat16",
+        "smoothQuant": {"alpha": "0.8", "perChannel": True, "perToken": True},
+        "kvCache": "INT8",
+        "calibration": {"claimName": "texts", "path": "cnn"},
+        "calibrationSamples": 256,
+        "parallelEmbedding": True,
+        "embeddingShardingDimension": 1,
+        "loadByShard": True,
+        "loadOnCpu": True,
+        "workers": 2,
+        "extraArgs": ["--calib_max_seq_length=1024", "--remove_duplicated_kv_heads"],
+    },
+    "build": {
+        "workers": 2,
+        "kvCacheType": "Paged",
+        "tokensPerBlock": 64,
+        "optTokens": 2048,
+        "contextAttention": True,
+        "pagedContextAttention": True,
+        "fp8ContextAttention": False,
+        "removeInputPadding": True,
+        "fusedMlp": True,
+        "multipleProfiles": False,
+        "gatherContextLogits": True,
+        "gatherGenerationLogits": True,
+        "logitsType": "float32",
+        "maxPromptEmbeddingTableSize": 576,
+        "lora": {
+            "maxRank": 32,
+            "targetModules": ["attn_q", "attn_v"],
+            "source": "HF",
+            "directories": ["adapters/legal", "adapters/code"],
+        },
+        "speculativeDecoding": {"mode": "DraftTokensExternal", "maxDraftLength": 4},
+        "plugins": {"gemm": "auto", "moe": "disable", "gpt_attention": "bfloat16", "gemm_swiglu": "fp8"},
+        "timingCache": True,
+        "profilingVerbosity": "detailed",
+        "stripPlan": True,
+        "weightSparsity": True,
+        "weightStreaming": True,
+        "fastBuild": True,
+        "monitorMemory": True,
+        "extraArgs": ["--log_level=verbose", "--norm_quant_fusion", "enable"],
+    },
+    "serving": {
+        "servedModelName": "chat",
+        "maxBatchSize": 32,
+        "maxTokens": 2048,
+        "maxSequenceLength": 2048,
+        "maxBeamWidth": 2,
+        "kvCacheFraction": "0.85",
+        "chunkedPrefill": True,
+        "lora": {
+            "adapters": [
+                {"name": "legal", "claimName": "adapters", "path": "legal"},
+                {"name": "code", "claimName": "adapters", "path": "code"},
+            ],
+            "maxRank": 32,
+            "maxLoaded": 4,
+        },
+        "options": {"kv_cache_config": {"enable_block_reuse": True}, "print_iter_log": True},
+        "extraArgs": ["--num_postprocess_workers=2"],
+    },
+}
+SAMPLES: dict[str, Sample] = {
+    "minimal-engine": Sample({"runtime": "TensorRT", "serving": {}}),
+    "rich-engine": Sample(_EVERYTHING, nodes=2),
+    "engine-of-experts": Sample(
+        {
+            "runtime": "TensorRT",
+            "parallelism": {"tensor": 8, "moeTensor": 2, "moeExpert": 4},
+            "limits": {"maxBatchSize": 16},
+            "convert": {"weightOnly": "INT4"},
+            "serving": {},
+        },
+        "MixtralForCausalLM",
+    ),
+    "engine-of-gptq": Sample(
+        {"runtime": "TensorRT", "parallelism": {"tensor": 2}, "limits": {"maxBatchSize": 16}},
+        "Qwen2ForCausalLM",
+        CheckpointFacts(method="gptq", algorithm="W4A16_GPTQ", group_size=64),
+    ),
+    "engine-of-gptq-with-8-bits": Sample(
+        {"runtime": "TensorRT", "limits": {"maxBatchSize": 16}},
+        "Qwen2ForCausalLM",
+        CheckpointFacts(method="gptq", algorithm="W8A16_GPTQ", group_size=128),
+    ),
+    "engine-of-gemma": Sample(
+        {
+            "runtime": "TensorRT",
+            "parallelism": {"tensor": 2},
+            "limits": {"maxBatchSize": 16},
+            "convert": {"dataType": "bfloat16", "weightOnly": "INT8"},
+        },
+        "Gemma2ForCausalLM",
+    ),
+    "engine-of-weights-quantized-before": Sample(
+        {
+            "runtime": "TensorRT",
+            "limits": {"maxBatchSize": 16},
+            "convert": {
+                "extraArgs": [
+                    "--use_weight_only",
+                    "--weight_only_precision=int4_awq",
+                    "--per_group",
+                    "--quant_ckpt_path=/source/awq.pt",
+                ]
+            },
+        }
+    ),
+    "speculative-engine": Sample(
+        {
+            "runtime": "TensorRT",
+            "limits": {"maxBatchSize": 16},
+            "build": {"speculativeDecoding": {"mode": "Eagle", "maxDraftLength": 63}, "plugins": {"gemm": "auto"}},
+            "serving": {},
+        }
+    ),
+    "minimal-server": Sample({"runtime": "PyTorch", "serving": {}}),
+    "rich-server": Sample(
+        {
+            "runtime": "PyTorch",
+            "trustRemoteCode": True,
+            "parallelism": {"tensor": 8, "pipeline": 2, "moeTensor": 2, "moeExpert": 4},
+            "limits": {"maxBatchSize": 64, "maxTokens": 4096, "maxSequenceLength": 16384},
+            "serving": {
+                **_EVERYTHING["serving"],
+                "reasoningParser": "deepseek-r1",
+                "options": {"kv_cache_config": {"dtype": "fp8"}, "cuda_graph_config": {"enable_padding": True}},
+            },
+        },
+        "Qwen3MoeForCausalLM",
+        nodes=2,
+    ),
+    "server-with-tools": Sample(
+        {"runtime": "PyTorch", "serving": {"reasoningParser": "qwen3", "toolParser": "qwen3"}}, "Qwen3ForCausalLM"
+    ),
+    "arguments-that-are-refused": Sample(
+        {
+            "runtime": "TensorRT",
+            "limits": {"maxBatchSize": 16},
+            "convert": {
+                "weightOnly": "INT8",
+                "extraArgs": ["--use_weight_only", "--tp_size=2", "--calib_size", "many", "--vocab_szie=32000"],
+            },
+            "build": {
+                "plugins": {"gemm": "int32", "attention": "auto"},
+                "extraArgs": [
+                    "--max_output_len=128",
+                    "--use_custom_all_reduce=disable",
+                    "--context_fmha=enable",
+                    "--workers",
+                    "2",
+                    "--visualise_network=x",
+                    "--auto_parallel=4",
+                    "--cluster_key=H100-SXM",
+                    "--log_level=loud",
+                    "--log_level=info",
+                    "--enable_debug_output=yes",
+                    "stray",
+                ],
+            },
+            "serving": {
+                "reasoningParser": "deepseek-r2",
+                "toolParser": "hermes",
+                "options": {"tensor_parallel_size": 2, "model": "x", "enable_trie": True},
+                "extraArgs": ["--host=0.0.0.0", "--kv_cache_dtype=fp8", "--max-model-len", "2048", "--chat_template=t"],
+            },
+        }
+    ),
+}
+
+
+def facts_of(sample: Sample) -> ModelFacts:
+    """As much as the argument makers look at."""
+    return ModelFacts(
+        architecture=sample.architecture,
+        model_type="x",
+        parameters=1,
+        bytes=1,
+        dtype="bfloat16",
+        layers=32,
+        hidden_size=4096,
+        intermediate_size=14336,
+        heads=32,
+        key_value_heads=8,
+        head_dim=128,
+        vocabulary_size=32000,
+        max_position_embeddings=sample.positions,
+        experts=8 if "moeExpert" in sample.spec.get("parallelism", {}) else 0,
+        details=Details(checkpoint=sample.checkpoint),
+        quantization=sample.checkpoint.method if sample.checkpoint else None,
+    )
+
+
+def spec_of(sample: Sample, version: str) -> EngineBuildSpec:
+    """With NVIDIA's image of a version."""
+    image = f"nvcr.io/nvidia/tensorrt-llm/release:{version}"
+    return EngineBuildSpec.model_validate(
+        {"image": image, "source": {"huggingFace": {"repo": "org/model"}}, **sample.spec}
+    )
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Every command line of a spec, and what preflight has against them."""
+
+    convert: tuple[str, ...] | None
+    build: tuple[str, ...] | None
+    serve: tuple[str, ...] | None
+    options: dict[str, Any] | None
+    options_flag: str
+    refused: tuple[str, ...]
+    family: str | None
+    version: Version
+
+
+def commands(sample: Sample, version: str) -> Commands:
+    """As Jobs and servers get them."""
+    spec, facts = spec_of(sample, version), facts_of(sample)
+    parsed = parse_version(version)
+    assert parsed is not None
+    layout = asked_layout(spec) or ONE_RANK
+    question = engine_question(spec, facts, layout=layout)
+    limits, serving = decided_limits(spec, facts), spec.serving
+    family = convert_script(facts.architecture)
+    engine = spec.runtime is Runtime.TENSORRT
+    convert = None
+    if needs_conversion(question) and family is not None:
+        convert = convert_arguments(spec.convert or Convert(), layout, family, sample.checkpoint, "/calibration")
+    serve = options = None
+    if serving is not None:
+        serve = serve_arguments(
+            serving,
+            layout,
+            serving_limits(serving, limits),
+            spec.runtime,
+            parsed,
+            served_model_name=serving.served_model_name,
+            trust_remote_code=spec.trust_remote_code,
+            gpus_per_node=layout.world // sample.nodes if sample.nodes > 1 else None,
+        )
+        options = serve_options(serving, layout, spec.runtime, parsed, ADAPTERS)
+    verdicts = refusals(judge((options_of_version, extra_arguments), question))
+    return Commands(
+        convert=convert,
+        build=build_arguments(spec.build or Build(), limits) if engine else None,
+        serve=serve,
+        options=options,
+        options_flag=options_flag(parsed),
+        refused=tuple(verdict.sentence() for verdict in verdicts),
+        family=family,
+        version=parsed,
+    )
+
+
+def lines(arguments: Sequence[str], table: FlagTable) -> Iterator[str]:
+    """A flag and its values on a line."""
+    for given in parse(arguments, table):
+        yield " ".join(filter(None, (given.name, *given.values)))
+
+
+def golden(name: str) -> str:
+    """The golden file of a sample."""
+    sample = SAMPLES[name]
+    written: dict[str, Any] = {"spec": sample.spec, "architecture": sample.architecture}
+    for version in VERSIONS:
+        made = commands(sample, version)
+        part: dict[str, Any] = {}
+        if made.convert is not None and made.family is not None:
+            table = convert_table(made.family, made.version)
+            part["convert_checkpoint.py"] = list(lines(made.convert, table))
+        if made.build is not None:
+            part["trtllm-build"] = list(lines(made.build, build_table(made.version)))
+        if made.serve is not None:
+            part["trtllm-serve"] = list(lines(made.serve, serve_table(made.version)))
+            part[f"file of {made.options_flag}"] = made.options
+        part["refused"] = list(made.refused)
+        written[version] = part
+    return yaml.dump(written, Dumper=_Plain, sort_keys=False, width=1000)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out instead of pointing at the first."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        del data
+        return True
