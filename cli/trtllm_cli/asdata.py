@@ -39,9 +39,11 @@ def as_yaml(data: dict[str, Any]) -> str:
 
 def _answer(answer: Answer, *, strict: bool) -> dict[str, Any]:
     document, facts = answer.document, answer.facts
+    namespace = {"namespace": document.key.namespace} if document.key.namespace else {}
     found: dict[str, Any] = {
-        "kind": document.kind,
-        "name": document.name,
+        "kind": document.key.kind,
+        **namespace,
+        "name": document.key.name,
         "where": document.where,
         "result": "Refused" if failed(answer, strict=strict) else "Accepted",
         "verdicts": [_verdict(verdict) for verdict in answer.verdicts],

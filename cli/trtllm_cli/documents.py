@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,37 +19,57 @@ from trtllm_api.crd import MAX_NAME
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Verdict
+from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
 from trtllm_cli.schema import check, mistake
 
 _PARTS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(?:\.{_LABEL.pattern})*")
 
 
 @dataclass(frozen=True)
 class Document:
-    """One resource; `spec` unless there are mistakes."""
+    """One resource; it has a `spec` unless there are mistakes."""
 
-    kind: str
-    name: str
+    key: Key
     where: str
-    """The file, and which document of it."""
+    """The file, and the number of the document in it."""
     spec: QuantizedModelSpec | EngineBuildSpec | None
     mistakes: tuple[Verdict, ...] = ()
 
     @property
-    def title(self) -> str:
-        """`EngineBuild llama`."""
-        return f"{self.kind} {self.name or '(without a name)'}"
+    def has_source(self) -> bool:
+        """False for an EngineBuild with a modelRef."""
+        return not isinstance(self.spec, EngineBuildSpec) or self.spec.source is not None
 
 
-def read_documents(files: Iterable[str]) -> tuple[Document, ...]:
-    """Of all files, `-` for standard input; resources of other kinds are left out."""
+def read_documents(files: Sequence[str], namespace: str = "") -> tuple[Document, ...]:
+    """Resources of this API in all files; `-` is standard input.
+
+    A resource without metadata.namespace belongs to `namespace`.
+    """
     found = tuple(
-        document for name in files for raw, where in _read(name) if (document := document_of(raw, where)) is not None
+        document
+        for name in files
+        for raw, where in _read(name)
+        if (document := document_of(raw, where, namespace)) is not None
     )
     if not found:
         raise Unreadable(f"{', '.join(files)}: no {qm.KIND} and no {eb.KIND} of {API_VERSION} is in there")
+    _refuse_duplicates(found)
     return found
+
+
+def _refuse_duplicates(documents: Iterable[Document]) -> None:
+    """Refuse two resources of one key: kubectl would apply both, and only the second would stay."""
+    first: dict[Key, str] = {}
+    for document in documents:
+        if document.key.name and document.key in first:
+            raise Unreadable(
+                f"{document.key} is given twice: {first[document.key]}, and {document.where}. Remove one of them."
+            )
+        first[document.key] = document.where
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -102,8 +124,8 @@ def _read(name: str) -> Iterator[tuple[Any, str]]:
             yield document, where
 
 
-def document_of(raw: Any, where: str) -> Document | None:
-    """One object; None where it is not of this API."""
+def document_of(raw: Any, where: str, namespace: str = "") -> Document | None:
+    """One object; None if it is not of this API."""
     if not isinstance(raw, Mapping) or "kind" not in raw or "apiVersion" not in raw:
         raise Unreadable(f"{where}: not a Kubernetes object: it needs apiVersion and kind")
     kind, version = str(raw["kind"]), str(raw["apiVersion"])
@@ -111,29 +133,43 @@ def document_of(raw: Any, where: str) -> Document | None:
         return None
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    name = str(metadata.get("name") or "")
-    wrong = [*_outside(raw, kind, version, name)]
+    wrong = [*_outside(raw, kind, version), *_names(metadata)]
     spec: QuantizedModelSpec | EngineBuildSpec | None = None
     if kind in {qm.KIND, eb.KIND} and "spec" in raw:
         model: type[QuantizedModelSpec | EngineBuildSpec] = QuantizedModelSpec if kind == qm.KIND else EngineBuildSpec
         spec, inside = check(model, raw["spec"], "spec")
         wrong += inside
-    return Document(kind, name, where, None if wrong else spec, tuple(wrong))
+    key = Key(kind, str(metadata.get("namespace") or namespace), str(metadata.get("name") or ""))
+    return Document(key, where, None if wrong else spec, tuple(wrong))
 
 
-def _outside(raw: Mapping[str, Any], kind: str, version: str, name: str) -> Iterator[Verdict]:
-    """Mistakes around the spec."""
+def _outside(raw: Mapping[str, Any], kind: str, version: str) -> Iterator[Verdict]:
+    """Mistakes around metadata and spec."""
     if kind not in {qm.KIND, eb.KIND}:
         yield mistake("kind", f"{GROUP} has no {kind}", f"write {qm.KIND} or {eb.KIND}")
     if version != API_VERSION:
         yield mistake("apiVersion", f"{version} is not known", f"write {API_VERSION}")
-    if not name:
-        yield mistake("metadata.name", "is missing")
-    elif len(name) > MAX_NAME:
-        what = f"{len(name)} characters, at most {MAX_NAME}"
-        yield mistake("metadata.name", what, "names of Jobs and Services are derived from it")
     for part in raw:
         if part not in _PARTS:
             yield mistake(str(part), "no such field")
     if "spec" not in raw:
         yield mistake("spec", "is missing")
+
+
+def _names(metadata: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Mistakes in metadata.name and metadata.namespace."""
+    for field, valid, form in (("name", _SUBDOMAIN, "."), ("namespace", _LABEL, "")):
+        value, path = metadata.get(field), f"metadata.{field}"
+        if value is None or value == "":
+            if field == "name":
+                yield mistake(path, "is missing")
+        elif not isinstance(value, str):
+            yield mistake(path, "must be a text", f'put it in quotes: "{str(value).lower()}"')
+        elif field == "name" and len(value) > MAX_NAME:
+            what = f"{len(value)} characters, at most {MAX_NAME}"
+            yield mistake(path, what, "names of Jobs and Services are derived from it")
+        elif valid.fullmatch(value) is None:
+            what = f"{json.dumps(value)} is no name that Kubernetes accepts"
+            yield mistake(
+                path, what, f"use lower-case letters, digits and -{form}, with a letter or digit at both ends"
+            )

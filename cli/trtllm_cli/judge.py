@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
@@ -89,13 +88,14 @@ def judge_engine(document: Document, spec: EngineBuildSpec, subject: Subject, gp
     return Answer(document, (*first.warnings, *fallbacks), rules, subject.facts, decision=first)
 
 
-def planned_subject(answer: Answer, spec: QuantizedModelSpec, name: str) -> Subject | None:
-    """What an EngineBuild of a QuantizedModel in the same file is made of; None where that is refused."""
-    if answer.facts is None or answer.quantization is None:
+def planned_subject(answer: Answer) -> Subject | None:
+    """Checkpoint that a QuantizedModel of the files will have; None if it is refused."""
+    document, spec = answer.document, answer.document.spec
+    if not isinstance(spec, QuantizedModelSpec) or answer.facts is None or answer.quantization is None:
         return None
     # what Mixed leaves in full precision is found out while it quantizes
     plans = [plan for plan in answer.quantization.candidates if plan.method is not Method.MIXED]
-    made = tuple((_artifact(spec, plan, name), plan) for plan in plans)
+    made = tuple((_artifact(spec, plan, document.key.name), plan) for plan in plans)
     return Subject(answer.facts, made, spec.storage.access_mode)
 
 
@@ -113,20 +113,11 @@ def published_subject(status: QuantizedModelStatus) -> Subject | None:
     return Subject(facts, ((artifact, next(made, None)),))
 
 
-def not_judged(document: Document, models: Mapping[str, Answer], name: str) -> Answer:
+def not_judged(document: Document, model: Answer) -> Answer:
     """An EngineBuild whose QuantizedModel is refused."""
-    first = next(iter(refusals(models[name].verdicts)), None)
-    return Answer(
-        document,
-        (
-            Verdict(
-                "ModelFailed",
-                Severity.REFUSAL,
-                f"QuantizedModel {name} is refused" + (f" ({first.rule})" if first is not None else ""),
-                "mend it first",
-            ),
-        ),
-    )
+    first = next(iter(refusals(model.verdicts)), None)
+    message = f"{model.document.key} is refused" + (f" ({first.rule})" if first is not None else "")
+    return Answer(document, (Verdict("ModelFailed", Severity.REFUSAL, message, "fix this first"),))
 
 
 def _decide(

@@ -11,14 +11,11 @@ from typing import Any
 from trtllm_api import GROUP
 from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
+from trtllm_cli.key import kind_of
 from trtllm_cli.problem import Unreadable
 
 Object = Mapping[str, Any]
 _SECONDS = 60
-_KINDS = {
-    **dict.fromkeys(("qm", qm.KIND.lower(), qm.PLURAL), qm.KIND),
-    **dict.fromkeys(("eb", eb.KIND.lower(), eb.PLURAL), eb.KIND),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Cluster:
 def named(resource: str) -> tuple[str, str]:
     """Kind and name of `qm/NAME`, `eb/NAME` or what `kubectl get -o name` prints."""
     kind, slash, name = resource.partition("/")
-    known = _KINDS.get(kind.partition(".")[0].lower())
+    known = kind_of(kind)
     if known is None or not slash or not name:
         raise Unreadable(f"{resource} names no resource: write qm/NAME or eb/NAME")
     return known, name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trtllm_api.facts import ModelFacts
 from trtllm_api.source import Source
+from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
 from trtllm_planner.model_config import UnreadableConfig, facts_from_config
 
@@ -19,15 +20,15 @@ QUANTIZED = "hf_quant_config.json"
 
 @dataclass
 class Models:
-    """Where to look for models: what --model says first, then the source itself; each is read once."""
+    """Where models are read: the path of --model first, then the source itself. Each is read once."""
 
-    paths: Mapping[str, str] = field(default_factory=dict)
-    """By the document's name; "" for all others."""
+    paths: Mapping[Key | None, str] = field(default_factory=dict)
+    """Path of a document's model; None for every document without one of its own."""
     _read: dict[object, ModelFacts] = field(default_factory=dict)
 
-    def facts(self, name: str, source: Source) -> ModelFacts:
-        """Of the source of the document of this name."""
-        path = self.paths.get(name, self.paths.get(""))
+    def facts(self, document: Key, source: Source) -> ModelFacts:
+        """ModelFacts of this document's source."""
+        path = self.paths.get(document, self.paths.get(None))
         hub = source.hugging_face
         if path is not None:
             key: object = path
@@ -35,7 +36,8 @@ class Models:
             key = (hub.repo, hub.revision)
         else:
             raise Unreadable(
-                f"{name}: its source is not on a hub: name a directory or {CONFIG} with --model {name}=PATH"
+                f"{document}: its source is not on a hub: name a directory or {CONFIG} with --model "
+                f"{document.name}=PATH"
             )
         if key not in self._read:
             self._read[key] = (
@@ -46,17 +48,32 @@ class Models:
         return self._read[key]
 
 
-def paths_of(arguments: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """--model PATH, and --model NAME=PATH where NAME is a document's."""
-    known, found = frozenset(names), {}
+def paths_of(arguments: Iterable[str], documents: Collection[Key]) -> dict[Key | None, str]:
+    """Paths of --model PATH and --model [KIND/][NAMESPACE/]NAME=PATH; `documents` are those that name a model."""
+    found: dict[Key | None, str] = {}
     for argument in arguments:
-        name, equals, path = argument.partition("=")
-        if not (equals and name in known):
-            name, path = "", argument
-        if name in found:
-            raise Unreadable(f"--model is given twice for {name or 'every document'}: write --model NAME=PATH")
-        found[name] = path
+        document, path = _assigned(argument, documents)
+        if document in found:
+            raise Unreadable(f"--model is given twice for {document or 'every document'}: write --model NAME=PATH")
+        found[document] = path
     return found
+
+
+def _assigned(argument: str, documents: Collection[Key]) -> tuple[Key | None, str]:
+    selector, equals, path = argument.partition("=")
+    chosen = [key for key in documents if equals and key.matches(selector)]
+    if len(chosen) > 1:
+        shown = ", ".join(map(str, chosen))
+        raise Unreadable(
+            f"--model {selector}: {len(chosen)} documents have this name ({shown}): "
+            f"write --model NAMESPACE/{chosen[0].name}=PATH or --model KIND/{chosen[0].name}=PATH"
+        )
+    if chosen:
+        return chosen[0], path
+    if equals and not Path(argument).exists():
+        known = ", ".join(map(str, documents)) or "none"
+        raise Unreadable(f"--model {argument}: no document with a model of its own has this name (those: {known})")
+    return None, argument
 
 
 def facts_of_path(path: str | None) -> ModelFacts:

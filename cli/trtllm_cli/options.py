@@ -55,8 +55,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
         {
             "--filename": Option("a YAML file, - for standard input; may be repeated", "FILE", "-f", many=True),
             "--model": Option(
-                "directory or config.json of the model; NAME=PATH for the document of that name; from the hub when "
-                "omitted (HF_ENDPOINT, HF_TOKEN)",
+                "directory or config.json of the model; [KIND/][NAMESPACE/]NAME=PATH for one document; from the "
+                "hub when omitted (HF_ENDPOINT, HF_TOKEN)",
                 "[NAME=]PATH",
                 many=True,
             ),

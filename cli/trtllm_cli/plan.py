@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.digest import digest_of
@@ -22,6 +23,7 @@ from trtllm_cli.judge import (
     planned_subject,
     published_subject,
 )
+from trtllm_cli.key import Key
 from trtllm_cli.kubectl import Cluster
 from trtllm_cli.models import Models, paths_of
 from trtllm_cli.problem import Exit, Unreadable
@@ -32,12 +34,21 @@ from trtllm_planner.inventory import Inventory, gpu_inventory, narrow
 from trtllm_planner.quantization.ladder import method_ladder
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Where models are read, which nodes there are, and the cluster; None where they are not given."""
+
+    models: Models
+    nodes: Nodes | None = None
+    cluster: Cluster | None = None
+
+
 def run(arguments: Namespace) -> int:
     """The exit code: 1 when anything is refused, with --strict when there are warnings."""
-    documents = read_documents(arguments.filename)
-    models = Models(paths_of(arguments.model, (document.name for document in documents)))
+    documents = read_documents(arguments.filename, arguments.namespace or "")
+    models = Models(paths_of(arguments.model, [document.key for document in documents if document.has_source]))
     cluster = Cluster(arguments.namespace, arguments.context) if arguments.cluster else None
-    answers = judge_documents(documents, models, _nodes(arguments, cluster), cluster)
+    answers = judge_documents(documents, Surroundings(models, _nodes(arguments, cluster), cluster))
     if arguments.output == "json":
         sys.stdout.write(as_json(as_data(answers, strict=arguments.strict)))
     elif arguments.output == "yaml":
@@ -47,85 +58,74 @@ def run(arguments: Namespace) -> int:
     return Exit.REFUSED if any(failed(answer, strict=arguments.strict) for answer in answers) else Exit.FINE
 
 
-def judge_documents(
-    documents: Sequence[Document], models: Models, nodes: Nodes | None, cluster: Cluster | None = None
-) -> list[Answer]:
-    """In the documents' order; QuantizedModels first, because EngineBuilds are made of them."""
-    judged: dict[str, Answer] = {}
-    specs: dict[str, QuantizedModelSpec] = {}
-    for document in documents:
-        if document.kind != qm.KIND:
-            continue
-        if isinstance(document.spec, QuantizedModelSpec):
-            specs[document.name] = document.spec
-            facts = models.facts(document.name, document.spec.source)
-            judged[document.name] = judge_model(document, document.spec, facts, _ladder(document, nodes))
-        else:
-            judged[document.name] = Answer(document, document.mistakes)
-    answers = []
-    for document in documents:
-        if isinstance(document.spec, EngineBuildSpec):
-            answers.append(_engine(document, document.spec, judged, specs, models, nodes, cluster))
-        elif document.kind == qm.KIND:
-            answers.append(judged[document.name])
-        else:
-            answers.append(Answer(document, document.mistakes))
-    return answers
+def judge_documents(documents: Sequence[Document], around: Surroundings) -> list[Answer]:
+    """Answers in the documents' order; QuantizedModels first, because EngineBuilds are made of them."""
+    models = [_model(document, around) if document.key.kind == qm.KIND else None for document in documents]
+    judged = {answer.document.key: answer for answer in models if answer is not None}
+    return [
+        answer if answer is not None else _engine(document, judged, around)
+        for document, answer in zip(documents, models, strict=True)
+    ]
 
 
-def _engine(
-    document: Document,
-    spec: EngineBuildSpec,
-    judged: Mapping[str, Answer],
-    specs: Mapping[str, QuantizedModelSpec],
-    models: Models,
-    nodes: Nodes | None,
-    cluster: Cluster | None,
-) -> Answer:
-    if spec.source is not None:
-        subject: Subject | None = Subject(models.facts(document.name, spec.source))
-    else:
-        name = spec.model_ref.name if spec.model_ref is not None else ""
-        if name in judged:
-            subject = planned_subject(judged[name], specs[name], name) if name in specs else None
-        else:
-            subject = _from_cluster(document, name, cluster)
-        if subject is None:
-            return not_judged(document, judged, name)
-    if nodes is None and spec.runtime is not Runtime.TRANSFORMERS and not narrow(Inventory(), spec.gpu).kinds():
-        raise Unreadable(
-            f"{document.title}: no GPUs to plan on: add --gpus {EXAMPLE}, --inventory nodes.json or --cluster"
-        )
-    if subject is None:
-        raise ValueError("every EngineBuild has a source or a modelRef")
-    return judge_engine(document, spec, subject, gpu_inventory(nodes or ()))
-
-
-def _ladder(document: Document, nodes: Nodes | None) -> MethodLadder | None:
-    """What a QuantizedModel without a method is tried with, on the GPUs that its nodeSelector allows."""
+def _model(document: Document, around: Surroundings) -> Answer:
     spec = document.spec
-    if not isinstance(spec, QuantizedModelSpec) or spec.quantization.method is not None:
+    if not isinstance(spec, QuantizedModelSpec):
+        return Answer(document, document.mistakes)
+    facts = around.models.facts(document.key, spec.source)
+    return judge_model(document, spec, facts, _ladder(document, spec, around.nodes))
+
+
+def _engine(document: Document, judged: Mapping[Key, Answer], around: Surroundings) -> Answer:
+    spec = document.spec
+    if not isinstance(spec, EngineBuildSpec):
+        return Answer(document, document.mistakes)
+    model = Key(qm.KIND, document.key.namespace, spec.model_ref.name if spec.model_ref is not None else "")
+    subject = _subject(document.key, spec, model, judged, around)
+    if subject is None:
+        return not_judged(document, judged[model])
+    if around.nodes is None and spec.runtime is not Runtime.TRANSFORMERS and not narrow(Inventory(), spec.gpu).kinds():
+        raise Unreadable(
+            f"{document.key}: no GPUs to plan on: add --gpus {EXAMPLE}, --inventory nodes.json or --cluster"
+        )
+    return judge_engine(document, spec, subject, gpu_inventory(around.nodes or ()))
+
+
+def _subject(
+    engine: Key, spec: EngineBuildSpec, model: Key, judged: Mapping[Key, Answer], around: Surroundings
+) -> Subject | None:
+    """The checkpoint that the engine is made of; None if its QuantizedModel, in the files, is refused."""
+    if spec.source is not None:
+        return Subject(around.models.facts(engine, spec.source))
+    return planned_subject(judged[model]) if model in judged else _published(engine, model, judged, around)
+
+
+def _ladder(document: Document, spec: QuantizedModelSpec, nodes: Nodes | None) -> MethodLadder | None:
+    """Methods that are tried if the spec names none, on the GPUs that its nodeSelector allows."""
+    if spec.quantization.method is not None:
         return None
     wanted = (spec.pod_template.node_selector or {}).items()
     allowed = [node for node in nodes or () if wanted <= (node["metadata"].get("labels") or {}).items()]
     found = method_ladder(spec, gpu_inventory(allowed), digest_of("planned without a cluster"))
     if found is None:
         which = "of those none has the labels of its nodeSelector" if nodes else f"add --gpus {EXAMPLE} or --cluster"
-        raise Unreadable(f"{document.title} names no method, which depends on the GPUs: {which}")
+        raise Unreadable(f"{document.key} names no method, which depends on the GPUs: {which}")
     return found
 
 
-def _from_cluster(document: Document, name: str, cluster: Cluster | None) -> Subject:
-    """The artifact of a QuantizedModel that is not in the files."""
-    if cluster is None:
+def _published(engine: Key, model: Key, judged: Mapping[Key, Answer], around: Surroundings) -> Subject:
+    """The artifact, in the cluster, of a QuantizedModel that is not in the files."""
+    if around.cluster is None:
+        others = [str(key) for key in judged if key.name == model.name]
+        elsewhere = f" ({', '.join(others)} is of another namespace)" if others else ""
         raise Unreadable(
-            f"{document.title} is made of QuantizedModel {name}, which is not in the files: "
+            f"{engine} is made of {model}, which is not in the files{elsewhere}: "
             "add its file with another -f, or let --cluster ask for it"
         )
-    found = cluster.resource(qm.KIND, name)
+    found = replace(around.cluster, namespace=model.namespace or None).resource(model.kind, model.name)
     subject = published_subject(model_status(found))
     if subject is None:
-        raise Unreadable(f"{document.title}: QuantizedModel {name} has no artifact yet: add its file with another -f")
+        raise Unreadable(f"{engine}: {model} has no artifact yet: add its file with another -f")
     return subject
 
 

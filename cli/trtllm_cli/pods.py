@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trtllm_cli.documents import load_yaml
+from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
 from trtllm_diagnosis import Diagnosis, diagnose_end, diagnose_waiting
 
@@ -33,7 +34,8 @@ def diagnose_objects(text: str, name: str) -> Diagnosis | None:
         events = [item for item in objects if item.get("kind") == "Event" and _is_about(item, meta)]
         found = diagnose_end(pod, events=events, template="spec.podTemplate") or diagnose_waiting(pod, events)
         if found is not None:
-            return replace(found, message=f"Pod {meta.get('name')}: {found.message}")
+            pod_key = Key("Pod", str(meta.get("namespace") or ""), str(meta.get("name") or ""))
+            return replace(found, message=f"{pod_key}: {found.message}")
     return None
 
 
@@ -45,7 +47,8 @@ def _items(document: object) -> Iterator[Object]:
 
 def _is_about(event: Object, meta: Object) -> bool:
     about = _map(event.get("involvedObject") or event.get("regarding"))
-    return (about.get("namespace"), about.get("name")) == (meta.get("namespace"), meta.get("name"))
+    place = (about.get("namespace"), about.get("name"))
+    return about.get("kind") == "Pod" and place == (meta.get("namespace"), meta.get("name"))
 
 
 def _map(value: object) -> Object:

@@ -9,7 +9,7 @@ from trtllm_api.facts import ModelFacts
 from trtllm_api.quantizedmodel import CandidatePlan, Method, QuantizationPlan
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
-from trtllm_cli.terminal import Terminal, size, table
+from trtllm_cli.terminal import Terminal, plain, size, table
 from trtllm_planner.decide import Decision
 from trtllm_planner.tensorrt_llm.versions import EngineRuntime
 
@@ -31,8 +31,8 @@ def show(answers: Sequence[Answer], terminal: Terminal) -> None:
 
 def _answer(answer: Answer, terminal: Terminal) -> Iterator[str]:
     word, style = ("refused", "red") if answer.refused else ("accepted", "green")
-    document = answer.document
-    yield f"{terminal.paint(document.title, 'bold')} ({document.where}): {terminal.paint(word, style, 'bold')}"
+    name, where = plain(str(answer.document.key)), plain(answer.document.where)
+    yield f"{terminal.paint(name, 'bold')} ({where}): {terminal.paint(word, style, 'bold')}"
     if answer.facts is not None:
         yield f"  model      {_model(answer.facts)}"
     if answer.rules:

@@ -26,17 +26,21 @@ class Ran:
     err: str
 
 
-def engine(name: str = "engine", **spec: Any) -> dict[str, Any]:
+def engine(name: str = "engine", *, namespace: str = "", **spec: Any) -> dict[str, Any]:
     """An EngineBuild of a model on the hub, unless the spec names a QuantizedModel."""
     given_by = {} if "modelRef" in spec else {"source": {"huggingFace": {"repo": "org/model"}}}
     wanted = {"runtime": "TensorRT", "image": IMAGE, **given_by, **spec}
-    return {"apiVersion": API_VERSION, "kind": "EngineBuild", "metadata": {"name": name}, "spec": wanted}
+    return {"apiVersion": API_VERSION, "kind": "EngineBuild", "metadata": _metadata(name, namespace), "spec": wanted}
 
 
-def quantized(name: str = "model", method: str = "FP8", **spec: Any) -> dict[str, Any]:
+def quantized(name: str = "model", method: str = "FP8", *, namespace: str = "", **spec: Any) -> dict[str, Any]:
     """A QuantizedModel of a model on the hub."""
     wanted = {"source": {"huggingFace": {"repo": "org/model"}}, "quantization": {"method": method}, **spec}
-    return {"apiVersion": API_VERSION, "kind": "QuantizedModel", "metadata": {"name": name}, "spec": wanted}
+    return {"apiVersion": API_VERSION, "kind": "QuantizedModel", "metadata": _metadata(name, namespace), "spec": wanted}
+
+
+def _metadata(name: str, namespace: str) -> dict[str, str]:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 def written(*documents: Mapping[str, Any], name: str = "engine.yaml") -> str:

@@ -101,8 +101,18 @@ items:
   message: 'MountVolume.SetUp failed for volume "other" : secret "x" not found'
   lastTimestamp: "2026-11-25T12:30:00Z"
   involvedObject: {kind: Pod, namespace: ml, name: another}
+- kind: Event
+  reason: FailedMount
+  message: 'MountVolume.SetUp failed for volume "other" : secret "y" not found'
+  lastTimestamp: "2026-11-25T12:40:00Z"
+  involvedObject: {kind: Pod, namespace: other, name: smollm2-fetch-1}
+- kind: Event
+  reason: FailedMount
+  message: 'MountVolume.SetUp failed for volume "other" : secret "z" not found'
+  lastTimestamp: "2026-11-25T12:50:00Z"
+  involvedObject: {kind: Job, namespace: ml, name: smollm2-fetch-1}
 """
-SAID = "Pod smollm2-fetch-1: Volume token cannot be mounted: the secret hf does not exist."
+SAID = "Pod ml/smollm2-fetch-1: Volume token cannot be mounted: the secret hf does not exist."
 
 
 def test_pods_are_read_as_kubectl_prints_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,12 @@ def test_a_word_that_is_nearly_right_is_corrected() -> None:
         ({"kind": "EngineBuilt"}, "kind: trtllm.dev has no EngineBuilt"),
         ({"metadata": {}}, "metadata.name: is missing"),
         ({"metadata": {"name": "a" * 41}}, "metadata.name: 41 characters, at most 40"),
+        ({"metadata": {"name": 12}}, "metadata.name: must be a text"),
+        ({"metadata": {"name": "Llama_3"}}, 'metadata.name: "Llama_3" is no name that Kubernetes accepts'),
+        (
+            {"metadata": {"name": "a", "namespace": "a.b"}},
+            'metadata.namespace: "a.b" is no name that Kubernetes accepts',
+        ),
         ({"specs": {}}, "specs: no such field"),
     ],
 )
@@ -78,7 +84,7 @@ def test_mistakes_around_the_spec_are_told(changes: dict[str, Any], says: str) -
 def test_lists_and_other_kinds_are_understood() -> None:
     items = {"apiVersion": "v1", "kind": "List", "items": [engine("a"), quantized("b")]}
     found = read_documents([written({"apiVersion": "v1", "kind": "Secret"}, items)])
-    assert [document.title for document in found] == ["EngineBuild a", "QuantizedModel b"]
+    assert [str(document.key) for document in found] == ["EngineBuild a", "QuantizedModel b"]
     assert found[1].where == "engine.yaml, document 2, item 2"
 
 
