@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figure import Figure
 
 from trtllm_api.base import Device
-from trtllm_operator.children.resources import quantize_bytes
+from trtllm_operator.manifests.resources import quantize_bytes
 from trtllm_planner.host import calibration_memory_needed, host_memory_needed
 from trtllm_planner.inventory import GpuKind
 from trtllm_planner.memory import activation_bytes, estimate, kv_bytes_per_token, needed_tokens, weight_bytes

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Sequence
 
 from trtllm_operator import __version__
-from trtllm_operator.children.settings import BuilderSettings
 from trtllm_operator.logs import set_up_logs
+from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.settings import LeaseSettings, Settings
 
 

@@ -8,22 +8,22 @@ import socket
 
 import kopf
 
-from trtllm_operator.controller import AnyController, World
-from trtllm_operator.engine import Engine
 from trtllm_operator.enginebuild.controller import EngineBuildController
-from trtllm_operator.events import EventRecorder
 from trtllm_operator.kube.client import KubeClient, KubeError
 from trtllm_operator.kube.connect import connect
 from trtllm_operator.kube.resources import ENGINE_BUILDS, QUANTIZED_MODELS
-from trtllm_operator.lease import Leadership, LeaseLostError
+from trtllm_operator.loop.cache import Cache
+from trtllm_operator.loop.controller import AnyController, World
+from trtllm_operator.loop.events import EventRecorder
+from trtllm_operator.loop.lease import Leadership, LeaseLostError
+from trtllm_operator.loop.reconciler import Reconciler
+from trtllm_operator.loop.resync import Resync
+from trtllm_operator.loop.watch import watch_registry, watch_settings
+from trtllm_operator.loop.web import servers
 from trtllm_operator.metrics import LEADER
 from trtllm_operator.quantizedmodel.controller import QuantizedModelController
 from trtllm_operator.quantizedmodel.siblings import source_part
-from trtllm_operator.resync import Resync
 from trtllm_operator.settings import Settings
-from trtllm_operator.store import Store
-from trtllm_operator.watch import watch_registry, watch_settings
-from trtllm_operator.web import servers
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10.0
@@ -45,15 +45,15 @@ async def run(settings: Settings) -> int:
 
 
 async def _run(settings: Settings, client: KubeClient) -> int:
-    world = World(Store({QUANTIZED_MODELS.kind: source_part}), client, settings.builder)
+    world = World(Cache({QUANTIZED_MODELS.kind: source_part}), client, settings.builder)
     controllers: dict[str, AnyController] = {
         QUANTIZED_MODELS.kind: QuantizedModelController(),
         ENGINE_BUILDS.kind: EngineBuildController(),
     }
     identity = settings.lease.identity if settings.lease else socket.gethostname()
     events = EventRecorder(client, identity)
-    engine = Engine(settings, client, world, controllers, events)
-    resync = Resync(settings, client, engine)
+    reconciler = Reconciler(settings, client, world, controllers, events)
+    resync = Resync(settings, client, reconciler)
     leadership = Leadership(client, settings.lease) if settings.lease else None
     watching = asyncio.Event()
 
@@ -66,16 +66,16 @@ async def _run(settings: Settings, client: KubeClient) -> int:
     def ready() -> str:
         return "" if watching.is_set() else "the watches have not begun"
 
-    async with servers(settings, world.store, alive, ready):
+    async with servers(settings, world.cache, alive, ready):
         await resync.prime()
         background.append(asyncio.create_task(resync.run(), name="resync"))
-        workers = asyncio.create_task(_work(settings, engine, leadership), name="workers")
+        workers = asyncio.create_task(_work(settings, reconciler, leadership), name="workers")
         background.append(workers)
         if leadership is not None:
             background.append(asyncio.create_task(leadership.run(), name="lease"))
         watches = asyncio.create_task(
             kopf.operator(
-                registry=watch_registry(engine),
+                registry=watch_registry(reconciler),
                 settings=watch_settings(settings),
                 standalone=True,
                 # kopf would look the user up by name, and a container's user has none
@@ -100,13 +100,13 @@ async def _run(settings: Settings, client: KubeClient) -> int:
     return 0
 
 
-async def _work(settings: Settings, engine: Engine, leadership: Leadership | None) -> None:
+async def _work(settings: Settings, reconciler: Reconciler, leadership: Leadership | None) -> None:
     """The workers, from the moment this replica leads; passes that are under way may end before they do."""
     if leadership is not None:
         await leadership.held.wait()
     LEADER.set(1)
-    engine.enqueue_all()
-    workers = [asyncio.create_task(engine.work()) for _ in range(settings.workers)]
+    reconciler.enqueue_all()
+    workers = [asyncio.create_task(reconciler.work()) for _ in range(settings.workers)]
     try:
         await asyncio.gather(*workers)
     finally:

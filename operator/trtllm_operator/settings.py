@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.manifests.builder_settings import BuilderSettings
 
 
 @dataclass(frozen=True)

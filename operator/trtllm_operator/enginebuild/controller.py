@@ -7,17 +7,14 @@ from datetime import datetime
 
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineBuildStatus
-from trtllm_operator.children.identity import STAGE_LABEL, ChildStage, Owner
-from trtllm_operator.children.leaderworkerset import group_name
-from trtllm_operator.children.objects import Object, dig, is_deleting, is_true, labels_of, name_of
-from trtllm_operator.controller import World
+from trtllm_operator.enginebuild.determine import determine_state
 from trtllm_operator.enginebuild.observe import claim_name, model_name, observe
 from trtllm_operator.enginebuild.observed import Observed
-from trtllm_operator.enginebuild.plan import plan
 from trtllm_operator.enginebuild.siblings import build_part, source_part
-from trtllm_operator.enginebuild.state import determine_state
-from trtllm_operator.enginebuild.states import State
+from trtllm_operator.enginebuild.state import State
 from trtllm_operator.enginebuild.status import compute_status
+from trtllm_operator.enginebuild.steps import steps
+from trtllm_operator.kube.objects import Object, dig, is_deleting, is_true, labels_of, name_of
 from trtllm_operator.kube.resources import (
     DEPLOYMENTS,
     ENGINE_BUILDS,
@@ -28,8 +25,11 @@ from trtllm_operator.kube.resources import (
     REPLICA_SETS,
     SERVICES,
 )
-from trtllm_operator.steps import Plan
-from trtllm_operator.store import Key, Store, key_of
+from trtllm_operator.loop.cache import Cache, Key, key_of
+from trtllm_operator.loop.controller import World
+from trtllm_operator.manifests.identity import STAGE_LABEL, ChildStage, Owner
+from trtllm_operator.manifests.leader_worker_set import group_name
+from trtllm_operator.shared.steps import Steps
 from trtllm_planner.inventory import gpu_inventory
 
 
@@ -40,8 +40,8 @@ class EngineBuildController:
 
     async def observe(self, resource: Object, world: World, now: datetime) -> Observed:
         """The model, the nodes, siblings, and the children of the resource."""
-        key, children = key_of(resource), world.store.children
-        model = world.store.get(QUANTIZED_MODELS.kind, key.namespace, model_name(resource))
+        key, children = key_of(resource), world.cache.children
+        model = world.cache.get(QUANTIZED_MODELS.kind, key.namespace, model_name(resource))
         pods = children(key, PODS.kind)
         workers = [pod for pod in pods if labels_of(pod).get(STAGE_LABEL) != ChildStage.SERVE]
         engine = _has_gpus(resource)
@@ -52,10 +52,10 @@ class EngineBuildController:
         return observe(
             resource,
             model=model,
-            models=world.store.in_namespace(QUANTIZED_MODELS.kind, key.namespace) if engine else (),
-            others=world.store.in_namespace(ENGINE_BUILDS.kind, key.namespace) if engine else (),
+            models=world.cache.in_namespace(QUANTIZED_MODELS.kind, key.namespace) if engine else (),
+            others=world.cache.in_namespace(ENGINE_BUILDS.kind, key.namespace) if engine else (),
             claim=await world.claim(key.namespace, claim) if claim else None,
-            nodes=world.store.all(NODES.kind) if engine else (),
+            nodes=world.cache.all(NODES.kind) if engine else (),
             jobs=children(key, JOBS.kind),
             deployment=next(iter(children(key, DEPLOYMENTS.kind)), None),
             groups=groups,
@@ -73,15 +73,15 @@ class EngineBuildController:
         """What the snapshot means."""
         return determine_state(observed)
 
-    def plan(self, observed: Observed, state: State) -> Plan:
+    def steps(self, observed: Observed, state: State) -> Steps:
         """The steps to take."""
-        return plan(observed, state)
+        return steps(observed, state)
 
     def compute_status(self, observed: Observed, state: State, now: datetime) -> EngineBuildStatus:
         """What users see."""
         return compute_status(observed, state, now)
 
-    def dependents(self, before: Object | None, after: Object | None, store: Store) -> Iterable[Key]:
+    def dependents(self, before: Object | None, after: Object | None, cache: Cache) -> Iterable[Key]:
         """EngineBuilds that name the QuantizedModel, share source or engine with the EngineBuild, or want GPUs."""
         changed = after or before
         kind = changed.get("kind") if changed else None
@@ -89,13 +89,13 @@ class EngineBuildController:
             return
         if kind == NODES.kind:
             if _gpus(before) != _gpus(after):
-                yield from (key_of(build) for build in store.all(ENGINE_BUILDS.kind) if _wants_gpus(build))
+                yield from (key_of(build) for build in cache.all(ENGINE_BUILDS.kind) if _wants_gpus(build))
         elif kind == QUANTIZED_MODELS.kind:
-            for build in store.in_namespace(ENGINE_BUILDS.kind, key_of(changed).namespace):
+            for build in cache.in_namespace(ENGINE_BUILDS.kind, key_of(changed).namespace):
                 if model_name(build) == name_of(changed):
                     yield key_of(build)
         elif kind == ENGINE_BUILDS.kind and _has_gpus(changed) and _use(before) != _use(after):
-            for build in store.in_namespace(ENGINE_BUILDS.kind, key_of(changed).namespace):
+            for build in cache.in_namespace(ENGINE_BUILDS.kind, key_of(changed).namespace):
                 if name_of(build) != name_of(changed) and _alike(build, changed):
                     yield key_of(build)
 

@@ -6,8 +6,8 @@ from trtllm_api.buildoptions import Build, Convert
 from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EnginePlan
+from trtllm_operator.enginebuild.checkpoint import Subject
 from trtllm_operator.enginebuild.observed import Observed
-from trtllm_operator.enginebuild.subject import Subject
 from trtllm_planner.spec_question import decided_limits
 from trtllm_planner.tensorrt_llm.versions import image_info
 

@@ -10,14 +10,14 @@ from trtllm_api.enginebuild import KIND, EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.quantizedmodel import QuantizedModelStatus
 from trtllm_api.source import Storage
-from trtllm_operator.children.evidence import Evidence
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.objects import Object, dig, is_deleting, name_of
-from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
-from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.enginebuild.checkpoint import wanted_source
 from trtllm_operator.enginebuild.observed import Model, Observed
 from trtllm_operator.enginebuild.siblings import fetched_by, siblings
-from trtllm_operator.enginebuild.subject import wanted_source
+from trtllm_operator.kube.objects import Object, dig, is_deleting, name_of
+from trtllm_operator.manifests.builder_settings import BuilderSettings
+from trtllm_operator.manifests.identity import Owner
+from trtllm_operator.outcomes.evidence import Evidence
+from trtllm_operator.shared.parse import generation_of, parse_spec, parse_status, retry_of
 from trtllm_planner.inventory import gpu_inventory
 
 

@@ -11,11 +11,11 @@ from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import Condition
 from trtllm_api.quantizedmodel import QuantizedModelStatus, SourceStatus
-from trtllm_operator.children.evidence import Evidence
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.objects import Object
-from trtllm_operator.children.settings import BuilderSettings
-from trtllm_operator.conditions import READY, STALLED
+from trtllm_operator.kube.objects import Object
+from trtllm_operator.manifests.builder_settings import BuilderSettings
+from trtllm_operator.manifests.identity import Owner
+from trtllm_operator.outcomes.evidence import Evidence
+from trtllm_operator.shared.conditions import READY, STALLED
 from trtllm_planner.inventory import Inventory
 
 

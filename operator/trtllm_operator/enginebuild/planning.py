@@ -8,10 +8,10 @@ from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.enginestatus import EnginePlan
 from trtllm_api.verdict import Verdict, judge, refusals
-from trtllm_operator.children.objects import dig
+from trtllm_operator.enginebuild.checkpoint import Subject
 from trtllm_operator.enginebuild.digests import engine_digest, engine_inputs
 from trtllm_operator.enginebuild.observed import Observed
-from trtllm_operator.enginebuild.subject import Subject
+from trtllm_operator.kube.objects import dig
 from trtllm_planner.decide import Decision, decide
 from trtllm_planner.inventory import GpuKind, narrow
 from trtllm_planner.question import EngineQuestion, EngineStamp

@@ -12,10 +12,10 @@ from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.facts import ModelFacts
 from trtllm_api.quantizedmodel import SourceStatus
 from trtllm_api.source import Storage
-from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
-from trtllm_operator.children.parse import generation_of, parse_status
 from trtllm_operator.enginebuild.observed import FetchedBy, Sibling
 from trtllm_operator.enginebuild.reasons import Stage
+from trtllm_operator.kube.objects import Object, creation_order, dig, is_deleting, is_true, name_of
+from trtllm_operator.shared.parse import generation_of, parse_status
 
 _HAS_ITS_ENGINE = frozenset({Stage.BUILT, Stage.ROLLING_OUT, Stage.SERVING, Stage.SCALED_TO_ZERO})
 _DEFAULT_CLAIM = Storage().claim_name

@@ -7,15 +7,16 @@ from datetime import datetime
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineArtifact, EngineBuildStatus, ServedArtifact, ServingStatus
 from trtllm_api.meta import HistoryEntry, Progress
-from trtllm_operator.children.identity import server_selector
-from trtllm_operator.children.joboutcome import JobRunning
-from trtllm_operator.children.progress import progress_of_line, starting
-from trtllm_operator.children.server import service_url
-from trtllm_operator.conditions import conditions, cut, timestamp
-from trtllm_operator.enginebuild.facts import status_facts
+from trtllm_operator.enginebuild.conditions import status_facts
+from trtllm_operator.enginebuild.known import Known
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.reasons import Reason, Stage
-from trtllm_operator.enginebuild.states import WORKING, Known, State, StateKind
+from trtllm_operator.enginebuild.state import WORKING, State, StateKind
+from trtllm_operator.manifests.identity import server_selector
+from trtllm_operator.manifests.server import service_url
+from trtllm_operator.outcomes.job import JobRunning
+from trtllm_operator.outcomes.progress import progress_of_line, starting
+from trtllm_operator.shared.conditions import conditions, cut, timestamp
 
 MAX_HISTORY = 10
 _STAGES = {

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from trtllm_operator.children.identity import MANAGER
 from trtllm_operator.kube.resources import BY_KIND, Resource
+from trtllm_operator.manifests.identity import MANAGER
 from trtllm_operator.metrics import API_REQUESTS
 
 _PAGE = 500

@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from trtllm_api.quantizedmodel import QuantizedModelStatus
-from trtllm_operator.children.objects import Object, dig, is_deleting, is_true, name_of
-from trtllm_operator.controller import World
+from trtllm_operator.kube.objects import Object, dig, is_deleting, is_true, name_of
 from trtllm_operator.kube.resources import JOBS, NODES, PODS, QUANTIZED_MODELS
-from trtllm_operator.quantizedmodel.ladder import gpus_of, wants_ladder
+from trtllm_operator.loop.cache import Cache, Key, key_of
+from trtllm_operator.loop.controller import World
+from trtllm_operator.quantizedmodel.determine import determine_state
 from trtllm_operator.quantizedmodel.observe import observe
 from trtllm_operator.quantizedmodel.observed import Observed
-from trtllm_operator.quantizedmodel.plan import plan
-from trtllm_operator.quantizedmodel.state import State, determine_state
+from trtllm_operator.quantizedmodel.planning import gpus_of, wants_ladder
+from trtllm_operator.quantizedmodel.state import State
 from trtllm_operator.quantizedmodel.status import compute_status
-from trtllm_operator.steps import Plan
-from trtllm_operator.store import Key, Store, key_of
+from trtllm_operator.quantizedmodel.steps import steps
+from trtllm_operator.shared.steps import Steps
 
 _DATASETS = (("calibration", "dataset", "configMap"), ("quality", "evaluation", "dataset", "configMap"))
 
@@ -29,17 +30,17 @@ class QuantizedModelController:
     async def observe(self, resource: Object, world: World, now: datetime) -> Observed:
         """Jobs, pods, claim, data sets and siblings of the resource."""
         key = key_of(resource)
-        pods = world.store.children(key, PODS.kind)
+        pods = world.cache.children(key, PODS.kind)
         named = {str(dig(resource, "spec", *path, "name") or "") for path in _DATASETS} - {""}
         claim = str(dig(resource, "spec", "storage", "claimName") or "")
         return observe(
             resource,
-            jobs=world.store.children(key, JOBS.kind),
+            jobs=world.cache.children(key, JOBS.kind),
             pods=pods,
             store_exists=await world.claim(key.namespace, claim) is not None,
             config_maps={name: await world.config_map(key.namespace, name) for name in sorted(named)},
-            others=world.store.alike(resource),
-            nodes=() if dig(resource, "spec", "quantization", "method") else world.store.all(NODES.kind),
+            others=world.cache.alike(resource),
+            nodes=() if dig(resource, "spec", "quantization", "method") else world.cache.all(NODES.kind),
             progress=world.progress_of(pods),
             evidence=await world.evidence.of(pods, now),
             settings=world.builder,
@@ -50,24 +51,24 @@ class QuantizedModelController:
         """What the snapshot means."""
         return determine_state(observed)
 
-    def plan(self, observed: Observed, state: State) -> Plan:
+    def steps(self, observed: Observed, state: State) -> Steps:
         """The steps to take."""
-        return plan(observed, state)
+        return steps(observed, state)
 
     def compute_status(self, observed: Observed, state: State, now: datetime) -> QuantizedModelStatus:
         """What users see."""
         return compute_status(observed, state, now)
 
-    def dependents(self, before: Object | None, after: Object | None, store: Store) -> Iterable[Key]:
+    def dependents(self, before: Object | None, after: Object | None, cache: Cache) -> Iterable[Key]:
         """Siblings with the same source that could use or wait for what has changed; those that wait for a GPU."""
         changed = after or before
         if changed is not None and changed.get("kind") == NODES.kind:
             if gpus_of(before) != gpus_of(after):
-                yield from (key_of(model) for model in store.all(QUANTIZED_MODELS.kind) if wants_ladder(model))
+                yield from (key_of(model) for model in cache.all(QUANTIZED_MODELS.kind) if wants_ladder(model))
             return
         if changed is None or changed.get("kind") != QUANTIZED_MODELS.kind or _use(before) == _use(after):
             return
-        for other in store.alike(changed):
+        for other in cache.alike(changed):
             if name_of(other) != name_of(changed):
                 yield key_of(other)
 

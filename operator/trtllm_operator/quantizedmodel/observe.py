@@ -7,15 +7,15 @@ from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
 from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
-from trtllm_operator.children.evidence import Evidence
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.objects import Object, is_deleting
-from trtllm_operator.children.parse import generation_of, parse_spec, parse_status, retry_of
-from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.kube.objects import Object, is_deleting
+from trtllm_operator.manifests.builder_settings import BuilderSettings
+from trtllm_operator.manifests.identity import Owner
+from trtllm_operator.outcomes.evidence import Evidence
 from trtllm_operator.quantizedmodel.digests import missing_dataset, request_digest, wanted_source
-from trtllm_operator.quantizedmodel.ladder import decided_ladder
 from trtllm_operator.quantizedmodel.observed import Observed
+from trtllm_operator.quantizedmodel.planning import decided_ladder
 from trtllm_operator.quantizedmodel.siblings import siblings
+from trtllm_operator.shared.parse import generation_of, parse_spec, parse_status, retry_of
 
 
 def observe(

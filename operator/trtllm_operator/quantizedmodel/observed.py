@@ -8,10 +8,10 @@ from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
 from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
-from trtllm_operator.children.evidence import Evidence
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.objects import Object
-from trtllm_operator.children.settings import BuilderSettings
+from trtllm_operator.kube.objects import Object
+from trtllm_operator.manifests.builder_settings import BuilderSettings
+from trtllm_operator.manifests.identity import Owner
+from trtllm_operator.outcomes.evidence import Evidence
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from trtllm_api.digest import canonical_json
 from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
 from trtllm_api.source import Storage
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.objects import Object, creation_order, dig, is_deleting, is_true, name_of
-from trtllm_operator.children.parse import generation_of, parse_spec, parse_status
+from trtllm_operator.kube.objects import Object, creation_order, dig, is_deleting, is_true, name_of
+from trtllm_operator.manifests.identity import Owner
 from trtllm_operator.quantizedmodel.digests import request_digest, wanted_source
-from trtllm_operator.quantizedmodel.ladder import decided_ladder
 from trtllm_operator.quantizedmodel.observed import Sibling
+from trtllm_operator.quantizedmodel.planning import decided_ladder
+from trtllm_operator.shared.parse import generation_of, parse_spec, parse_status
 
 _DEFAULT_CLAIM = Storage().claim_name
 

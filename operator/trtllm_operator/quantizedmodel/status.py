@@ -7,10 +7,14 @@ from datetime import datetime
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
 from trtllm_api.quantizedmodel import ArtifactStatus, QuantizationPlan, QuantizedModelStatus, Verdict
 from trtllm_api.verdict import warnings
-from trtllm_operator.children.identity import ChildStage
-from trtllm_operator.children.joboutcome import JobFailed, JobRunning
-from trtllm_operator.children.progress import progress_of_line, starting
-from trtllm_operator.conditions import (
+from trtllm_operator.manifests.identity import ChildStage
+from trtllm_operator.outcomes.job import JobFailed, JobRunning
+from trtllm_operator.outcomes.progress import progress_of_line, starting
+from trtllm_operator.quantizedmodel.observed import Observed
+from trtllm_operator.quantizedmodel.reasons import Reason, Stage
+from trtllm_operator.quantizedmodel.sentences import candidates_sentence, explained
+from trtllm_operator.quantizedmodel.state import State, StateKind
+from trtllm_operator.shared.conditions import (
     Fact,
     conditions,
     cut,
@@ -21,10 +25,6 @@ from trtllm_operator.conditions import (
     timestamp,
     with_remedy,
 )
-from trtllm_operator.quantizedmodel.observed import Observed
-from trtllm_operator.quantizedmodel.reasons import Reason, Stage
-from trtllm_operator.quantizedmodel.sentences import candidates_sentence, explained
-from trtllm_operator.quantizedmodel.state import State, StateKind
 
 MAX_HISTORY = 10
 _STAGES = {

@@ -6,14 +6,24 @@ import json
 from typing import Any
 
 import pytest
-from domain_world import DIGEST_B, INT4, INT8, World, condition, fetch_result, has, quantize_result, refused_result
 
+from support.domain_world import (
+    DIGEST_B,
+    INT4,
+    INT8,
+    World,
+    condition,
+    fetch_result,
+    has,
+    quantize_result,
+    refused_result,
+)
 from trtllm_api.contract import ProgressLine
 from trtllm_api.quantizedmodel import Method, QuantizedModelStatus, Verdict
-from trtllm_operator.children.identity import Owner
-from trtllm_operator.children.server import server_name
+from trtllm_operator.enginebuild.checkpoint import subject_of_model
 from trtllm_operator.enginebuild.observed import Model
-from trtllm_operator.enginebuild.subject import subject_of_model
+from trtllm_operator.manifests.identity import Owner
+from trtllm_operator.manifests.server import server_name
 
 DIGEST_C = "sha256:" + "c" * 64
 KIND = "EngineBuild"

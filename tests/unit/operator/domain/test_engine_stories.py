@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from domain_world import World, condition, fetch_result
-from engine_world import (
+
+from support.domain_world import World, condition, fetch_result
+from support.engine_world import (
     DIGEST_E,
     H100,
     IMAGE,
@@ -21,9 +22,8 @@ from engine_world import (
     settled,
     unquantized,
 )
-
 from trtllm_api.contract import BuildResult, FailureReason, ProgressLine, Stage
-from trtllm_operator.steps import Requeue
+from trtllm_operator.shared.steps import Requeue
 
 SIXTEEN = {"tensor": 8, "pipeline": 2}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from generate_golden import GOLDEN, WORLDS, manifests
+
+from support.golden_manifests import GOLDEN, WORLDS, manifests
 
 FILES = sorted(path.relative_to(GOLDEN) for path in GOLDEN.glob("*/*.yaml"))
 PODS = [path for path in FILES if path.name.startswith(("job-", "deployment-"))]
@@ -17,9 +18,7 @@ def test_manifests_are_those_in_golden(name: str) -> None:
     made = manifests(WORLDS[name]())
     assert sorted(made) == sorted(path.name for path in FILES if path.parent.name == name)
     for file, text in made.items():
-        assert text == (GOLDEN / name / file).read_text(), (
-            f"{name}/{file} differs: run generate_golden.py, read the diff"
-        )
+        assert text == (GOLDEN / name / file).read_text(), f"{name}/{file} differs: run make generate, read the diff"
 
 
 def pod_of(path: Any) -> dict[str, Any]:

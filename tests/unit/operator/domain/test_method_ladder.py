@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from domain_world import (
+
+from support.domain_world import (
     INT4,
     INT8,
     SMOLLM2,
@@ -16,13 +17,12 @@ from domain_world import (
     quantize_result,
     refused_result,
 )
-from engine_world import H100, L4, nodes
-
+from support.engine_world import H100, L4, nodes
 from trtllm_api.facts import LinearShape
 from trtllm_api.quantizedmodel import CandidateStatus, Method, Verdict
 from trtllm_operator.kube.resources import NODES, QUANTIZED_MODELS
+from trtllm_operator.loop.cache import Cache
 from trtllm_operator.quantizedmodel.controller import QuantizedModelController
-from trtllm_operator.store import Store
 
 A100 = "NVIDIA-A100-SXM4-80GB"
 GPUS: dict[str, dict[str, Any]] = {
@@ -332,17 +332,17 @@ def test_a_node_with_gpus_wakes_those_that_wait_for_one_and_nobody_else(world: W
     fetched(world, "waits")
     world.model("named", device="GPU")
     unnamed(world, "onCpu", device="CPU")
-    store = Store()
+    cache = Cache()
     for model in world.of("QuantizedModel"):
-        store.put({**model, "kind": QUANTIZED_MODELS.kind})
+        cache.put({**model, "kind": QUANTIZED_MODELS.kind})
     gpus(world, H100)
     (node,) = ({**node, "kind": NODES.kind} for node in world.of("Node"))
     bare = {"kind": NODES.kind, "metadata": {"name": "cpu-only", "labels": {}}}
     woken = QuantizedModelController().dependents
-    assert [key.name for key in woken(None, node, store)] == ["waits"]
-    assert list(woken(node, node, store)) == []
-    assert list(woken(None, bare, store)) == []
+    assert [key.name for key in woken(None, node, cache)] == ["waits"]
+    assert list(woken(node, node, cache)) == []
+    assert list(woken(None, bare, cache)) == []
     world.settle("waits")
-    store = Store()
-    store.put({**world.get("QuantizedModel", "waits"), "kind": QUANTIZED_MODELS.kind})
-    assert list(woken(None, node, store)) == []
+    cache = Cache()
+    cache.put({**world.get("QuantizedModel", "waits"), "kind": QUANTIZED_MODELS.kind})
+    assert list(woken(None, node, cache)) == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from domain_world import SMOLLM2
 
+from support.domain_world import SMOLLM2
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantizedmodel import Checkpoint, Method, QuantizedModelSpec
 from trtllm_api.verdict import Severity, judge

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from domain_world import INT4, INT8, World, fetch_result, quantize_result, refused_result
-from engine_world import nodes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.domain_world import INT4, INT8, World, fetch_result, quantize_result, refused_result
+from support.engine_world import nodes
 from trtllm_api.contract import BuildResult, FailureReason, Stage
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.meta import ResourceRequirements as Requirements
 from trtllm_api.quantizedmodel import QuantizedModelStatus
-from trtllm_operator.children.resources import Resources, parse_quantity
-from trtllm_operator.steps import Apply, Delete
+from trtllm_operator.manifests.resources import Resources, parse_quantity
+from trtllm_operator.shared.steps import Apply, Delete
 
 TRANSIENT = BuildResult(stage=Stage.FETCH, exit_code=75, reason=FailureReason.SOURCE_UNREACHABLE, message="no answer")
 RESULTS = [

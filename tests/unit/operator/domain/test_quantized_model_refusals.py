@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain_world import (
+from support.domain_world import (
     INT4,
     INT8,
     World,
@@ -14,7 +14,6 @@ from domain_world import (
     quantize_result,
     refused_result,
 )
-
 from trtllm_api.quantizedmodel import CandidateStatus, Measures, MixedProposal, Verdict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from domain_world import (
+from support.domain_world import (
     DIGEST_A,
     INT4,
     INT8,
@@ -16,11 +16,10 @@ from domain_world import (
     quantize_result,
     refused_result,
 )
-
 from trtllm_api.contract import BuildResult, FailureReason, ProgressLine
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.quantizedmodel import Verdict
-from trtllm_operator.steps import Delete, Requeue
+from trtllm_operator.shared.steps import Delete, Requeue
 
 
 def kinds(world: World) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain_world import (
+from support.domain_world import (
     INT4,
     INT8,
     World,
@@ -10,7 +10,6 @@ from domain_world import (
     fetch_result,
     quantize_result,
 )
-
 from trtllm_api.contract import BuildResult, FailureReason
 from trtllm_api.contract import Stage as JobStage
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trtllm_operator.enginebuild.controller import EngineBuildController
-from trtllm_operator.store import Store
+from trtllm_operator.loop.cache import Cache
 
 IMAGE = "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
 CONTROLLER = EngineBuildController()
@@ -34,8 +34,8 @@ def node(gpus: str, **status: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def store() -> Store:
-    store = Store()
+def cache() -> Cache:
+    cache = Cache()
     planned = {"plan": {"nodes": 1}}
     for resource in (
         build("waits"),
@@ -43,37 +43,37 @@ def store() -> Store:
         build("on-cpu", runtime="Transformers", image=None),
         build("elsewhere", namespace="other"),
     ):
-        store.put(resource)
-    return store
+        cache.put(resource)
+    return cache
 
 
-def woken(store: Store, before: dict[str, Any] | None, after: dict[str, Any] | None) -> set[str]:
-    return {key.name for key in CONTROLLER.dependents(before, after, store)}
+def woken(cache: Cache, before: dict[str, Any] | None, after: dict[str, Any] | None) -> set[str]:
+    return {key.name for key in CONTROLLER.dependents(before, after, cache)}
 
 
-def test_new_gpus_wake_those_that_have_no_plan_in_every_namespace(store: Store) -> None:
-    assert woken(store, None, node("8")) == {"waits", "elsewhere"}
-    assert woken(store, node("8"), node("4")) == {"waits", "elsewhere"}
+def test_new_gpus_wake_those_that_have_no_plan_in_every_namespace(cache: Cache) -> None:
+    assert woken(cache, None, node("8")) == {"waits", "elsewhere"}
+    assert woken(cache, node("8"), node("4")) == {"waits", "elsewhere"}
 
 
-def test_a_nodes_heartbeat_wakes_nobody(store: Store) -> None:
-    assert woken(store, node("8"), node("8", conditions=[{"type": "Ready"}])) == set()
+def test_a_nodes_heartbeat_wakes_nobody(cache: Cache) -> None:
+    assert woken(cache, node("8"), node("8", conditions=[{"type": "Ready"}])) == set()
 
 
-def test_a_model_wakes_those_that_name_it_in_its_namespace(store: Store) -> None:
+def test_a_model_wakes_those_that_name_it_in_its_namespace(cache: Cache) -> None:
     model = {"kind": "QuantizedModel", "metadata": {"name": "llama", "namespace": "default"}}
-    assert woken(store, None, model) == {"waits", "planned", "on-cpu"}
+    assert woken(cache, None, model) == {"waits", "planned", "on-cpu"}
 
 
-def test_an_engine_that_is_built_wakes_those_that_asked_for_the_same(store: Store) -> None:
+def test_an_engine_that_is_built_wakes_those_that_asked_for_the_same(cache: Cache) -> None:
     before = build("first")
     after = copy.deepcopy(before) | {"status": {"engine": {"digest": "sha256:e"}}}
-    assert woken(store, before, after) == {"waits", "planned"}
+    assert woken(cache, before, after) == {"waits", "planned"}
     progressed = copy.deepcopy(before) | {"status": {"progress": {"percent": 5}}}
-    assert woken(store, before, progressed) == set()
+    assert woken(cache, before, progressed) == set()
 
 
-def test_an_engine_of_another_image_wakes_nobody(store: Store) -> None:
+def test_an_engine_of_another_image_wakes_nobody(cache: Cache) -> None:
     before = build("first", image="nvcr.io/nvidia/tensorrt-llm/release:1.0.0")
     after = copy.deepcopy(before) | {"status": {"engine": {"digest": "sha256:e"}}}
-    assert woken(store, before, after) == set()
+    assert woken(cache, before, after) == set()

@@ -1,0 +1,25 @@
+"""Known: what is settled for the spec of an EngineBuild; made by the pipeline, kept by status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trtllm_api.enginestatus import EngineArtifact, EnginePlan
+from trtllm_api.facts import ModelFacts
+from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_operator.enginebuild.checkpoint import Subject
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is settled for this spec; None where it is not."""
+
+    source: SourceStatus | None = None
+    """Of spec.source."""
+    facts: ModelFacts | None = None
+    """Of spec.source."""
+    source_from: str | None = None
+    """The resource that fetched it."""
+    subject: Subject | None = None
+    plan: EnginePlan | None = None
+    engine: EngineArtifact | None = None

@@ -1,0 +1,1 @@
+"""The reconcile loop: one cache, one queue, one way through for both kinds."""

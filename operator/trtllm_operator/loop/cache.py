@@ -1,0 +1,136 @@
+"""What the cluster holds, as last heard: fed by watches, our own writes' answers and resyncs; read by controllers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trtllm_operator.kube.objects import Object, dig, labels_of, name_of
+from trtllm_operator.kube.resources import NODES, Resource
+from trtllm_operator.manifests.identity import KIND_LABEL, RESOURCE_LABEL
+
+
+@dataclass(frozen=True)
+class Key:
+    """One custom resource."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def key_of(obj: Object) -> Key:
+    """The key of an object itself."""
+    return Key(str(obj.get("kind")), str(dig(obj, "metadata", "namespace") or ""), name_of(obj))
+
+
+def owner_of(obj: Object) -> Key | None:
+    """The resource that a child's labels name."""
+    labels = labels_of(obj)
+    kind, name = labels.get(KIND_LABEL), labels.get(RESOURCE_LABEL)
+    return Key(kind, str(dig(obj, "metadata", "namespace") or ""), name) if kind and name else None
+
+
+class Cache:
+    """Objects by kind, namespace and name; an older version never replaces a newer one."""
+
+    def __init__(self, indexes: Mapping[str, Callable[[Object], Hashable]] | None = None) -> None:
+        """`indexes` gives a value by which `alike` finds the objects of a kind."""
+        self._objects: defaultdict[tuple[str, str], dict[str, Object]] = defaultdict(dict)
+        self._children: defaultdict[Key, set[Key]] = defaultdict(set)
+        self._indexes = dict(indexes or {})
+        self._alike: defaultdict[tuple[str, str, Hashable], set[str]] = defaultdict(set)
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """The object, or None."""
+        return self._objects.get((kind, namespace), {}).get(name)
+
+    def in_namespace(self, kind: str, namespace: str) -> list[Object]:
+        """All objects of a kind in a namespace."""
+        return list(self._objects.get((kind, namespace), {}).values())
+
+    def all(self, kind: str) -> Iterator[Object]:
+        """All objects of a kind."""
+        for (its_kind, _), objects in list(self._objects.items()):
+            if its_kind == kind:
+                yield from list(objects.values())
+
+    def children(self, owner: Key, kind: str) -> list[Object]:
+        """The owner's children of a kind, by name."""
+        found = (self.get(*_parts(child)) for child in self._children.get(owner, ()) if child.kind == kind)
+        return sorted((obj for obj in found if obj is not None), key=name_of)
+
+    def alike(self, obj: Object) -> list[Object]:
+        """The objects of its kind and namespace with the same index value, itself included."""
+        key = key_of(obj)
+        names = self._alike.get((key.kind, key.namespace, self._indexes[key.kind](obj)), ())
+        return [found for name in names if (found := self.get(key.kind, key.namespace, name)) is not None]
+
+    def put(self, obj: dict[str, Any]) -> bool:
+        """Take it in; False when it was known already, or older than what is known."""
+        key = key_of(obj)
+        meta = obj.get("metadata") or {}
+        meta.pop("managedFields", None)
+        if key.kind == NODES.kind:
+            (obj.get("status") or {}).pop("images", None)  # hundreds on each node, and nobody here reads them
+        known = self.get(*_parts(key))
+        if known is not None and dig(known, "metadata", "uid") == meta.get("uid"):
+            before, now = _version(known), _version(obj)
+            if now <= before:
+                return False
+        if known is not None:
+            self._unindex(key, known)
+        self._objects[key.kind, key.namespace][key.name] = obj
+        if key.kind in self._indexes:
+            self._alike[key.kind, key.namespace, self._indexes[key.kind](obj)].add(key.name)
+        owner = owner_of(obj)
+        if owner is not None:
+            self._children[owner].add(key)
+        return True
+
+    def remove(self, key: Key, uid: str | None = None) -> Object | None:
+        """Forget it, unless another of the same name has taken its place; the object forgotten."""
+        known = self.get(*_parts(key))
+        if known is None or (uid is not None and dig(known, "metadata", "uid") != uid):
+            return None
+        del self._objects[key.kind, key.namespace][key.name]
+        if not self._objects[key.kind, key.namespace]:
+            del self._objects[key.kind, key.namespace]
+        self._unindex(key, known)
+        owner = owner_of(known)
+        if owner is not None:
+            self._children[owner].discard(key)
+            if not self._children[owner]:
+                del self._children[owner]
+        return known
+
+    def _unindex(self, key: Key, obj: Object) -> None:
+        if key.kind in self._indexes:
+            place = (key.kind, key.namespace, self._indexes[key.kind](obj))
+            self._alike[place].discard(key.name)
+            if not self._alike[place]:
+                del self._alike[place]
+
+    def vanished(self, resource: Resource, found: Iterable[Key], since: int) -> list[Object]:
+        """Objects of a kind that a LIST did not hold although they were known before it."""
+        names = set(found)
+        return [obj for obj in self.all(resource.kind) if key_of(obj) not in names and _version(obj) <= since]
+
+    def newest_version(self) -> int:
+        """The highest resourceVersion heard of."""
+        return max((_version(obj) for objects in self._objects.values() for obj in objects.values()), default=0)
+
+
+def _parts(key: Key) -> tuple[str, str, str]:
+    return key.kind, key.namespace, key.name
+
+
+def _version(obj: Object) -> int:
+    """ResourceVersions of one kind are comparable numbers (KEP-5504)."""
+    version = str(dig(obj, "metadata", "resourceVersion") or "0")
+    return int(version) if version.isdigit() else 0

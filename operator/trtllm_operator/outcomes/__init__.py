@@ -1,0 +1,1 @@
+"""The meaning of the state of children: Jobs, pods, rollouts."""
