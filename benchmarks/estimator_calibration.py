@@ -21,7 +21,8 @@ sys.path[:0] = [str(REPOSITORY / name) for name in ("crds", "diagnosis", "planne
 import torch  # noqa: E402 - the builder is found first
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, Method  # noqa: E402
+from trtllm_api.modelstatus import CandidatePlan  # noqa: E402
+from trtllm_api.quantization import AutoQuantization, Method  # noqa: E402
 from trtllm_builder.progress import Progress  # noqa: E402
 from trtllm_builder.quantize import modelopt_adapter  # noqa: E402
 

@@ -27,7 +27,9 @@ from trtllm_api.contract import (
     QuantizeRequest,
     Stage,
 )
-from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method
 from trtllm_api.source import Source, VolumeSource
 
 TURNS = 3

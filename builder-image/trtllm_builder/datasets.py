@@ -10,7 +10,7 @@ from typing import Literal
 
 from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode, FailureReason
 from trtllm_api.digest import digest_of
-from trtllm_api.quantizedmodel import HubDataset
+from trtllm_api.quality import HubDataset
 from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
 
 Purpose = Literal["calibration", "evaluation"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from trtllm_api.contract import GateRequest
-from trtllm_api.quantizedmodel import Measures, OnFailure, Verdict
+from trtllm_api.modelstatus import Measures, Verdict
+from trtllm_api.quality import OnFailure
 
 HUNDRED = Decimal(100)
 _EXACT = Context(prec=60)

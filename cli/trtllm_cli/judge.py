@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import (
-    ArtifactStatus,
-    CandidatePlan,
-    Method,
-    MethodLadder,
-    QuantizationPlan,
-    QuantizedModelSpec,
-    QuantizedModelStatus,
-)
+from trtllm_api.modelstatus import ArtifactStatus, CandidatePlan, MethodLadder, QuantizationPlan, QuantizedModelStatus
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Severity, Verdict, refusals
 from trtllm_cli.documents import Document
 from trtllm_planner.decide import Decision, Refused, decide

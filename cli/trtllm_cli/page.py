@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from html import escape
 from typing import Any
 
-from trtllm_api.quantizedmodel import CandidateStatus, QuantizedModelStatus, Verdict
+from trtllm_api.modelstatus import CandidateStatus, QuantizedModelStatus, Verdict
 from trtllm_cli.quality import candidate_row, named, remarks, rows
 from trtllm_cli.terminal import size
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.digest import digest_of
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
-from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec
+from trtllm_api.modelstatus import MethodLadder
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_cli.asdata import as_data, as_json, as_yaml, failed
 from trtllm_cli.documents import Document, read_documents
 from trtllm_cli.gpus import EXAMPLE, Nodes, nodes_of_file, nodes_of_flag, nodes_with_gpus

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, QualityStatus, QuantizedModelStatus
+from trtllm_api.modelstatus import CandidateStatus, Measures, QualityStatus, QuantizedModelStatus
 from trtllm_cli.kubectl import Object
 from trtllm_cli.problem import Unreadable
 from trtllm_cli.terminal import size

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
-from trtllm_api.quantizedmodel import QualityStatus, QuantizedModelStatus, Verdict
+from trtllm_api.modelstatus import QualityStatus, QuantizedModelStatus, Verdict
 from trtllm_cli.kubectl import Cluster, named
 from trtllm_cli.page import page
 from trtllm_cli.problem import Exit, Unreadable

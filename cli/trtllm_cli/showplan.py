@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import CandidatePlan, Method, QuantizationPlan
+from trtllm_api.modelstatus import CandidatePlan, QuantizationPlan
+from trtllm_api.quantization import Method
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
 from trtllm_cli.terminal import Terminal, plain, size, table

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from trtllm_api.base import ApiModel, Fraction, Quantity, RelativePath, ShortText, cel
-from trtllm_api.quantizedmodel import KVCache
+from trtllm_api.quantization import KVCache
 from trtllm_api.source import VolumeSource
 
 Count = Annotated[int, Field(ge=1, le=1048576)]

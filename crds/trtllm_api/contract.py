@@ -16,16 +16,10 @@ from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import (
-    Canary,
-    CandidatePlan,
-    CandidateStatus,
-    Checkpoint,
-    HubDataset,
-    Measures,
-    Method,
-    OnFailure,
-)
+from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, Measures
+from trtllm_api.quality import Canary, HubDataset, OnFailure
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_api.reasons import DiagnosisReason
 from trtllm_api.source import Source
 from trtllm_api.termination import fitted

@@ -12,6 +12,7 @@ from typing import Any
 from trtllm_api import GROUP, VERSION
 from trtllm_api import enginebuild as eb
 from trtllm_api import enginestatus as es
+from trtllm_api import modelstatus as ms
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.base import ApiModel, cel
 
@@ -166,7 +167,7 @@ def definitions() -> list[dict[str, Any]]:
             "qm",
             "Quantizes a model, and publishes the result only if it is still a good model.",
             qm.QuantizedModelSpec,
-            qm.QuantizedModelStatus,
+            ms.QuantizedModelStatus,
             _QUANTIZED_MODEL_COLUMNS,
             {},
         ),

@@ -10,7 +10,8 @@ from trtllm_api.base import ApiModel, Digest, Message, ObjectName, ShortText
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import ConditionList, HistoryEntry, Progress
-from trtllm_api.quantizedmodel import Method, SourceStatus
+from trtllm_api.modelstatus import SourceStatus
+from trtllm_api.quantization import Method
 
 _Path = Annotated[str, StringConstraints(max_length=1024)]
 _Number = Annotated[int, Field(ge=0)]

@@ -16,7 +16,9 @@ from trtllm_api.buildoptions import Build, Convert, PluginType
 from trtllm_api.buildoptions import Limits as AskedLimits
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime, Serving
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import ArtifactStatus, CheckpointFormat, KVCache, Method
+from trtllm_api.modelstatus import ArtifactStatus
+from trtllm_api.quantization import KVCache, Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_planner.commands.build import SPECULATION
 from trtllm_planner.commands.convert import converted_algorithm
 from trtllm_planner.inventory import GpuKind

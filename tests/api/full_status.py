@@ -14,16 +14,11 @@ from trtllm_api.enginestatus import (
 )
 from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
 from trtllm_api.meta import Condition, ConditionStatus, HistoryEntry, Progress
-from trtllm_api.quantizedmodel import (
+from trtllm_api.modelstatus import (
     ArtifactStatus,
-    AutoQuantization,
     CandidatePlan,
     CandidateStatus,
-    Checkpoint,
-    CheckpointFormat,
-    KVCache,
     Measures,
-    Method,
     MethodLadder,
     MixedProposal,
     QualityStatus,
@@ -32,6 +27,8 @@ from trtllm_api.quantizedmodel import (
     SourceStatus,
     Verdict,
 )
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 
 _NOW = "2026-01-02T03:04:05Z"
 _DIGEST = "sha256:" + "0f" * 32

@@ -13,7 +13,8 @@ from schema_cases import put, status_schema
 from trtllm_api.base import ApiModel
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
-from trtllm_api.quantizedmodel import QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 
 MODEL: Spec = {"source": {"huggingFace": {"repo": "org/model"}}, "quantization": {"method": "FP8"}}
 BUILD: Spec = {"modelRef": {"name": "smollm2"}, "serving": {}}

@@ -26,7 +26,9 @@ from trtllm_api.contract import (  # noqa: E402
     QuantizeRequest,
     QuantizeResult,
 )
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, OnFailure  # noqa: E402
+from trtllm_api.modelstatus import CandidatePlan  # noqa: E402
+from trtllm_api.quality import OnFailure  # noqa: E402
+from trtllm_api.quantizedmodel import Checkpoint  # noqa: E402
 from trtllm_api.source import Source, VolumeSource  # noqa: E402
 from trtllm_builder.fetch import run_fetch  # noqa: E402
 from trtllm_builder.progress import Progress  # noqa: E402

@@ -8,7 +8,8 @@ import pytest
 import torch
 from conftest import Shop
 
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method, Verdict
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
 from trtllm_builder.checkpoint import load_for_inference, load_model, load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.progress import Progress

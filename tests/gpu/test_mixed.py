@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from conftest import Shop
 
-from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure, Verdict
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method
 from trtllm_builder.failure import BuilderFailure
 
 LOOSE = {"max_perplexity_increase": "50%", "min_top_token_agreement": "10%", "on_failure": OnFailure.FALLBACK}

@@ -10,15 +10,9 @@ import tiny_model
 import torch
 from conftest import Shop
 
-from trtllm_api.quantizedmodel import (
-    AutoQuantization,
-    CandidatePlan,
-    Checkpoint,
-    CheckpointFormat,
-    KVCache,
-    Method,
-    Verdict,
-)
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.checkpoint.tensorrtllm import merge_ranks, read_config
 from trtllm_builder.quantize.evaluation import measure, measure_source

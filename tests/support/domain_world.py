@@ -14,7 +14,8 @@ from typing import Any
 from trtllm_api.contract import ArtifactResult, BuildResult, FailureReason, FetchResult, ProgressLine, QuantizeResult
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
+from trtllm_api.quantization import Method
 from trtllm_operator.enginebuild import determine as eb_determine
 from trtllm_operator.enginebuild import observe as eb_observe
 from trtllm_operator.enginebuild import status as eb_status

@@ -8,7 +8,8 @@ from support.domain_world import DIGEST_B, World, fetch_result
 from trtllm_api.contract import ArtifactResult, BuildResult, EngineResult, QuantizeResult
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.enginestatus import EngineLimits
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
+from trtllm_api.quantization import Method
 from trtllm_planner.model_config import facts_from_config
 
 H100 = "NVIDIA-H100-80GB-HBM3"

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, Checkpoint, KVCache, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.datasets import Purpose, load_texts
 from trtllm_builder.progress import Progress, Step

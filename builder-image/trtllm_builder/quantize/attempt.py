@@ -13,7 +13,9 @@ from pathlib import Path
 from trtllm_api.contract import ArtifactResult, QuantizeRequest
 from trtllm_api.digest import digest_of, short
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, CheckpointFormat, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.gate import decide
 from trtllm_builder.progress import Progress

@@ -13,7 +13,10 @@ from typing import Any
 import torch
 
 from trtllm_api.contract import QuantizeRequest
-from trtllm_api.quantizedmodel import Canary, CandidatePlan, CheckpointFormat, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quality import Canary
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.degenerate import newly_degenerate, why_degenerate
 from trtllm_builder.files import files_below

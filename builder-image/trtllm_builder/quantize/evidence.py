@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trtllm_api.manifest import Probe
-from trtllm_api.quantizedmodel import CandidatePlan, CandidateStatus, MixedProposal, Verdict
+from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, MixedProposal, Verdict
 from trtllm_builder.gate import CanaryOutcome, GateDecision, ModelMeasures, change, to_measures
 from trtllm_builder.quantize.findings import Explanation, Proposal
 from trtllm_builder.store import write_json

@@ -12,7 +12,8 @@ import torch
 from trtllm_api.base import Device
 from trtllm_api.contract import ArtifactResult, ExitCode, FailureReason, QuantizeRequest, QuantizeResult
 from trtllm_api.digest import digest_of, short
-from trtllm_api.quantizedmodel import CandidatePlan, Method, Verdict
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quantization import Method
 from trtllm_builder.checkpoint import load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.failure import BuilderFailure

@@ -10,7 +10,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from trtllm_api.quantizedmodel import Verdict
+from trtllm_api.modelstatus import Verdict
 from trtllm_builder.degenerate import newly_degenerate
 from trtllm_builder.gate import GateDecision, ModelMeasures, decide
 from trtllm_builder.progress import Step

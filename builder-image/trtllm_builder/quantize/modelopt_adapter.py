@@ -19,15 +19,9 @@ from typing import Any
 import torch
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import (
-    GROUPED_METHODS,
-    WEIGHT_ONLY_METHODS,
-    CandidatePlan,
-    Checkpoint,
-    CheckpointFormat,
-    KVCache,
-    Method,
-)
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import GROUPED_METHODS, WEIGHT_ONLY_METHODS, KVCache, Method
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_builder.checkpoint.ranks import stages
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Step

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint.ranks import layer_count, stage_of, stages
 from trtllm_builder.checkpoint.tensorrtllm import CONFIG
 from trtllm_builder.quantize.modelopt_adapter import quiet

@@ -9,7 +9,9 @@ import re
 from typing import Any
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import GROUPED_METHODS, CandidatePlan, Checkpoint, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import GROUPED_METHODS, Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint.tensorrtllm import ARCHITECTURES
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.quantize.modelopt_adapter import not_supported

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import CandidatePlan, CheckpointFormat, Method, Verdict
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.quantize.attribution import explain

@@ -14,7 +14,8 @@ import torch
 
 from trtllm_api.contract import QuantizeRequest
 from trtllm_api.digest import short
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, CheckpointFormat
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.evidence import Measured, Tried
 from trtllm_builder.report import FreeAnswer, Mix, Report, ReportCandidate, report_html, report_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trtllm_api.quantizedmodel import Verdict
+from trtllm_api.modelstatus import Verdict
 from trtllm_builder.gate import agreement_percent, change, percent
 from trtllm_builder.report.charts import Bar, Chart, Limit, Tone
 from trtllm_builder.report.model import Report, ReportCandidate, human_bytes

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trtllm_api.contract import GateRequest
-from trtllm_api.quantizedmodel import Verdict
+from trtllm_api.modelstatus import Verdict
 from trtllm_builder.gate import ModelMeasures, perplexity_increase
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from trtllm_api.quantizedmodel import Verdict
+from trtllm_api.modelstatus import Verdict
 from trtllm_builder.gate import CanaryOutcome, change
 from trtllm_builder.report.charts import Tone, draw
 from trtllm_builder.report.comparisons import comparisons

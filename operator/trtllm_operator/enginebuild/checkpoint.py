@@ -11,7 +11,9 @@ from trtllm_api.contract import SOURCE_PATH, STORE_PATH
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.facts import ModelFacts
 from trtllm_api.manifest import MANIFEST
-from trtllm_api.quantizedmodel import ArtifactStatus, CandidatePlan, CheckpointFormat, Method, SourceStatus
+from trtllm_api.modelstatus import ArtifactStatus, CandidatePlan, SourceStatus
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_api.source import Source
 from trtllm_operator.enginebuild.observed import Model
 from trtllm_operator.manifests.identity import Owner

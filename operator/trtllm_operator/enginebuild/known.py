@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trtllm_api.enginestatus import EngineArtifact, EnginePlan
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.modelstatus import SourceStatus
 from trtllm_operator.enginebuild.checkpoint import Subject
 
 

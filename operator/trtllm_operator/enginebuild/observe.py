@@ -8,7 +8,7 @@ from datetime import datetime
 from trtllm_api.contract import ProgressLine
 from trtllm_api.enginebuild import KIND, EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
 from trtllm_api.source import Storage
 from trtllm_operator.enginebuild.checkpoint import wanted_source
 from trtllm_operator.enginebuild.observed import Model, Observed

@@ -10,7 +10,7 @@ from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import Condition
-from trtllm_api.quantizedmodel import QuantizedModelStatus, SourceStatus
+from trtllm_api.modelstatus import QuantizedModelStatus, SourceStatus
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner

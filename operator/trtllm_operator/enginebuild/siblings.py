@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from trtllm_api.digest import canonical_json
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.modelstatus import SourceStatus
 from trtllm_api.source import Storage
 from trtllm_operator.enginebuild.observed import FetchedBy, Sibling
 from trtllm_operator.enginebuild.reasons import Stage

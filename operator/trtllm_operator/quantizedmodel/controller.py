@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
 from trtllm_operator.kube.objects import Object, dig, is_deleting, is_true, name_of
 from trtllm_operator.kube.resources import JOBS, NODES, PODS, QUANTIZED_MODELS
 from trtllm_operator.loop.cache import Cache, Key, key_of

@@ -14,7 +14,9 @@ from trtllm_api.contract import (
     Stage,
 )
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import Dataset, QuantizationPlan, QuantizedModelSpec, SourceStatus
+from trtllm_api.modelstatus import QuantizationPlan, SourceStatus
+from trtllm_api.quality import Dataset
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.manifests.job import CONTAINER, REQUEST_ARGS, DesiredJob
 from trtllm_operator.manifests.pod import ClaimMount, ConfigMapMount, DesiredPod, SecretEnv, store_mount

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trtllm_api.quantizedmodel import QuantizationPlan
+from trtllm_api.modelstatus import QuantizationPlan
 from trtllm_operator.quantizedmodel.known import (
     Known,
     known_artifact,

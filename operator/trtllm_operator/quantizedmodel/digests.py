@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from trtllm_api.digest import digest_of
 from trtllm_api.meta import ConfigMapKeyRef
-from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec
+from trtllm_api.modelstatus import MethodLadder
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.kube.objects import Object, dig
 from trtllm_operator.manifests.identity import Owner
 from trtllm_operator.shared.fetch import Wanted

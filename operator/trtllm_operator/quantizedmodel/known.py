@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from trtllm_api.contract import BuildResult
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import (
+from trtllm_api.modelstatus import (
     ArtifactStatus,
-    Method,
     QualityStatus,
     QuantizationPlan,
-    QuantizedModelSpec,
     QuantizedModelStatus,
     SourceStatus,
     Verdict,
 )
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.quantizedmodel.digests import wanted_source
 from trtllm_operator.quantizedmodel.observed import Observed, Sibling
 from trtllm_operator.shared.fetch import source_status

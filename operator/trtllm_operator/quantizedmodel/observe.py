@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
-from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec
 from trtllm_operator.kube.objects import Object, is_deleting
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trtllm_api.contract import ProgressLine
-from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.modelstatus import MethodLadder, QuantizedModelStatus
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from trtllm_api.base import Device
 from trtllm_api.digest import digest_of
-from trtllm_api.quantizedmodel import MethodLadder, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.modelstatus import MethodLadder, QuantizedModelStatus
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.kube.objects import Object, dig, labels_of
 from trtllm_planner.inventory import gpu_inventory
 from trtllm_planner.quantization.ladder import method_ladder

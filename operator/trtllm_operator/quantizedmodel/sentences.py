@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trtllm_api.quantizedmodel import CandidateStatus, Method, MixedProposal, QualityStatus, QuantizedModelSpec, Verdict
+from trtllm_api.modelstatus import CandidateStatus, MixedProposal, QualityStatus, Verdict
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 
 
 def candidates_sentence(quality: QualityStatus, spec: QuantizedModelSpec | None) -> str:

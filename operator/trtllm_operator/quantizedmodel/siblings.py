@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from trtllm_api.digest import canonical_json
-from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec, QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.quantizedmodel import KIND, QuantizedModelSpec
 from trtllm_api.source import Storage
 from trtllm_operator.kube.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.manifests.identity import Owner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
-from trtllm_api.quantizedmodel import ArtifactStatus, QuantizationPlan, QuantizedModelStatus, Verdict
+from trtllm_api.modelstatus import ArtifactStatus, QuantizationPlan, QuantizedModelStatus, Verdict
 from trtllm_api.verdict import warnings
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.outcomes.job import JobFailed, JobRunning

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from trtllm_api.contract import HF_TOKEN_ENV, SOURCE_PATH, STORE_PATH, BuildRequest, FetchRequest, FetchResult, Stage
 from trtllm_api.digest import digest_of
 from trtllm_api.meta import PodTemplate
-from trtllm_api.quantizedmodel import SourceStatus
+from trtllm_api.modelstatus import SourceStatus
 from trtllm_api.source import Source, Storage
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import ChildStage, Owner

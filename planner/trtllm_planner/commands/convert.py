@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from trtllm_api.buildoptions import Convert, DataType, WeightOnly
 from trtllm_api.facts import CheckpointFacts
-from trtllm_api.quantizedmodel import KVCache
+from trtllm_api.quantization import KVCache
 from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import Algorithm
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trtllm_api.quantizedmodel import CandidatePlan, Method, OnFailure, Quantization, QuantizationPlan
+from trtllm_api.modelstatus import CandidatePlan, QuantizationPlan
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method, Quantization
 from trtllm_api.verdict import Verdict
 from trtllm_planner.quantization.groupsize import is_grouped, planned_group_size
 from trtllm_planner.quantization.question import QuantizeQuestion

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import MethodLadder, QuantizationPlan, QuantizedModelSpec
+from trtllm_api.modelstatus import MethodLadder, QuantizationPlan
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Verdict, judge, refusals, warnings
 from trtllm_planner.quantization.candidates import quantization_plan
 from trtllm_planner.quantization.ladder import fitting, nothing_left

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.quantizedmodel import GROUPED_METHODS, Method, Quantization
+from trtllm_api.quantization import GROUPED_METHODS, Method, Quantization
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_planner.quantization.linears import quantized_linears
 from trtllm_planner.quantization.question import QuantizeQuestion

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trtllm_api.base import Device
-from trtllm_api.quantizedmodel import CheckpointFormat, Method, MethodLadder, OnFailure, QuantizedModelSpec
+from trtllm_api.modelstatus import MethodLadder
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import CheckpointFormat, QuantizedModelSpec
 from trtllm_api.verdict import Severity, Verdict, judge, refusals
 from trtllm_planner.inventory import Inventory
 from trtllm_planner.quantization.question import QuantizeQuestion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.quantizedmodel import Quantization
+from trtllm_api.quantization import Quantization
 from trtllm_planner.tensorrt_llm.shards import is_kept
 
 

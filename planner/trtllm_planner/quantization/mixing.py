@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat, Method
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_planner.quantization.question import QuantizeQuestion
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from trtllm_api.base import Device
-from trtllm_api.quantizedmodel import CheckpointFormat, Dataset, KVCache, Method
+from trtllm_api.quality import Dataset
+from trtllm_api.quantization import KVCache, Method
+from trtllm_api.quantizedmodel import CheckpointFormat
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_planner.quantization.linears import quantized_linears
 from trtllm_planner.quantization.question import QuantizeQuestion

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trtllm_api.facts import ModelFacts
-from trtllm_api.quantizedmodel import Method, QuantizedModelSpec
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import QuantizedModelSpec
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trtllm_api.quantizedmodel import Method
+from trtllm_api.quantization import Method
 
 Capability = tuple[int, int]
 """Compute capability as (major, minor): 10.0 is newer than 9.0, which text would not know."""

@@ -19,7 +19,8 @@ from trtllm_api.contract import (
     Stage,
 )
 from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, MixedProposal, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Measures, MixedProposal, Verdict
+from trtllm_api.quantization import Method
 
 DIGEST = "sha256:" + "0f" * 32
 

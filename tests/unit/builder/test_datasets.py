@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trtllm_api.contract import DatasetRequest, ExitCode, FailureReason
-from trtllm_api.quantizedmodel import HubDataset
+from trtllm_api.quality import HubDataset
 from trtllm_builder.datasets import Purpose, TextSet, load_texts
 from trtllm_builder.failure import BuilderFailure
 

@@ -10,7 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trtllm_api.contract import GateRequest
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, Method, OnFailure, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method
 from trtllm_builder.gate import CanaryOutcome, ModelMeasures, change, decide, to_measures
 
 SOURCE = ModelMeasures(perplexity=25.98, kl_divergence=None, top_token_agreement=None, tokens=4096)

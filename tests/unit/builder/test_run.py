@@ -27,7 +27,8 @@ from trtllm_api.contract import (
     QuantizeResult,
     Stage,
 )
-from trtllm_api.quantizedmodel import CandidateStatus, Method, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Verdict
+from trtllm_api.quantization import Method
 from trtllm_api.source import HuggingFaceSource, Source, VolumeSource
 from trtllm_builder import fetch
 from trtllm_builder.__main__ import main

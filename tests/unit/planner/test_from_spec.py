@@ -13,7 +13,9 @@ from test_plan_properties import configurations, inventories
 from trtllm_api.buildoptions import GpuSelector
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
-from trtllm_api.quantizedmodel import ArtifactStatus, Checkpoint, CheckpointFormat, KVCache, Method
+from trtllm_api.modelstatus import ArtifactStatus
+from trtllm_api.quantization import KVCache, Method
+from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_api.verdict import judge, refusals
 from trtllm_planner.decide import Decision, decide
 from trtllm_planner.inventory import Inventory

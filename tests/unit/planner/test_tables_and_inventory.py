@@ -7,7 +7,7 @@ import itertools
 import pytest
 from public_models import A100, B200, ENGINE_IMAGE, H100, L4
 
-from trtllm_api.quantizedmodel import Method
+from trtllm_api.quantization import Method
 from trtllm_planner.inventory import GpuKind, GpuNode, gpu_node, inventory
 from trtllm_planner.tensorrt_llm.architectures import ARCHITECTURES
 from trtllm_planner.tensorrt_llm.versions import (

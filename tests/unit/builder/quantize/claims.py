@@ -17,7 +17,10 @@ from trtllm_api.contract import (
     Stage,
 )
 from trtllm_api.digest import digest_of
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, OnFailure
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quality import OnFailure
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_api.source import Source, VolumeSource
 from trtllm_builder.__main__ import main
 

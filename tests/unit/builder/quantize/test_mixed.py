@@ -18,7 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from trtllm_api.contract import BuildResult, ExitCode, FailureReason
-from trtllm_api.quantizedmodel import Canary, CandidatePlan, CandidateStatus, Checkpoint, Method, Verdict
+from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, Verdict
+from trtllm_api.quality import Canary
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.quantize import attribution, mixing, modelopt_adapter, refusals
 from trtllm_builder.quantize.candidate import Bench
 from trtllm_builder.quantize.restoring import Restorable

@@ -8,7 +8,8 @@ import pytest
 import roundtrip
 import torch
 
-from trtllm_api.quantizedmodel import CandidatePlan, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import Method
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.quantize.restoring import Restorable

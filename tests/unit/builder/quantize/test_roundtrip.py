@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
 from trtllm_builder.checkpoint import load_model, numerics
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.model import is_quantized_by_modelopt

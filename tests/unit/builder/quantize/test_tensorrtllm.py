@@ -15,7 +15,8 @@ import roundtrip
 import torch
 from safetensors.torch import load_file, save_file
 
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, KVCache, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import AutoQuantization, KVCache, Method
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.ranks import cut, stages

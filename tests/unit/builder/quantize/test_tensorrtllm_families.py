@@ -11,7 +11,8 @@ import roundtrip
 import torch
 import transformers
 
-from trtllm_api.quantizedmodel import CandidatePlan, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import Method
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.checkpoint.tensorrtllm import read_config
 from trtllm_builder.quantize.evaluation import measure, measure_source

@@ -15,7 +15,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from trtllm_api.contract import ExitCode, FailureReason
-from trtllm_api.quantizedmodel import AutoQuantization, CandidatePlan, Checkpoint, Method
+from trtllm_api.modelstatus import CandidatePlan
+from trtllm_api.quantization import AutoQuantization, Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.quantize.ranks_refusals import refuse_layout, told
 

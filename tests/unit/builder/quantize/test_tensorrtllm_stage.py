@@ -14,7 +14,9 @@ from trtllm_api.contract import (
     FailureReason,
 )
 from trtllm_api.manifest import ArtifactKind
-from trtllm_api.quantizedmodel import CandidatePlan, Checkpoint, Method, Verdict
+from trtllm_api.modelstatus import CandidatePlan, Verdict
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint import load_for_inference
 from trtllm_builder.checkpoint_files import inspect
 from trtllm_builder.model_facts import TENSORRT_LLM, model_facts

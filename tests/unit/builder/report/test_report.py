@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtllm_api.contract import GateRequest
-from trtllm_api.quantizedmodel import OnFailure, Verdict
+from trtllm_api.modelstatus import Verdict
+from trtllm_api.quality import OnFailure
 from trtllm_builder.gate import CanaryOutcome, ModelMeasures, decide
 from trtllm_builder.report import FreeAnswer, Mix, Report, ReportCandidate, report_html, report_json
 from trtllm_builder.report.charts import Bar, Chart, Limit, Tone, draw

@@ -19,7 +19,8 @@ from support.domain_world import (
     refused_result,
 )
 from trtllm_api.contract import ProgressLine
-from trtllm_api.quantizedmodel import Method, QuantizedModelStatus, Verdict
+from trtllm_api.modelstatus import QuantizedModelStatus, Verdict
+from trtllm_api.quantization import Method
 from trtllm_operator.enginebuild.checkpoint import subject_of_model
 from trtllm_operator.enginebuild.observed import Model
 from trtllm_operator.manifests.identity import Owner

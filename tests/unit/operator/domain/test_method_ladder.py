@@ -19,7 +19,8 @@ from support.domain_world import (
 )
 from support.engine_world import H100, L4, nodes
 from trtllm_api.facts import LinearShape
-from trtllm_api.quantizedmodel import CandidateStatus, Method, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Verdict
+from trtllm_api.quantization import Method
 from trtllm_operator.kube.resources import NODES, QUANTIZED_MODELS
 from trtllm_operator.loop.cache import Cache
 from trtllm_operator.quantizedmodel.controller import QuantizedModelController

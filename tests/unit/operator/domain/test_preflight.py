@@ -8,7 +8,8 @@ import pytest
 
 from support.domain_world import SMOLLM2
 from trtllm_api.facts import LinearShape, ModelFacts
-from trtllm_api.quantizedmodel import Checkpoint, Method, QuantizedModelSpec
+from trtllm_api.quantization import Method
+from trtllm_api.quantizedmodel import Checkpoint, QuantizedModelSpec
 from trtllm_api.verdict import Severity, judge
 from trtllm_planner.quantization.candidates import quantization_plan
 from trtllm_planner.quantization.groupsize import fitting_sizes, planned_group_size

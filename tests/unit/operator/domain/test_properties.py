@@ -13,7 +13,7 @@ from support.engine_world import nodes
 from trtllm_api.contract import BuildResult, FailureReason, Stage
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.meta import ResourceRequirements as Requirements
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
 from trtllm_operator.manifests.resources import Resources, parse_quantity
 from trtllm_operator.shared.steps import Apply, Delete
 

@@ -14,7 +14,7 @@ from support.domain_world import (
     quantize_result,
     refused_result,
 )
-from trtllm_api.quantizedmodel import CandidateStatus, Measures, MixedProposal, Verdict
+from trtllm_api.modelstatus import CandidateStatus, Measures, MixedProposal, Verdict
 
 
 def test_when_every_candidate_is_refused_it_stalls_with_all_numbers(world: World) -> None:

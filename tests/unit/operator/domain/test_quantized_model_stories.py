@@ -18,7 +18,7 @@ from support.domain_world import (
 )
 from trtllm_api.contract import BuildResult, FailureReason, ProgressLine
 from trtllm_api.contract import Stage as JobStage
-from trtllm_api.quantizedmodel import Verdict
+from trtllm_api.modelstatus import Verdict
 from trtllm_operator.shared.steps import Delete, Requeue
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from trtllm_api.meta import Progress
-from trtllm_api.quantizedmodel import QuantizedModelStatus
+from trtllm_api.modelstatus import QuantizedModelStatus
 from trtllm_operator.kube.client import KubeError
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.kube.resources import JOBS, QUANTIZED_MODELS, Resource
