@@ -8,7 +8,7 @@ TOOLS := .venv/bin
 help:
 	@echo "make demo          from nothing to a chat answer from a quantized model on a local cluster"
 	@echo "make test          everything that CI runs"
-	@echo "make check         format, types, imports, unit tests: under a minute"
+	@echo "make check         format, types, imports, unit tests: under 45 seconds"
 	@echo "make generate      CRDs, golden files; make verify proves them fresh"
 	@echo "make bench         the figures of docs/benchmarks.md"
 	@echo "make cluster-up    the demo's cluster alone; make cluster-down removes it"

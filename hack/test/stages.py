@@ -1,0 +1,72 @@
+"""What `make check` and `make test` run: commands, and which of them may run side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOLS = REPOSITORY / ".venv" / "bin"
+BUILDER = REPOSITORY / ".venv-builder" / "bin"
+TYPES = REPOSITORY / ".mypy_cache"
+_DOUBLE = REPOSITORY / "hack" / "tensorrt_llm_double"
+_LIGHT = (
+    "crds/trtllm_api",
+    "diagnosis/trtllm_diagnosis",
+    "planner/trtllm_planner",
+    "operator/trtllm_operator",
+    "cli/trtllm_cli",
+)
+"""What runs without torch."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command. Its output is printed as it comes (`shown`) or as a whole at its end."""
+
+    name: str
+    command: Sequence[str | Path]
+    tests: bool = False
+    """Whether it is pytest, which counts and times its tests."""
+    shown: bool = False
+    patient: bool = False
+    """It runs when nothing else wants the processors: others beside it measure time."""
+
+
+Group = Sequence[Stage]
+"""Stages that may run side by side; the first ones begin first."""
+
+
+def _tests(name: str, python: Path, *what: str, shown: bool = False, patient: bool = False) -> Stage:
+    command = [python / "pytest", "-v" if shown else "-q", "--durations=10", *what]
+    return Stage(name, command, tests=True, shown=shown, patient=patient)
+
+
+def _types(name: str, python: Path, *what: str | Path) -> Stage:
+    # a cache for each environment: they find other versions of the same packages
+    return Stage(f"types of {name}", [python / "mypy", "--cache-dir", TYPES / name.split()[-1], *what])
+
+
+CHECK: Group = (
+    _tests(
+        "unit tests: API, diagnosis, command line", TOOLS, *(f"tests/unit/{it}" for it in ("api", "diagnosis", "cli"))
+    ),
+    _types("builder", BUILDER, "builder-image/trtllm_builder", *sorted(_DOUBLE.glob("*.py")), _DOUBLE / "tensorrt_llm"),
+    _types("the rest", TOOLS, *_LIGHT, "hack/cluster/clusterlib", "hack/test", "hack/demo/demo.py"),
+    Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
+    Stage("format", [TOOLS / "ruff", "format", "--check", "--quiet", "."]),
+    Stage("lint", [TOOLS / "ruff", "check", "--quiet", "."]),
+    _tests("unit tests: planner, operator", TOOLS, "tests/unit/planner", "tests/unit/operator"),
+)
+GENERATED: Group = (Stage("generated files", ["make", "--no-print-directory", "verify"]),)
+"""By itself: it writes the files anew that others read."""
+ON_CLUSTERS: Group = (
+    _tests("tests on a real cluster", TOOLS, "tests/cluster", shown=True),
+    _tests("tests on a real API server", TOOLS, "tests/api"),
+    _tests("unit tests of the builder", BUILDER, "tests/unit/builder", patient=True),
+    # a run of their own: the double is importable there, and the builder's tests must not find it
+    _tests("unit tests of NVIDIA's double", BUILDER, "tests/unit/double", patient=True),
+)
+"""The tests on a cluster wait a lot: what has time runs beside them."""
+TEST: Sequence[Group] = (CHECK, GENERATED, ON_CLUSTERS)
