@@ -16,6 +16,7 @@ from typing import IO, Any, TextIO, cast
 from trtllm_cli.pods import HEAD, are_objects, diagnose_objects
 from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.terminal import Terminal, plain
+from trtllm_cli.texts import read_stream
 from trtllm_diagnosis import Diagnosis, DiagnosisReason, diagnose
 from trtllm_diagnosis.lines import read_pieces, split
 
@@ -31,7 +32,7 @@ def run(arguments: Namespace) -> int:
         with _opened(name) as stream:
             pods = are_objects(stream.head)
             if pods:
-                found = diagnose_objects(stream.read(), name)
+                found = diagnose_objects(read_stream(stream, name), name)
             else:
                 found = diagnose((text for text, _ in read_pieces(stream)), arguments.exit_code)
         number, line = found.line if found else None, found.evidence if found else ""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain, islice
 from typing import Any, Final
-
-import yaml
 
 from trtllm_api import API_VERSION, GROUP
 from trtllm_api import enginebuild as eb
@@ -21,9 +17,15 @@ from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Verdict
 from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
-from trtllm_cli.schema import check, mistake
+from trtllm_cli.schema import check, mistake, shown
+from trtllm_cli.texts import load_documents, read_text
+from trtllm_diagnosis.model import shorten
 
 _PARTS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_MOST: Final = 1000
+"""Resources of one run."""
+_MOST_MISTAKES: Final = 100
+_SHOWN: Final = 80
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(?:\.{_LABEL.pattern})*")
 
@@ -49,12 +51,15 @@ def read_documents(files: Sequence[str], namespace: str = "") -> tuple[Document,
 
     A resource without metadata.namespace belongs to `namespace`.
     """
-    found = tuple(
+    resources = (
         document
         for name in files
         for raw, where in _read(name)
         if (document := document_of(raw, where, namespace)) is not None
     )
+    found = tuple(islice(resources, _MOST + 1))
+    if len(found) > _MOST:
+        raise Unreadable(f"{', '.join(files)}: more than {_MOST} resources: plan them in parts")
     if not found:
         raise Unreadable(f"{', '.join(files)}: no {qm.KIND} and no {eb.KIND} of {API_VERSION} is in there")
     _refuse_duplicates(found)
@@ -72,50 +77,9 @@ def _refuse_duplicates(documents: Iterable[Document]) -> None:
         first[document.key] = document.where
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Keys given twice are refused, as kubectl does, and dates are texts."""
-
-    yaml_implicit_resolvers: Final = {
-        first: [item for item in items if item[0] != "tag:yaml.org,2002:timestamp"]
-        for first, items in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        result: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return result
-
-
-def load_yaml(text: str, name: str) -> list[Any]:
-    """Every document of a YAML or JSON text."""
-    try:
-        return list(yaml.load_all(text, _Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f"line {mark.line + 1}: " if mark is not None else ""
-        raise Unreadable(f"{name}: {line}not YAML: {error.problem or error}") from None
-    except yaml.YAMLError as error:
-        raise Unreadable(f"{name}: not YAML: {' '.join(str(error).split())}") from None
-
-
-def read_text(name: str) -> str:
-    """A file's text, or standard input's."""
-    try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
-    except UnicodeDecodeError:
-        raise Unreadable(f"{name} is not text in UTF-8") from None
-    except OSError as error:
-        raise Unreadable(f"{name} cannot be read: {error.strerror}") from None
-
-
 def _read(name: str) -> Iterator[tuple[Any, str]]:
     shown = "standard input" if name == "-" else name
-    for number, document in enumerate(load_yaml(read_text(name), shown), 1):
+    for number, document in enumerate(load_documents(read_text(name), shown), 1):
         where = f"{shown}, document {number}"
         items = document.get("items") if isinstance(document, Mapping) and document.get("kind") == "List" else None
         if isinstance(items, list):
@@ -128,30 +92,36 @@ def document_of(raw: Any, where: str, namespace: str = "") -> Document | None:
     """One object; None if it is not of this API."""
     if not isinstance(raw, Mapping) or "kind" not in raw or "apiVersion" not in raw:
         raise Unreadable(f"{where}: not a Kubernetes object: it needs apiVersion and kind")
-    kind, version = str(raw["kind"]), str(raw["apiVersion"])
+    kind, version = raw["kind"], raw["apiVersion"]
+    if not isinstance(kind, str) or not isinstance(version, str):
+        raise Unreadable(f"{where}: not a Kubernetes object: apiVersion and kind must be texts")
     if version.partition("/")[0] != GROUP:
         return None
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    wrong = [*_outside(raw, kind, version), *_names(metadata)]
+    wrong = list(islice(chain(_outside(raw, kind, version), _names(metadata)), _MOST_MISTAKES))
     spec: QuantizedModelSpec | EngineBuildSpec | None = None
     if kind in {qm.KIND, eb.KIND} and "spec" in raw:
         model: type[QuantizedModelSpec | EngineBuildSpec] = QuantizedModelSpec if kind == qm.KIND else EngineBuildSpec
         spec, inside = check(model, raw["spec"], "spec")
         wrong += inside
-    key = Key(kind, str(metadata.get("namespace") or namespace), str(metadata.get("name") or ""))
+    key = Key(kind, _text(metadata.get("namespace")) or namespace, _text(metadata.get("name")))
     return Document(key, where, None if wrong else spec, tuple(wrong))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _outside(raw: Mapping[str, Any], kind: str, version: str) -> Iterator[Verdict]:
     """Mistakes around metadata and spec."""
     if kind not in {qm.KIND, eb.KIND}:
-        yield mistake("kind", f"{GROUP} has no {kind}", f"write {qm.KIND} or {eb.KIND}")
+        yield mistake("kind", f"{GROUP} has no kind {shorten(kind, _SHOWN)}", f"write {qm.KIND} or {eb.KIND}")
     if version != API_VERSION:
-        yield mistake("apiVersion", f"{version} is not known", f"write {API_VERSION}")
+        yield mistake("apiVersion", f"{shorten(version, _SHOWN)} is not known", f"write {API_VERSION}")
     for part in raw:
         if part not in _PARTS:
-            yield mistake(str(part), "no such field")
+            yield mistake(shorten(str(part), _SHOWN), "no such field")
     if "spec" not in raw:
         yield mistake("spec", "is missing")
 
@@ -164,12 +134,12 @@ def _names(metadata: Mapping[str, Any]) -> Iterator[Verdict]:
             if field == "name":
                 yield mistake(path, "is missing")
         elif not isinstance(value, str):
-            yield mistake(path, "must be a text", f'put it in quotes: "{str(value).lower()}"')
+            yield mistake(path, "must be a text", f'put it in quotes: "{shown(value)}"')
         elif field == "name" and len(value) > MAX_NAME:
             what = f"{len(value)} characters, at most {MAX_NAME}"
             yield mistake(path, what, "names of Jobs and Services are derived from it")
         elif valid.fullmatch(value) is None:
-            what = f"{json.dumps(value)} is no name that Kubernetes accepts"
+            what = f"{shown(value)} is no name that Kubernetes accepts"
             yield mistake(
                 path, what, f"use lower-case letters, digits and -{form}, with a letter or digit at both ends"
             )

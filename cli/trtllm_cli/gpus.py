@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from trtllm_cli.documents import load_yaml, read_text
 from trtllm_cli.problem import Unreadable
+from trtllm_cli.texts import load_documents, read_text
 from trtllm_planner.inventory import gpu_inventory, gpu_node, quantity_bytes
 from trtllm_planner.tensorrt_llm.versions import PRODUCTS
 
@@ -29,13 +28,8 @@ def nodes_of_flag(values: Iterable[str]) -> Nodes:
 
 def nodes_of_file(name: str) -> Nodes:
     """What `kubectl get nodes --output=json` (or yaml) has printed."""
-    text = read_text(name)
-    try:
-        found = json.loads(text)
-    except ValueError:
-        documents = load_yaml(text, name)
-        found = documents[0] if len(documents) == 1 else documents
-    return nodes_with_gpus(found, name)
+    documents = load_documents(read_text(name), name)
+    return nodes_with_gpus(documents[0] if len(documents) == 1 else documents, name)
 
 
 def nodes_with_gpus(found: Any, name: str) -> Nodes:

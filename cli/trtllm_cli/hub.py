@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from trtllm_cli.problem import Unreadable
+from trtllm_cli.texts import LARGEST
 
 DEFAULT_ENDPOINT: Final = "https://huggingface.co"
-LARGEST: Final = 16 * 1024**2
 _SECONDS: Final = 20
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -7,7 +7,9 @@ from typing import Final
 
 from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
+from trtllm_diagnosis.model import shorten
 
+_SHOWN: Final = 80
 _KINDS: Final = {
     **dict.fromkeys(("qm", qm.KIND.lower(), qm.PLURAL), qm.KIND),
     **dict.fromkeys(("eb", eb.KIND.lower(), eb.PLURAL), eb.KIND),
@@ -24,8 +26,9 @@ class Key:
 
     def __str__(self) -> str:
         """`EngineBuild prod/llama`."""
-        name = self.name or "(without a name)"
-        return f"{self.kind} {self.namespace}/{name}" if self.namespace else f"{self.kind} {name}"
+        namespace = f"{shorten(self.namespace, _SHOWN)}/" if self.namespace else ""
+        name = shorten(self.name, _SHOWN) or "(without a name)"
+        return f"{shorten(self.kind, _SHOWN)} {namespace}{name}"
 
     def matches(self, selector: str) -> bool:
         """Whether `[KIND/][NAMESPACE/]NAME` selects it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
 from trtllm_cli.key import kind_of
 from trtllm_cli.problem import Unreadable
+from trtllm_cli.texts import load_json
 
 Object = Mapping[str, Any]
 _SECONDS = 60
@@ -39,10 +39,7 @@ class Cluster:
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise Unreadable(f"kubectl get {' '.join(what)}: {said[-1] if said else f'exit code {done.returncode}'}")
-        try:
-            found = json.loads(done.stdout)
-        except ValueError:
-            raise Unreadable(f"kubectl get {' '.join(what)} did not answer in JSON") from None
+        found = load_json(done.stdout, f"the answer of kubectl get {' '.join(what)}")
         if not isinstance(found, dict):
             raise Unreadable(f"kubectl get {' '.join(what)} did not answer with an object")
         return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from trtllm_api.facts import ModelFacts
 from trtllm_api.source import Source
 from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
+from trtllm_cli.texts import load_json, read_bytes
 from trtllm_planner.model_config import UnreadableConfig, facts_from_config
 
 CONFIG = "config.json"
@@ -82,7 +82,7 @@ def facts_of_path(path: str | None) -> ModelFacts:
     file = place / CONFIG if place.is_dir() else place
     quantized = file.parent / QUANTIZED if file.name == CONFIG else None
     has_more = quantized is not None and quantized.is_file()
-    facts = _facts(_content(file), _content(quantized) if has_more and quantized is not None else None, str(file))
+    facts = _facts(read_bytes(file), read_bytes(quantized) if has_more and quantized is not None else None, str(file))
     if not place.is_dir():
         return facts
     changes: dict[str, Any] = {}
@@ -90,7 +90,7 @@ def facts_of_path(path: str | None) -> ModelFacts:
     if weights:
         changes["bytes"] = weights
     tokenizer = place / "tokenizer_config.json"
-    if tokenizer.is_file() and "auto_map" in _object(_content(tokenizer), str(tokenizer)):
+    if tokenizer.is_file() and "auto_map" in _object(read_bytes(tokenizer), str(tokenizer)):
         changes["custom_code"] = True
     return facts.model_copy(update=changes)
 
@@ -115,18 +115,8 @@ def _facts(config: bytes, quantized: bytes | None, name: str) -> ModelFacts:
         raise Unreadable(f"{name} holds values that no model has") from None
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Unreadable(f"{file} cannot be read: {error.strerror}") from None
-
-
 def _object(content: bytes, name: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        raise Unreadable(f"{name} is not JSON") from None
+    found = load_json(content, name)
     if not isinstance(found, dict):
         raise Unreadable(f"{name} is not a JSON object")
     return found

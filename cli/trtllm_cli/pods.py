@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from trtllm_cli.documents import load_yaml
 from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
+from trtllm_cli.texts import load_documents
 from trtllm_diagnosis import Diagnosis, diagnose_end, diagnose_waiting
 
 Object = Mapping[str, Any]
@@ -25,7 +25,7 @@ def are_objects(head: str) -> bool:
 
 def diagnose_objects(text: str, name: str) -> Diagnosis | None:
     """Of the first pod that has failed or cannot begin; raises Unreadable when there is no Pod."""
-    objects = [item for document in load_yaml(text, name) for item in _items(document)]
+    objects = [item for document in load_documents(text, name) for item in _items(document)]
     pods = [item for item in objects if item.get("kind") == "Pod"]
     if not pods:
         raise Unreadable(f"{name} holds no Pod: kubectl get pods,events --output=yaml prints them")

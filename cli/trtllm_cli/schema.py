@@ -13,9 +13,11 @@ from pydantic_core import ErrorDetails
 from trtllm_api.base import ApiModel
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.cel import holds
+from trtllm_diagnosis.model import shorten
 
 RULE: Final = "InvalidSpec"
 _MOST_SHOWN: Final = 60
+_MOST_MISTAKES: Final = 100
 Model = TypeVar("Model", bound=ApiModel)
 
 
@@ -25,7 +27,7 @@ def check(model: type[Model], value: object, path: str) -> tuple[Model | None, t
         # strict, as an API server is: "8" is no number there
         found = model.model_validate_json(json.dumps(_without_null(value), allow_nan=False), strict=True)
     except ValidationError as error:
-        return None, tuple(_verdict(model, item, path) for item in error.errors(include_url=False))
+        return None, tuple(_verdict(model, item, path) for item in error.errors(include_url=False)[:_MOST_MISTAKES])
     except (TypeError, ValueError):
         return None, (mistake(path, "holds a value that JSON does not have", "write numbers, texts, lists and maps"),)
     broken = tuple(mistake(where, message) for where, message in _broken(found, path))
@@ -64,7 +66,7 @@ def _broken(model: ApiModel, path: str) -> Iterator[tuple[str, str]]:
 def _verdict(model: type[ApiModel], error: ErrorDetails, path: str) -> Verdict:
     where = path
     for part in error["loc"]:
-        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+        where += f"[{part}]" if isinstance(part, int) else f".{shorten(part, _MOST_SHOWN)}"
     kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
     if kind == "extra_forbidden":
         return mistake(where, "no such field", _near(str(error["loc"][-1]), _fields(model, error["loc"][:-1])))
@@ -72,9 +74,7 @@ def _verdict(model: type[ApiModel], error: ErrorDetails, path: str) -> Verdict:
         return mistake(where, "is missing", "it has no default")
     if kind in {"enum", "literal_error"}:
         known = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return mistake(
-            where, f"{_shown(value)} is none of {', '.join(known)}", _near(str(value), known, only_near=True)
-        )
+        return mistake(where, f"{shown(value)} is none of {', '.join(known)}", _near(str(value), known, only_near=True))
     if kind == "string_type" and isinstance(value, int | float):
         return mistake(where, "must be a text", f'put it in quotes: "{str(value).lower()}"')
     told = _SAID.get(kind)
@@ -83,16 +83,16 @@ def _verdict(model: type[ApiModel], error: ErrorDetails, path: str) -> Verdict:
 
 _SAID: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "string_type": lambda value, _: f"must be a text, not {_kind(value)}",
-    "int_type": lambda value, _: f"must be a whole number, not {_shown(value)}",
-    "int_from_float": lambda value, _: f"must be a whole number, not {_shown(value)}",
-    "bool_type": lambda value, _: f"must be true or false, not {_shown(value)}",
+    "int_type": lambda value, _: f"must be a whole number, not {shown(value)}",
+    "int_from_float": lambda value, _: f"must be a whole number, not {shown(value)}",
+    "bool_type": lambda value, _: f"must be true or false, not {shown(value)}",
     "model_type": lambda value, _: f"must be a map of fields, not {_kind(value)}",
     "dict_type": lambda value, _: f"must be a map, not {_kind(value)}",
     "tuple_type": lambda value, _: f"must be a list, not {_kind(value)}",
     "greater_than_equal": lambda value, context: f"{value} is less than {context['ge']}",
     "less_than_equal": lambda value, context: f"{value} is more than {context['le']}",
     "multiple_of": lambda value, context: f"{value} is no multiple of {context['multiple_of']}",
-    "string_pattern_mismatch": lambda value, context: f"{_shown(value)} does not match {context['pattern']}",
+    "string_pattern_mismatch": lambda value, context: f"{shown(value)} does not match {context['pattern']}",
     "string_too_long": lambda value, context: f"{len(value)} characters, at most {context['max_length']}",
     "string_too_short": lambda _, context: f"at least {context['min_length']} characters are needed",
     "too_long": lambda value, context: f"{len(value)} items, at most {context['max_length']}",
@@ -104,14 +104,19 @@ def _lower(message: str) -> str:
     return message.replace("Input should", "should", 1)
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+def shown(value: object) -> str:
+    """The beginning of a value as JSON."""
+    text = ""
+    for piece in json.JSONEncoder(default=str).iterencode(value[:_MOST_SHOWN] if isinstance(value, str) else value):
+        text += piece
+        if len(text) > _MOST_SHOWN:
+            return text[: _MOST_SHOWN - 1] + "…"
+    return text
 
 
 def _kind(value: object) -> str:
-    kinds: tuple[tuple[type, str], ...] = ((dict, "a map"), (list, "a list"), (str, f"the text {_shown(value)}"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), _shown(value))
+    kinds: tuple[tuple[type, str], ...] = ((dict, "a map"), (list, "a list"), (str, f"the text {shown(value)}"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), shown(value))
 
 
 def _near(name: str, known: Sequence[str], *, only_near: bool = False) -> str:

@@ -64,7 +64,7 @@ def test_a_word_that_is_nearly_right_is_corrected() -> None:
     ("changes", "says"),
     [
         ({"apiVersion": "trtllm.dev/v2"}, "apiVersion: trtllm.dev/v2 is not known"),
-        ({"kind": "EngineBuilt"}, "kind: trtllm.dev has no EngineBuilt"),
+        ({"kind": "EngineBuilt"}, "kind: trtllm.dev has no kind EngineBuilt"),
         ({"metadata": {}}, "metadata.name: is missing"),
         ({"metadata": {"name": "a" * 41}}, "metadata.name: 41 characters, at most 40"),
         ({"metadata": {"name": 12}}, "metadata.name: must be a text"),

@@ -60,6 +60,16 @@ def test_a_reader_that_has_enough_is_no_error(model: Callable[..., str]) -> None
     assert done.stderr == ""
 
 
+def test_half_a_character_is_printed_as_an_escape() -> None:
+    file = Path("engine.json")
+    file.write_text(json.dumps({**engine(), "metadata": {"name": "\ud800"}}))
+    done = _program(
+        "import sys; from trtllm_cli.main import main; sys.exit(main(sys.argv[1:]))", "plan", "-f", str(file)
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "EngineBuild \\ud800 (engine.json, document 1): refused" in done.stdout
+
+
 def test_every_script_of_the_distribution_exists() -> None:
     assert set(PROJECT["scripts"]) == {"trtllm", "kubectl-trtllm", "kubectl_complete-trtllm"}
     for entry in PROJECT["scripts"].values():
