@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,10 +9,14 @@ from typing import Any
 
 from trtllm_api.contract import FailureReason
 from trtllm_builder.engine.checkpoint import Unusable, mapping_of
-from trtllm_builder.failure import bad_model
+from trtllm_builder.failure import bad_model, shown
+from trtllm_builder.files import claim_of, require_inside
+from trtllm_builder.foreign_json import MAX_BYTES, read_object
 from trtllm_builder.safetensors_header import TensorHeader, read_header, refuse_lfs_pointer
 
 _INDEX = "model.safetensors.index.json"
+_MAX_INDEX = 256 * 2**20
+"""Bytes of the index, which names every tensor; the largest known has 25 MB."""
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 _OTHER_WEIGHTS = ("*.bin", "*.pth", "*.pt", "*.gguf", "*.h5", "*.msgpack")
 
@@ -41,17 +44,16 @@ class Checkpoint:
         return _is_ranks(self.config)
 
 
-def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
-    """Check every file that a model needs; raises SourceIncomplete, SourceCorrupt or CustomCodeNotTrusted."""
+def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = None) -> Checkpoint:
+    """Check every file that a model needs; raises SourceIncomplete, SourceCorrupt or CustomCodeNotTrusted.
+
+    Symbolic links may lead to other places of the claim; without one, of the directory.
+    """
+    model_files(directory, claim)
     config = _json(directory, "config.json", required=True)
     if _is_ranks(config):
         return _inspect_ranks(directory, config)
-    if not isinstance(config.get("architectures"), list) or not config["architectures"] or not config.get("model_type"):
-        raise bad_model(
-            FailureReason.SOURCE_INCOMPLETE,
-            "config.json names no architecture: `architectures` or `model_type` is missing.",
-            "Use the directory that save_pretrained wrote, or copy these fields from the original model.",
-        )
+    _check_names(config)
     tokenizer_config = _json(directory, "tokenizer_config.json", required=False)
     shards = _shards(directory)
     tensors: dict[str, TensorHeader] = {}
@@ -73,11 +75,11 @@ def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
     for name in (*_TOKENIZERS, "chat_template.jinja"):
         if (directory / name).exists():
             refuse_lfs_pointer(directory / name)
-    custom = sorted({key for part in (config, tokenizer_config) for key in part.get("auto_map") or {}})
+    custom = _custom_classes(directory)
     if custom and not trust_remote_code:
         raise bad_model(
             FailureReason.CUSTOM_CODE_NOT_TRUSTED,
-            f"The model brings Python code of its own for {', '.join(custom)}, and spec.trustRemoteCode is false.",
+            f"The model has Python code of its own for {shown(', '.join(custom))}, and spec.trustRemoteCode is false.",
             "Read that code; if you trust it, set spec.trustRemoteCode: true.",
         )
     return Checkpoint(
@@ -88,6 +90,38 @@ def inspect(directory: Path, *, trust_remote_code: bool) -> Checkpoint:
         sum(shard.stat().st_size for shard in shards),
         _json(directory, "hf_quant_config.json", required=False),
     )
+
+
+def _check_names(config: dict[str, Any]) -> None:
+    names, kind = config.get("architectures"), config.get("model_type")
+    if not isinstance(names, list) or not names or not kind:
+        raise bad_model(
+            FailureReason.SOURCE_INCOMPLETE,
+            "config.json names no architecture: `architectures` or `model_type` is missing.",
+            "Use the directory that save_pretrained wrote, or copy these fields from the original model.",
+        )
+    wrong = [name for name in names if not isinstance(name, str) or not name.isidentifier()]
+    if wrong or not isinstance(kind, str) or not kind.isprintable():
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT,
+            f"{shown(str(wrong[0] if wrong else kind))} in config.json is not the name of an architecture.",
+            "Correct `architectures` and `model_type`: copy them from the original model.",
+        )
+
+
+def _custom_classes(directory: Path) -> list[str]:
+    """Classes that the model's own Python code defines, as any of its configuration files names them."""
+    found: set[str] = set()
+    for path in _listed(directory):
+        if path.suffix == ".json" and "config" in path.name:
+            held: list[Any] = [_json(directory, path.name, required=False)]
+            while held:
+                value = held.pop()
+                if isinstance(value, dict):
+                    own = value.get("auto_map")
+                    found |= set(map(str, own)) if isinstance(own, dict | list) else {str(own)} if own else set()
+                held += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sorted(found)
 
 
 def _is_ranks(config: dict[str, Any]) -> bool:
@@ -127,9 +161,16 @@ def is_wanted(name: str) -> bool:
     )
 
 
-def model_files(directory: Path) -> list[Path]:
-    """The files that make the model's identity."""
-    return sorted(path for path in directory.iterdir() if is_wanted(path.name) and path.is_file())
+def model_files(directory: Path, claim: Path | None = None) -> list[Path]:
+    """Files that make the model's identity; raises SourceCorrupt for links out of the claim and for devices."""
+    found = _listed(directory)
+    for path in found:
+        require_inside(path, claim or claim_of(directory))
+    return found
+
+
+def _listed(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if is_wanted(path.name) and not path.is_dir())
 
 
 def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
@@ -145,25 +186,22 @@ def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
         )
     refuse_lfs_pointer(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path, _MAX_INDEX if name == _INDEX else MAX_BYTES)
     except ValueError as error:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT, f"{name} is not JSON: {error}.", "Fetch the file again, whole."
+            FailureReason.SOURCE_CORRUPT, f"{name} cannot be used: {error}.", "Fetch the file again, whole."
         ) from error
-    if not isinstance(value, dict):
-        raise bad_model(FailureReason.SOURCE_CORRUPT, f"{name} is not a JSON object.", "Fetch the file again, whole.")
-    return value
 
 
 def _shards(directory: Path) -> list[Path]:
-    shards = sorted(path for path in model_files(directory) if path.suffix == ".safetensors")
+    shards = [path for path in _listed(directory) if path.suffix == ".safetensors"]
     if (directory / _INDEX).exists():
         named = sorted(set(_weight_map(directory).values()))
-        missing = [name for name in named if "/" in name or not (directory / name).is_file()]
+        missing = [name for name in named if not _is_shard(name) or not (directory / name).is_file()]
         if missing:
             raise bad_model(
                 FailureReason.SOURCE_INCOMPLETE,
-                f"{len(missing)} of {len(named)} shards are missing beside {_INDEX}, the first is {missing[0]}.",
+                f"{len(missing)} of {len(named)} shards are missing beside {_INDEX}, the first is {shown(missing[0])}.",
                 "Fetch the missing files; then set the annotation trtllm.dev/retry.",
             )
         shards = [directory / name for name in named]
@@ -176,6 +214,11 @@ def _shards(directory: Path) -> list[Path]:
         f"There are no safetensors weights{found}.",
         "Convert the model: AutoModelForCausalLM.from_pretrained(...).save_pretrained(directory) writes safetensors.",
     )
+
+
+def _is_shard(name: str) -> bool:
+    """Whether the name of a shard is one whose file becomes part of the model."""
+    return is_wanted(name) and name.endswith(".safetensors")
 
 
 def _weight_map(directory: Path) -> dict[str, str]:
@@ -196,6 +239,6 @@ def _check_index(directory: Path, tensors: dict[str, TensorHeader]) -> None:
     if lost:
         raise bad_model(
             FailureReason.SOURCE_CORRUPT,
-            f"{len(lost)} tensors of {_INDEX} are in no shard, the first is {lost[0]}.",
+            f"{len(lost)} tensors of {_INDEX} are in no shard, the first is {shown(lost[0])}.",
             "The shards and their index are of different versions: fetch all of them again.",
         )

@@ -45,3 +45,9 @@ def transient(reason: FailureReason | DiagnosisReason, message: str, remedy: str
 def first_line(error: BaseException, limit: int = 200) -> str:
     """What an error says, for a message that must stay short."""
     return (str(error).strip().splitlines() or ["no message"])[0][:limit]
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """Foreign text for a message: on one line, without control characters, shortened."""
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:limit])
+    return plain if len(text) <= limit else f"{plain[: limit - 1]}…"

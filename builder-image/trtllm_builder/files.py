@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from trtllm_api.contract import SOURCE_PATH, STORE_PATH, FailureReason
 from trtllm_api.manifest import MANIFEST, ManifestFile
+from trtllm_builder.failure import bad_model, shown
 
 _CHUNK = 8 * 2**20
 
@@ -24,11 +26,35 @@ def sha256_of(path: Path, seen: Callable[[int], object] = lambda _: None) -> str
 
 
 def files_below(directory: Path) -> Iterator[Path]:
-    """Every regular file in a stable order, hidden ones and the manifest left out."""
+    """Every regular file in a stable order, hidden ones and the manifest left out; refuses links out of the claim."""
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts) and str(relative) != MANIFEST:
-            yield path
+        if any(part.startswith(".") for part in relative.parts) or str(relative) == MANIFEST or path.is_dir():
+            continue
+        require_inside(path, claim_of(directory))
+        yield path
+
+
+def claim_of(path: Path) -> Path:
+    """Mount point of the claim that a path of a pod is on; the path itself outside of claims."""
+    return next((Path(mount) for mount in (STORE_PATH, SOURCE_PATH) if path.is_relative_to(mount)), path)
+
+
+def require_inside(path: Path, claim: Path) -> None:
+    """Refuse what is not a regular file of the claim: a link to the pod's own files would copy them to an artifact."""
+    if not path.resolve().is_relative_to(claim.resolve()):
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT,
+            f"{shown(path.name)} is a symbolic link to a place outside the volume that holds the model.",
+            "Replace the link with the file itself; then set the annotation trtllm.dev/retry.",
+        )
+    if not path.is_file():
+        what = "a symbolic link to a file that does not exist" if path.is_symlink() else "not a regular file"
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT,
+            f"{shown(path.name)} is {what}.",
+            "Put the file itself there, or remove it; then set the annotation trtllm.dev/retry.",
+        )
 
 
 def describe(

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import math
 import operator
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from trtllm_api.contract import FailureReason
-from trtllm_builder.failure import bad_model
+from trtllm_builder.failure import bad_model, shown
+from trtllm_builder.foreign_json import parse_object
 
 _MAX_HEADER = 100 * 2**20
+_BITS: Final = {
+    **dict.fromkeys(("F4",), 4),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
+}
+"""Bits of one number, by the names that safetensors has for its types."""
+_READABLE: Final = 1 << 63
+"""A number below it fits 64 bits."""
+_MAX_DIMENSIONS: Final = 16
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _REDOWNLOAD = "Fetch the file again, whole: with git, run `git lfs pull`; then set the annotation trtllm.dev/retry."
 
@@ -42,7 +56,7 @@ def refuse_lfs_pointer(path: Path) -> None:
 
 
 def read_header(path: Path) -> dict[str, TensorHeader]:
-    """Tensors by name; raises SourceCorrupt with both sizes for a file that is not what its header says."""
+    """Tensors by name; raises SourceCorrupt with the numbers for a file that is not what its header says."""
     refuse_lfs_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -54,22 +68,14 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
                 f"{path.name} is not a safetensors file: {size} bytes, of which the header should be {length}.",
                 _REDOWNLOAD,
             )
-        try:
-            header = json.loads(file.read(length))
-            tensors = {
-                name: TensorHeader(
-                    str(entry["dtype"]),
-                    tuple(map(operator.index, entry["shape"])),
-                    entry["data_offsets"][1] - entry["data_offsets"][0],
-                )
-                for name, entry in header.items()
-                if name != "__metadata__"
-            }
-            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise bad_model(
-                FailureReason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
-            ) from error
+        text = file.read(length)
+    try:
+        spans = {name: _span(entry) for name, entry in parse_object(text).items() if name != "__metadata__"}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise bad_model(
+            FailureReason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
+        ) from error
+    end = max((end for _, _, end in spans.values()), default=0)
     if 8 + length + end != size:
         what = "truncated" if size < 8 + length + end else "longer than it should be"
         raise bad_model(
@@ -77,4 +83,53 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
             f"{path.name} is {what}: it has {size} bytes, and its header describes {8 + length + end}.",
             _REDOWNLOAD,
         )
-    return tensors
+    _check_spans(path, spans)
+    return {name: tensor for name, (tensor, _, _) in spans.items()}
+
+
+_Span = tuple[TensorHeader, int, int]
+"""A tensor, and where its bytes begin and end."""
+
+
+def _span(entry: Any) -> _Span:
+    """Raises ValueError or TypeError for what is not an entry of a header."""
+    begin, end = map(operator.index, entry["data_offsets"])
+    shape = tuple(map(operator.index, entry["shape"]))
+    if not isinstance(entry["dtype"], str) or not 0 <= begin <= end:
+        raise ValueError
+    if len(shape) > _MAX_DIMENSIONS or not all(0 <= extent < _READABLE for extent in shape):
+        raise ValueError
+    return TensorHeader(entry["dtype"], shape, end - begin), begin, end
+
+
+def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
+    """Tensors follow each other without gaps, and each has the bytes that its shape and type take."""
+    at = 0
+    for name, (tensor, begin, end) in sorted(spans.items(), key=lambda item: item[1][1:]):
+        if begin != at:
+            raise bad_model(
+                FailureReason.SOURCE_CORRUPT,
+                f"In {path.name} the tensor {shown(name)} begins at byte {begin}, but the one before it ends at {at}.",
+                _REDOWNLOAD,
+            )
+        at = end
+        bits = _BITS.get(tensor.dtype)
+        if bits is None:
+            raise bad_model(
+                FailureReason.SOURCE_CORRUPT,
+                f"In {path.name} the tensor {shown(name)} has the type {shown(tensor.dtype)}, which safetensors does "
+                "not have.",
+                "Save the model again with save_pretrained.",
+            )
+        if math.prod(tensor.shape) * bits != 8 * tensor.bytes:
+            raise bad_model(
+                FailureReason.SOURCE_CORRUPT,
+                f"In {path.name} the tensor {shown(name)} has {tensor.bytes} bytes, but its shape "
+                f"{shown(str(list(tensor.shape)))} of {tensor.dtype} takes {_bytes_of(tensor.shape, bits)}.",
+                _REDOWNLOAD,
+            )
+
+
+def _bytes_of(shape: tuple[int, ...], bits: int) -> str:
+    number = -(-math.prod(shape) * bits // 8)
+    return str(number) if number < _READABLE else "more than any file has"

@@ -19,6 +19,8 @@ _UNGATED = frozenset({"phi", "gptj", "gpt_neox", "starcoder2", "gpt2", "opt", "f
 """Model types whose MLP has two layers."""
 _PREFIX = "model.layers.*."
 _SHORT = 256
+_MOST_SCALING = 1e6
+"""Factors of rotary scaling beyond it, infinity and NaN are not believed."""
 """What the API's ShortText holds."""
 
 
@@ -110,7 +112,8 @@ def checkpoint_format(config: Config, hf_quant_config: Config | None = None) -> 
         group = 0  # a scale for each channel
     blocks = found.get("weight_block_size")
     if isinstance(blocks, list) and blocks:
-        return CheckpointFacts(method=method[:_SHORT], algorithm=Algorithm.FP8_BLOCK, group_size=int(blocks[0]))
+        size = _int({"block": blocks[0]}, "block")
+        return CheckpointFacts(method=method[:_SHORT], algorithm=Algorithm.FP8_BLOCK, group_size=size)
     algorithm = {
         ("awq", 4): Algorithm.W4A16_AWQ,
         ("gptq", 4): Algorithm.W4A16_GPTQ,
@@ -156,7 +159,7 @@ def _compressed(found: Config) -> CheckpointFacts:
         method="compressed-tensors",
         algorithm=algorithm,
         group_size=group,
-        act_order=weights.get("actorder") in {"group", True},
+        act_order=weights.get("actorder") in ["group", True],
         integer=integer,
         symmetric=weights.get("symmetric") is not False,
     )
@@ -187,7 +190,11 @@ def _positions(text: Config, rope: Config, kind: str | None) -> int:
     """Longest sequence with rotary scaling; where the original length is given, the longest may be scaled already."""
     most = _int(text, "max_position_embeddings")
     factor = rope.get("factor")
-    if not isinstance(factor, int | float) or kind in {None, "default", "llama3", "longrope", "su"}:
+    if (
+        not isinstance(factor, int | float)
+        or not 0 < factor < _MOST_SCALING
+        or kind in {None, "default", "llama3", "longrope", "su"}
+    ):
         return most
     original = _int(rope, "original_max_position_embeddings")
     return max(most, int(original * factor)) if original else int(most * factor)

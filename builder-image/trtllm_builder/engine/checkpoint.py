@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trtllm_builder.failure import BuilderFailure
+from trtllm_builder.foreign_json import read_object
 from trtllm_builder.safetensors_header import read_header
 
 CONFIG = "config.json"
+_MAX_RANKS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,11 @@ def read_config(directory: Path) -> dict[str, Any]:
     """config.json; raises Unusable."""
     path = directory / CONFIG
     try:
-        value = json.loads(path.read_bytes())
+        return read_object(path)
     except FileNotFoundError as error:
         raise Unusable(f"there is no {CONFIG}") from error
     except ValueError as error:
-        raise Unusable(f"{CONFIG} ({path.stat().st_size} bytes) is not JSON") from error
-    if not isinstance(value, dict):
-        raise Unusable(f"{CONFIG} is not a JSON object")
-    return value
+        raise Unusable(f"{CONFIG} ({path.stat().st_size} bytes) cannot be used: {error}") from error
 
 
 def mapping_of(config: dict[str, Any]) -> Mapping:
@@ -63,6 +61,8 @@ def mapping_of(config: dict[str, Any]) -> Mapping:
     if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
         raise Unusable(f"{CONFIG} has a mapping without sizes")
     mapping = Mapping(*sizes)
+    if max(*sizes, mapping.world) > _MAX_RANKS:
+        raise Unusable(f"{CONFIG} has a mapping of more than {_MAX_RANKS} ranks")
     world = found.get("world_size", mapping.world)
     if world != mapping.world:
         raise Unusable(f"{CONFIG} says world_size {world}, but its mapping ({mapping}) has {mapping.world} ranks")

@@ -7,6 +7,7 @@ from pathlib import Path
 from trtllm_api.contract import SOURCE_PATH, ExitCode, FailureReason, FetchRequest, FetchResult
 from trtllm_api.digest import digest_of
 from trtllm_api.manifest import MANIFEST, ArtifactKind, ManifestFile
+from trtllm_builder.bounds import refuse_unbounded
 from trtllm_builder.checkpoint_files import inspect, model_files
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.fetch.hub import fetch_from_hub
@@ -37,9 +38,11 @@ def run_fetch(
             "The request names no source.",
             "Set one of spec.source.huggingFace, persistentVolumeClaim and uri.",
         )
-    checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code)
+    place = directory if claim is None else source
+    checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code, claim=place)
     facts = model_facts(checkpoint)
-    files = _describe(directory, progress)
+    refuse_unbounded(facts)
+    files = _describe(directory, place, progress)
     inputs = {"files": {file.path: file.sha256 for file in files}}
     digest = digest_of(inputs)
     if claim is not None:
@@ -62,7 +65,7 @@ def run_fetch(
     )
 
 
-def _describe(directory: Path, progress: Progress) -> tuple[ManifestFile, ...]:
-    paths = model_files(directory)
+def _describe(directory: Path, claim: Path, progress: Progress) -> tuple[ManifestFile, ...]:
+    paths = model_files(directory, claim)
     with progress.step("Verifying", sum(path.stat().st_size for path in paths), "bytes") as step:
         return describe(directory, paths, step.advance)

@@ -13,6 +13,12 @@ def locate(mount: Path, source: VolumeSource) -> Path:
     """The model's directory inside the mounted claim; raises SourceNotFound with what is there instead."""
     directory = mount / source.path
     if directory.is_dir():
+        if not directory.resolve().is_relative_to(mount.resolve()):
+            raise input_missing(
+                FailureReason.SOURCE_NOT_FOUND,
+                f"{source.path} of the claim {source.claim_name} is a symbolic link to a place outside the claim.",
+                "Set spec.source.persistentVolumeClaim.path to a directory of the claim.",
+            )
         return directory
     existing = next(path for path in (directory.parent, *directory.parents) if path.is_dir())
     names = sorted(entry.name for entry in existing.iterdir() if not entry.name.startswith("."))[:8]
