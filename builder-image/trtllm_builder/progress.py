@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from trtllm_api.base import MAX_INTEGER
 from trtllm_api.contract import ProgressLine
 from trtllm_builder.memory import CONTROL_GROUP, MemoryPeak
 
@@ -53,14 +54,19 @@ class Step:
         self._progress.write(
             ProgressLine(
                 stage=self._name,
-                done=round(self._done, 1),
-                total=round(self._total, 1),
+                done=_bounded(round(self._done, 1)),
+                total=_bounded(round(self._total, 1)),
                 unit=self._unit,
-                eta_seconds=None if eta is None else round(eta, 1),
-                rate=None if rate is None else float(f"{rate:.3g}"),
+                eta_seconds=None if eta is None else _bounded(round(eta, 1)),
+                rate=None if rate is None else _bounded(float(f"{rate:.3g}")),
                 detail=self._detail[:200],
             )
         )
+
+
+def _bounded(amount: float) -> float:
+    """At most what a line holds: a server may announce any size."""
+    return min(amount, MAX_INTEGER)
 
 
 class Progress:

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
+
+MAX_INTEGER = 2**53 - 1
+"""Largest integer that every JSON reader reads exactly. The API server itself refuses integers above 63 bits."""
+MAX_DIMENSION = 2**31 - 1
+"""Largest count, length or dimension that a model or an engine can have."""
+MAX_SPEC_BYTES = 65536
+"""Largest spec that is read, as JSON; the API server has no bound on a whole object but its own megabytes."""
+MAX_DEPTH = 32
+"""Deepest nesting of a free-form field."""
 
 
 class ApiModel(BaseModel):
@@ -30,6 +40,51 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class ResourceSpec(ApiModel):
+    """Spec of a resource. All of it is bounded, beside each of its fields."""
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> Self:
+        _check_size(len(self.model_dump_json(by_alias=True, exclude_unset=True)), MAX_SPEC_BYTES)
+        return self
+
+
+def free_form(most: int) -> AfterValidator:
+    """Bounds of a field without a schema: bytes of JSON, and MAX_DEPTH levels."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        deep = PydanticCustomError("too_deep", "The value is nested more than {most} levels deep.", {"most": MAX_DEPTH})
+        try:
+            _check_size(len(to_json(value)), most)
+        except PydanticSerializationError:  # it has a bound of its own
+            raise deep from None
+        if _depth(value) > MAX_DEPTH:
+            raise deep
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        told = "The value has {size} bytes of JSON; at most {most} are read."
+        raise PydanticCustomError("too_large", told, {"size": size, "most": most})
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and objects, counted without recursion."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth - 1
+
+
 def cel(rule: str, message: str) -> dict[str, JsonValue]:
     """One CEL rule for `x-kubernetes-validations`; the message is what kubectl prints."""
     return {"rule": rule, "message": message}
@@ -42,21 +97,32 @@ SecretKey = Annotated[str, StringConstraints(min_length=1, max_length=253, patte
 RelativePath = Annotated[str, StringConstraints(max_length=1024, pattern=r"^([^/.][^/]*(/[^/.][^/]*)*)?$")]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 Message = Annotated[str, StringConstraints(max_length=4096)]
+StorePath = Annotated[str, StringConstraints(max_length=1024)]
+"""Path on a PersistentVolumeClaim, relative to its root."""
+Size = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+"""Bytes, or a number of parameters."""
+Dimension = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
 Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 DecimalString = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?$")]
 Fraction = Annotated[str, StringConstraints(max_length=8, pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$")]
 """0 to 1."""
 Percent = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 Quantity = Annotated[str, StringConstraints(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
-ModulePattern = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[-._*a-zA-Z0-9\[\]]+$")]
+ModulePattern = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z0-9\[\]]*(\*[-._a-zA-Z0-9\[\]]*){0,4}$"),
+]
+"""A module's name with up to four stars: more make matching slow, and no module's name needs them."""
 StringMap = Annotated[dict[ShortText, ShortText], Field(max_length=64)]
 
 
 class Device(StrEnum):
-    """Where a stage runs."""
+    """Device of a stage."""
 
     GPU = "GPU"
+    """An NVIDIA GPU; the pods request nvidia.com/gpu."""
     CPU = "CPU"
+    """The node's processors; the pods request no GPU."""
 
 
 def percent_to_fraction(value: str) -> Decimal:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from trtllm_api.base import ApiModel, Device, Digest, Message, ShortText
+from trtllm_api.base import MAX_INTEGER, ApiModel, Device, Digest, Dimension, Message, ShortText, Size, StorePath
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
@@ -277,12 +277,12 @@ class FetchResult(ApiModel):
     """A verified source."""
 
     digest: Digest
-    revision: str | None = None
-    path: str
+    revision: ShortText | None = None
+    path: StorePath
     """Relative to the store for fetched files; relative to the source claim for a persistentVolumeClaim source."""
-    manifest_path: str
+    manifest_path: StorePath
     """Relative to the store."""
-    bytes: int
+    bytes: Size
     facts: ModelFacts
 
 
@@ -290,12 +290,12 @@ class ArtifactResult(ApiModel):
     """A published artifact."""
 
     digest: Digest
-    path: str
+    path: StorePath
     """Relative to the store."""
-    bytes: int
+    bytes: Size
     method: Method
-    group_size: int | None = None
-    report: str
+    group_size: Dimension | None = None
+    report: StorePath
     """Relative to the store."""
     reused: bool = False
     """It was on the volume already; nothing was computed again."""
@@ -305,7 +305,7 @@ class QuantizeResult(ApiModel):
     """What was tried and, if a candidate passed, what was published."""
 
     reference: Measures | None = None
-    candidates: tuple[CandidateStatus, ...] = ()
+    candidates: Annotated[tuple[CandidateStatus, ...], Field(max_length=10)] = ()
     artifact: ArtifactResult | None = None
 
 
@@ -313,22 +313,22 @@ class EngineResult(ApiModel):
     """A published engine."""
 
     digest: Digest
-    path: str
+    path: StorePath
     """Relative to the store."""
-    bytes: int
+    bytes: Size
     version: ShortText
     product: ShortText
     compute_capability: ShortText
-    world: int
+    world: Dimension
     limits: EngineLimits
     reused: bool = False
 
 
 class BuildResult(ApiModel):
-    """The termination message of a builder."""
+    """The termination message of a builder. Whatever can be read of it fits the status that it becomes."""
 
     stage: Stage
-    exit_code: int
+    exit_code: Annotated[int, Field(ge=0, le=255)]
     reason: FailureReason | DiagnosisReason | None = None
     message: Message = ""
     remedy: Message = ""
@@ -343,17 +343,20 @@ class BuildResult(ApiModel):
         return fitted(wire, MAX_RESULT_BYTES)
 
 
+_Amount = Annotated[float, Field(ge=0, le=MAX_INTEGER)]
+
+
 class ProgressLine(ApiModel):
     """One JSON log line: `{"progress": {...}}`."""
 
-    stage: ShortText
-    """What is being done: Downloading, Verifying, MeasuringSource, Quantizing, Exporting, Evaluating, ..."""
-    done: Annotated[float, Field(ge=0)]
-    total: Annotated[float, Field(ge=0)]
-    unit: ShortText = ""
-    eta_seconds: Annotated[float, Field(ge=0)] | None = None
-    rate: Annotated[float, Field(ge=0)] | None = None
-    """Units a second, since the step began."""
+    stage: Annotated[str, StringConstraints(max_length=64)]
+    """Name of the step: Downloading, Verifying, MeasuringSource, Quantizing, Exporting, Evaluating, ..."""
+    done: _Amount
+    total: _Amount
+    unit: Annotated[str, StringConstraints(max_length=32)] = ""
+    eta_seconds: _Amount | None = None
+    rate: _Amount | None = None
+    """Units per second since the step began."""
     detail: ShortText = ""
-    memory_peak: Annotated[int, Field(ge=0)] | None = None
-    """Bytes of the container's memory that could not be given back, the most that was seen until now."""
+    memory_peak: Size | None = None
+    """Largest amount of memory, in bytes, that the container could not give back until now."""

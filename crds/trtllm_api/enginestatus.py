@@ -1,116 +1,152 @@
-"""EngineBuild's status: what is known of the model, the plan, the engine and the servers."""
+"""EngineBuild's status: the model, the plan, the engine and the servers."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from trtllm_api.base import ApiModel, Digest, Message, ObjectName, ShortText
+from trtllm_api.base import ApiModel, Digest, Dimension, Message, ObjectName, ShortText, Size, StorePath
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.facts import ModelFacts
-from trtllm_api.meta import ConditionList, HistoryEntry, Progress
+from trtllm_api.meta import ConditionList, Generation, HistoryEntry, Progress
 from trtllm_api.modelstatus import SourceStatus
 from trtllm_api.quantization import Method
 
-_Path = Annotated[str, StringConstraints(max_length=1024)]
-_Number = Annotated[int, Field(ge=0)]
-
 
 class PlanItem(ApiModel):
-    """One item of the memory of the fullest GPU."""
+    """One item of a GPU's memory."""
 
     name: ShortText
+    """Name of the item, such as weights or KV cache."""
     size: ShortText
+    """Size of the item with its unit, such as "4.5 GiB"."""
 
 
 class EnginePlan(ApiModel):
-    """What was decided, and why; decided once for a spec, whatever nodes come and go."""
+    """Parallelism and GPUs of one replica. Nodes that come or go later do not change it."""
 
     inputs: Digest
-    """Identity of everything that was decided from, the cluster's GPUs aside."""
-    tensor: _Number
-    pipeline: _Number
-    context: _Number = 1
-    moe_tensor: _Number | None = None
-    moe_expert: _Number | None = None
-    nodes: _Number
-    """Pods of one replica, each on a node of its own."""
-    gpus_per_node: _Number
-    """GPUs of each of these pods."""
+    """Identity of everything that the plan depends on, except the cluster's nodes."""
+    tensor: Dimension
+    """Tensor parallelism, in GPUs."""
+    pipeline: Dimension
+    """Pipeline parallelism, in stages."""
+    context: Dimension = 1
+    """Context parallelism, in GPUs."""
+    moe_tensor: Dimension | None = None
+    """Tensor parallelism of the experts, in GPUs. Absent for models without experts."""
+    moe_expert: Dimension | None = None
+    """Expert parallelism, in GPUs. Absent for models without experts."""
+    nodes: Dimension
+    """Number of pods of one replica, each on a node of its own."""
+    gpus_per_node: Dimension
+    """Number of GPUs of each of these pods."""
     product: ShortText
+    """GPU product, as in the node label nvidia.com/gpu.product."""
     compute_capability: ShortText
+    """Compute capability of the GPU, such as "9.0"."""
     memory: Annotated[tuple[PlanItem, ...], Field(max_length=8)] = ()
-    """Of the fullest GPU."""
+    """Estimated memory of the fullest GPU, item by item."""
     why: Annotated[tuple[Message, ...], Field(max_length=16)] = ()
+    """Sentences about what was decided, with the numbers."""
     alternatives: Annotated[tuple[Message, ...], Field(max_length=4)] = ()
-    """What else would fit."""
+    """Other layouts that fit, at most 4."""
 
 
 class EngineLimits(ApiModel):
-    """What an engine was built for, as its own config.json says."""
+    """Limits that an engine was built for, read from its config.json."""
 
-    max_batch_size: _Number
-    max_input_length: _Number
-    max_sequence_length: _Number
-    max_tokens: _Number
-    max_beam_width: _Number
+    max_batch_size: Dimension
+    """Largest number of requests that are scheduled at the same time."""
+    max_input_length: Dimension
+    """Longest prompt, in tokens."""
+    max_sequence_length: Dimension
+    """Longest prompt and answer together, in tokens."""
+    max_tokens: Dimension
+    """Largest number of tokens in one step over all requests."""
+    max_beam_width: Dimension
+    """Largest number of beams per request."""
 
 
 class EngineArtifact(ApiModel):
-    """A verified engine."""
+    """The published engine, checked rank by rank."""
 
     request_digest: Digest
-    """Identity of everything that was asked for: an identical resource uses this engine without a Job."""
+    """Identity of everything that was requested. A resource with the same one uses this engine without a Job."""
     digest: Digest
+    """Identity of the engine: sha256 over everything that determines its bytes."""
     claim_name: ObjectName
-    path: _Path
-    bytes: _Number
+    """PersistentVolumeClaim that holds the engine."""
+    path: StorePath
+    """Path of the engine's directory on that claim."""
+    bytes: Size
+    """Size of all files, in bytes."""
     version: ShortText
-    """TensorRT-LLM's, as it says itself."""
+    """Version of TensorRT-LLM that built the engine, as it reports itself."""
     product: ShortText
-    """GPU product as seen inside the pods that built it."""
+    """GPU product that the building pods saw. Servers run only on this GPU."""
     compute_capability: ShortText
-    world: _Number
+    """Compute capability of that GPU, such as "9.0"."""
+    world: Dimension
+    """Number of ranks: tensor x pipeline x context."""
     limits: EngineLimits
+    """Limits that the engine was built for."""
     reused_from: ObjectName | None = None
+    """EngineBuild that built the engine. Absent if this one did."""
 
 
 class ServedArtifact(ApiModel):
-    """The artifact that the servers' template names."""
+    """The files that the servers read."""
 
     digest: Digest
+    """Identity of the artifact, the engine or the source."""
     claim_name: ObjectName
-    path: _Path
+    """PersistentVolumeClaim that holds the files."""
+    path: StorePath
+    """Path of the directory on that claim."""
     method: Method | None = None
-    """How the model was quantized; none for a source that is served as it is."""
+    """Method that the model is quantized with. Absent for engines, and for a source that is served unchanged."""
     runtime: Runtime = Runtime.TRANSFORMERS
+    """Runtime that serves the files."""
 
 
 class ServingStatus(ApiModel):
-    """The rollout as Kubernetes reports it."""
+    """Servers and Service, as Kubernetes reports them."""
 
     url: ShortText | None = None
-    replicas: _Number = 0
-    ready_replicas: _Number = 0
+    """Address of the Service inside the cluster; the OpenAI endpoints are below /v1. Absent until servers exist."""
+    replicas: Dimension = 0
+    """Number of replicas of all revisions."""
+    ready_replicas: Dimension = 0
+    """Number of replicas that answered their known prompt."""
     selector: Message = ""
-    """Serialized label selector, for the scale subresource."""
+    """Label selector of the servers' pods, for the scale subresource."""
 
 
 class EngineBuildStatus(ApiModel):
-    """What is."""
+    """Observed state: the conditions, the plan, the engine and the servers."""
 
-    observed_generation: _Number = 0
+    observed_generation: Generation = 0
+    """The metadata.generation of the spec that this status was computed from."""
     stage: ShortText | None = None
+    """Current stage in one word, such as Fetching, Converting, Building, Publishing, RollingOut, Serving or Failed."""
     conditions: ConditionList = ()
+    """Conditions Ready, Reconciling and Stalled, and one for each stage: ModelReady, PreflightPassed, EngineReady,
+    Available."""
     progress: Progress | None = None
+    """Progress of the current step. Absent while nothing runs."""
     source: SourceStatus | None = None
-    """The fetched spec.source."""
+    """The source that was fetched. Absent with spec.modelRef."""
     model_facts: ModelFacts | None = None
-    """Of spec.source."""
+    """Facts about the model of spec.source. Absent with spec.modelRef."""
     plan: EnginePlan | None = None
+    """Parallelism and GPUs of one replica, and why. Absent for runtime Transformers."""
     engine: EngineArtifact | None = None
+    """The published engine. Absent for other runtimes than TensorRT, and until an engine is built."""
     artifact: ServedArtifact | None = None
-    """The artifact last rolled out completely: the one that keeps serving while a newer one is not ready."""
+    """The artifact that was last rolled out completely. It keeps serving while a newer one is not ready."""
     serving: ServingStatus | None = None
+    """Servers and Service. Absent if nothing is served."""
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=10)] = ()
+    """Engines, rollouts and failures, the newest first; at most 10."""

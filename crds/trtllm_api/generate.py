@@ -13,10 +13,17 @@ _HEADER = "# Generated from crds/trtllm_api by `make generate`; do not edit.\n"
 
 
 class _Dumper(yaml.SafeDumper):
-    """No anchors: kubectl reads them, people do not."""
+    """YAML for people: no anchors, and a text of several lines as such."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the name is PyYAML's
         return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def main(directories: list[str]) -> None:

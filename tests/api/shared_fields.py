@@ -60,7 +60,7 @@ _POD_FIELDS: dict[str, tuple[str, Values]] = {
     "tolerations[].operator": ("a toleration's operator", choice("Exists", "Equal")),
     "tolerations[].value": ("a toleration's value", SHORT_TEXT),
     "tolerations[].effect": ("a toleration's effect", choice("NoSchedule", "PreferNoSchedule", "NoExecute")),
-    "tolerations[].tolerationSeconds": ("a toleration's number of seconds", number(0)),
+    "tolerations[].tolerationSeconds": ("a toleration's number of seconds", number(0, 2**53 - 1)),
     "resources.requests": ("a map of resource requests", entries(16, "1")),
     "resources.requests{}": ("a resource request", QUANTITY),
     "resources.limits": ("a map of resource limits", entries(16, "1")),

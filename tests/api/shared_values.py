@@ -67,9 +67,13 @@ PERCENT = text(
 MODULE = text(
     256,
     shortest=1,
-    pattern="^[-._*a-zA-Z0-9\\[\\]]+$",
-    wrong={"with a space": "lm head", "with a comma": "a,b"},
-    right={"with a star": "model.layers.*.mlp", "with brackets": "layers.[01].mlp"},
+    pattern="^[-._a-zA-Z0-9\\[\\]]*(\\*[-._a-zA-Z0-9\\[\\]]*){0,4}$",
+    wrong={"with a space": "lm head", "with a comma": "a,b", "with five stars": "*a*b*c*d*"},
+    right={
+        "with a star": "model.layers.*.mlp",
+        "with four stars": "*.mlp*.*_proj*",
+        "with brackets": "layers.[01].mlp",
+    },
 )
 FRACTION = text(
     8,

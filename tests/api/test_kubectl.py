@@ -9,6 +9,7 @@ import time
 import pytest
 from control_plane import ENGINE_BUILD, QUANTIZED_MODEL, TABLE, ApiServer, Cluster, Kind, Spec
 from full_status import ENGINE_BUILD_STATUS, QUANTIZED_MODEL_STATUS, condition
+from schema_cases import spec_schema
 
 from trtllm_api.base import ApiModel
 
@@ -127,10 +128,24 @@ def test_a_broken_rule_is_printed_in_words(cluster: Cluster, kind: Kind, spec: S
 @pytest.mark.parametrize(
     ("field", "says"),
     [
-        ("qm.spec.quantization.groupSize", "Input columns that share one scale"),
-        ("qm.spec.quality.maxKLDivergence", "in nats"),
-        ("eb.spec.serving.servedModelName", "the resource's name when omitted"),
+        ("qm.spec.quantization.groupSize", "Number of input columns that share one scale, a multiple of 16"),
+        ("qm.spec.quality.maxKLDivergence", "in nats. Default: 0.2."),
+        ("qm.spec.quality.onFailure", "Default: Fallback. - Fallback: Tries the next method"),
+        ("eb.spec.serving.servedModelName", "If omitted, the resource's name."),
+        ("eb.status.plan.gpusPerNode", "Number of GPUs of each of these pods."),
     ],
 )
-def test_explain_knows_the_fields(cluster: Cluster, field: str, says: str) -> None:
-    assert says in cluster.kubectl("explain", field)
+def test_explain_tells_meaning_unit_and_default(cluster: Cluster, field: str, says: str) -> None:
+    assert says in " ".join(cluster.kubectl("explain", field).split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "block"), [(QUANTIZED_MODEL, "quality"), (ENGINE_BUILD, "serving")], ids=["QuantizedModel", "EngineBuild"]
+)
+def test_explain_of_a_block_describes_each_of_its_fields(
+    api: ApiServer, cluster: Cluster, kind: Kind, block: str
+) -> None:
+    printed = " ".join(cluster.kubectl("explain", f"{kind.short_name}.spec.{block}").split())
+    fields = spec_schema(api, kind)["properties"][block]["properties"]
+    silent = [name for name, field in fields.items() if " ".join(field["description"].split()) not in printed]
+    assert silent == []

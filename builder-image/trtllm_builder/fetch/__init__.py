@@ -7,14 +7,13 @@ from pathlib import Path
 from trtllm_api.contract import SOURCE_PATH, ExitCode, FailureReason, FetchRequest, FetchResult
 from trtllm_api.digest import digest_of
 from trtllm_api.manifest import MANIFEST, ArtifactKind, ManifestFile
-from trtllm_builder.bounds import refuse_unbounded
+from trtllm_builder.bounds import bounded_facts
 from trtllm_builder.checkpoint_files import inspect, model_files
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.fetch.hub import fetch_from_hub
 from trtllm_builder.fetch.uri import fetch_from_uri
 from trtllm_builder.fetch.volume import locate
 from trtllm_builder.files import describe
-from trtllm_builder.model_facts import model_facts
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
 
@@ -40,8 +39,7 @@ def run_fetch(
         )
     place = directory if claim is None else source
     checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code, claim=place)
-    facts = model_facts(checkpoint)
-    refuse_unbounded(facts)
+    facts = bounded_facts(checkpoint)
     files = _describe(directory, place, progress)
     inputs = {"files": {file.path: file.sha256 for file in files}}
     digest = digest_of(inputs)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
+from trtllm_api.base import MAX_INTEGER
 from trtllm_api.contract import ProgressLine
 from trtllm_api.meta import Progress
 
@@ -50,12 +51,17 @@ def summed(lines: Sequence[ProgressLine]) -> ProgressLine | None:
     rates = [line.rate for line in lines if line.rate is not None]
     return ProgressLine(
         stage=lines[0].stage,
-        done=sum(line.done for line in lines),
-        total=sum(line.total for line in lines) if all(line.total for line in lines) else 0,
+        done=_added(line.done for line in lines),
+        total=_added(line.total for line in lines) if all(line.total for line in lines) else 0,
         unit=lines[0].unit,
         eta_seconds=max(left) if left else None,
-        rate=sum(rates) if rates else None,
+        rate=_added(rates) if rates else None,
     )
+
+
+def _added(amounts: Iterable[float]) -> float:
+    """The sum, at most what one line may hold."""
+    return min(sum(amounts), MAX_INTEGER)
 
 
 def starting(stage: str = "Starting", job: str | None = None) -> Progress:

@@ -18,7 +18,7 @@ def parse_spec(model: type[Model], raw: Any) -> tuple[Model | None, str]:
     try:
         return model.model_validate(raw if raw is not None else {}), ""
     except ValidationError as error:
-        wrong = [f"spec.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        wrong = [f"{'.'.join(map(str, ('spec', *e['loc'])))}: {e['msg']}" for e in error.errors(include_url=False)]
         return None, "the spec does not fit this operator's API: " + "; ".join(wrong[:8])
 
 

@@ -72,6 +72,15 @@ def test_a_long_detail_is_cut_to_what_the_line_may_hold(log: Log) -> None:
     assert len(log.lines()[-1].detail) == 200
 
 
+def test_a_size_that_no_file_has_is_cut_to_what_the_line_may_hold(log: Log, clock: list[float]) -> None:
+    with log.progress.step("Downloading", 1e300, "bytes") as step:
+        clock[0] += 1e6
+        step.reach(1e-9)
+        step.write()
+    line = log.lines()[-2]
+    assert (line.total, line.eta_seconds) == (2**53 - 1, 2**53 - 1)
+
+
 def test_messages_are_json_too_so_that_the_whole_log_parses(log: Log) -> None:
     log.progress.say('A "quoted" cause\nand a remedy')
     assert json.loads(log.stream.getvalue()) == {"message": 'A "quoted" cause\nand a remedy'}
