@@ -31,10 +31,11 @@ generate: environments
 	@$(TOOLS)/python tests/support/golden_manifests.py
 	@$(TOOLS)/python tests/unit/planner/commands/generate_commands.py
 	@$(TOOLS)/python -m trtllm_diagnosis.docs docs/failures.md
+	@$(TOOLS)/python -m trtllm_api.reason_docs docs/reasons.md
 	@$(TOOLS)/python benchmarks/estimator.py docs/planning.md > /dev/null
 
 verify: generate
-	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md docs/planning.md tests/unit/operator/golden tests/unit/planner/commands/golden \
+	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md docs/reasons.md docs/planning.md tests/unit/operator/golden tests/unit/planner/commands/golden \
 	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
 
 bench: environments

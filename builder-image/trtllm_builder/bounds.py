@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from trtllm_api.contract import FailureReason
 from trtllm_api.facts import ModelFacts
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint_files import Checkpoint
 from trtllm_builder.failure import bad_model
 from trtllm_builder.model_facts import model_facts
@@ -20,7 +20,7 @@ def bounded_facts(checkpoint: Checkpoint) -> ModelFacts:
         name, value, most = ".".join(map(str, first["loc"])), first["input"], first.get("ctx", {}).get("le")
         what = f"a number of {len(str(abs(value)))} digits" if isinstance(value, int) else "no value that a model has"
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{name} of the model is {what}" + (f", more than the {most} that a model may have." if most else "."),
             "Correct config.json: copy it from the original model.",
         ) from None

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.checkpoint import Unusable, mapping_of
 from trtllm_builder.failure import bad_model, shown
 from trtllm_builder.files import claim_of, require_inside
@@ -62,13 +62,13 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
     _check_index(directory, tensors)
     if not tensors:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{shards[0].name} holds no tensors.",
             "Save the model again with save_pretrained, and fetch it whole.",
         )
     if not any((directory / name).exists() for name in _TOKENIZERS):
         raise bad_model(
-            FailureReason.SOURCE_INCOMPLETE,
+            Reason.SOURCE_INCOMPLETE,
             f"There is no tokenizer: none of {', '.join(_TOKENIZERS)} is beside config.json.",
             "Save it with AutoTokenizer.from_pretrained(...).save_pretrained(directory).",
         )
@@ -78,7 +78,7 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
     custom = _custom_classes(directory)
     if custom and not trust_remote_code:
         raise bad_model(
-            FailureReason.CUSTOM_CODE_NOT_TRUSTED,
+            Reason.CUSTOM_CODE_NOT_TRUSTED,
             f"The model has Python code of its own for {shown(', '.join(custom))}, and spec.trustRemoteCode is false.",
             "Read that code; if you trust it, set spec.trustRemoteCode: true.",
         )
@@ -96,14 +96,14 @@ def _check_names(config: dict[str, Any]) -> None:
     names, kind = config.get("architectures"), config.get("model_type")
     if not isinstance(names, list) or not names or not kind:
         raise bad_model(
-            FailureReason.SOURCE_INCOMPLETE,
+            Reason.SOURCE_INCOMPLETE,
             "config.json names no architecture: `architectures` or `model_type` is missing.",
             "Use the directory that save_pretrained wrote, or copy these fields from the original model.",
         )
     wrong = [name for name in names if not isinstance(name, str) or not name.isidentifier()]
     if wrong or not isinstance(kind, str) or not kind.isprintable():
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{shown(str(wrong[0] if wrong else kind))} in config.json is not the name of an architecture.",
             "Correct `architectures` and `model_type`: copy them from the original model.",
         )
@@ -134,19 +134,19 @@ def _inspect_ranks(directory: Path, config: dict[str, Any]) -> Checkpoint:
         mapping = mapping_of(config)
     except Unusable as fault:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT, f"The TensorRT-LLM checkpoint cannot be read: {fault}.", _EXPORT_AGAIN
+            Reason.SOURCE_CORRUPT, f"The TensorRT-LLM checkpoint cannot be read: {fault}.", _EXPORT_AGAIN
         ) from fault
     shards = [directory / f"rank{rank}.safetensors" for rank in range(mapping.files)]
     missing = [shard.name for shard in shards if not shard.is_file()]
     if missing:
         raise bad_model(
-            FailureReason.SOURCE_INCOMPLETE,
+            Reason.SOURCE_INCOMPLETE,
             f"{len(missing)} of {len(shards)} rank files are missing ({mapping}), the first is {missing[0]}.",
             "Fetch the missing files; then set the annotation trtllm.dev/retry.",
         )
     tensors = {f"{shard.stem}.{name}": tensor for shard in shards for name, tensor in read_header(shard).items()}
     if not tensors:
-        raise bad_model(FailureReason.SOURCE_CORRUPT, f"{shards[0].name} holds no tensors.", _EXPORT_AGAIN)
+        raise bad_model(Reason.SOURCE_CORRUPT, f"{shards[0].name} holds no tensors.", _EXPORT_AGAIN)
     tokenizer_config = _json(directory, "tokenizer_config.json", required=False)
     return Checkpoint(directory, config, tokenizer_config, tensors, sum(shard.stat().st_size for shard in shards))
 
@@ -180,7 +180,7 @@ def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
             return {}
         names = sorted(entry.name for entry in directory.iterdir())[:5]
         raise bad_model(
-            FailureReason.SOURCE_INCOMPLETE,
+            Reason.SOURCE_INCOMPLETE,
             f"There is no {name}; the directory holds {', '.join(names) or 'nothing'}.",
             "Point the source at the directory that holds config.json, the weights and the tokenizer.",
         )
@@ -189,7 +189,7 @@ def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
         return read_object(path, _MAX_INDEX if name == _INDEX else MAX_BYTES)
     except ValueError as error:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT, f"{name} cannot be used: {error}.", "Fetch the file again, whole."
+            Reason.SOURCE_CORRUPT, f"{name} cannot be used: {error}.", "Fetch the file again, whole."
         ) from error
 
 
@@ -200,7 +200,7 @@ def _shards(directory: Path) -> list[Path]:
         missing = [name for name in named if not _is_shard(name) or not (directory / name).is_file()]
         if missing:
             raise bad_model(
-                FailureReason.SOURCE_INCOMPLETE,
+                Reason.SOURCE_INCOMPLETE,
                 f"{len(missing)} of {len(named)} shards are missing beside {_INDEX}, the first is {shown(missing[0])}.",
                 "Fetch the missing files; then set the annotation trtllm.dev/retry.",
             )
@@ -210,7 +210,7 @@ def _shards(directory: Path) -> list[Path]:
     others = sorted({path.name for pattern in _OTHER_WEIGHTS for path in directory.glob(pattern)})
     found = f"; it has {', '.join(others[:3])}" if others else ""
     raise bad_model(
-        FailureReason.SOURCE_INCOMPLETE,
+        Reason.SOURCE_INCOMPLETE,
         f"There are no safetensors weights{found}.",
         "Convert the model: AutoModelForCausalLM.from_pretrained(...).save_pretrained(directory) writes safetensors.",
     )
@@ -225,7 +225,7 @@ def _weight_map(directory: Path) -> dict[str, str]:
     named = _json(directory, _INDEX, required=True).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{_INDEX} has no `weight_map` of tensors to files.",
             "Fetch the file again, whole.",
         )
@@ -238,7 +238,7 @@ def _check_index(directory: Path, tensors: dict[str, TensorHeader]) -> None:
     lost = sorted(set(_weight_map(directory)) - set(tensors))
     if lost:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{len(lost)} tensors of {_INDEX} are in no shard, the first is {shown(lost[0])}.",
             "The shards and their index are of different versions: fetch all of them again.",
         )

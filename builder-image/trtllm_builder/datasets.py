@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode, FailureReason
+from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode
 from trtllm_api.digest import digest_of
 from trtllm_api.quality import HubDataset
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
 
 Purpose = Literal["calibration", "evaluation"]
@@ -54,7 +55,7 @@ def load_texts(request: DatasetRequest | None, purpose: Purpose) -> TextSet:
 
 def unusable(message: str, remedy: str) -> BuilderFailure:
     """A dataset that cannot serve its purpose."""
-    return input_missing(FailureReason.DATASET_UNUSABLE, message, remedy)
+    return input_missing(Reason.DATASET_UNUSABLE, message, remedy)
 
 
 def _text_set(name: str, texts: list[str], *, own: bool = False) -> TextSet:
@@ -136,7 +137,7 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
     except (ValueError, OSError) as error:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
-            FailureReason.DATASET_UNUSABLE,
+            Reason.DATASET_UNUSABLE,
             f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: {first_line(error)}",
             "Correct repo, config and split; a private dataset needs tokenSecretRef.",
         ) from error
@@ -148,7 +149,7 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
 
 def _unreachable(request: HubDataset, purpose: Purpose) -> BuilderFailure:
     return transient(
-        FailureReason.DATASET_UNUSABLE,
+        Reason.DATASET_UNUSABLE,
         f"The hub cannot be reached for the {purpose} dataset {request.repo}.",
         "In a cluster without internet mount a dataset: configMap or persistentVolumeClaim. It is tried again.",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trtllm_api.contract import ExitCode, FailureReason, QuantizeResult
-from trtllm_diagnosis import DiagnosisReason
+from trtllm_api.contract import ExitCode, QuantizeResult
+from trtllm_api.reasons import Reason
 
 
 class BuilderFailure(Exception):
@@ -12,7 +12,7 @@ class BuilderFailure(Exception):
     def __init__(
         self,
         exit_code: ExitCode,
-        reason: FailureReason | DiagnosisReason,
+        reason: Reason,
         message: str,
         remedy: str,
         *,
@@ -27,17 +27,17 @@ class BuilderFailure(Exception):
         """What had been measured until then: evidence is never lost."""
 
 
-def bad_model(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+def bad_model(reason: Reason, message: str, remedy: str) -> BuilderFailure:
     """The source itself is at fault: no retry will mend it."""
     return BuilderFailure(ExitCode.BAD_MODEL, reason, message, remedy)
 
 
-def input_missing(reason: FailureReason, message: str, remedy: str) -> BuilderFailure:
+def input_missing(reason: Reason, message: str, remedy: str) -> BuilderFailure:
     """Something that the spec names is not there."""
     return BuilderFailure(ExitCode.INPUT_MISSING, reason, message, remedy)
 
 
-def transient(reason: FailureReason | DiagnosisReason, message: str, remedy: str) -> BuilderFailure:
+def transient(reason: Reason, message: str, remedy: str) -> BuilderFailure:
     """Worth another try."""
     return BuilderFailure(ExitCode.TRANSIENT, reason, message, remedy)
 

@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trtllm_api.contract import SOURCE_PATH, STORE_PATH, FailureReason
+from trtllm_api.contract import SOURCE_PATH, STORE_PATH
 from trtllm_api.manifest import MANIFEST, ManifestFile
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import bad_model, shown
 
 _CHUNK = 8 * 2**20
@@ -44,14 +45,14 @@ def require_inside(path: Path, claim: Path) -> None:
     """Refuse what is not a regular file of the claim: a link to the pod's own files would copy them to an artifact."""
     if not path.resolve().is_relative_to(claim.resolve()):
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{shown(path.name)} is a symbolic link to a place outside the volume that holds the model.",
             "Replace the link with the file itself; then set the annotation trtllm.dev/retry.",
         )
     if not path.is_file():
         what = "a symbolic link to a file that does not exist" if path.is_symlink() else "not a regular file"
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{shown(path.name)} is {what}.",
             "Put the file itself there, or remove it; then set the annotation trtllm.dev/retry.",
         )

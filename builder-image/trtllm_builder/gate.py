@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from trtllm_api.contract import GateRequest
 from trtllm_api.modelstatus import Measures, Verdict
 from trtllm_api.quality import OnFailure
+from trtllm_api.reasons import Reason
 
 HUNDRED = Decimal(100)
 _EXACT = Context(prec=60)
@@ -57,7 +58,7 @@ class GateDecision:
     """What the gate decided: verdict, CamelCase reason and the sentence for the user."""
 
     verdict: Verdict
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -65,7 +66,7 @@ class GateDecision:
 class _Failure:
     """One check that was not passed."""
 
-    reason: str
+    reason: Reason
     clause: str
 
 
@@ -78,13 +79,13 @@ def decide(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest
     not_numbers = _not_numbers(reference, candidate, gate)
     failures = list(not_numbers)
     if candidate.degenerate is not None:
-        failures.append(_Failure("DegenerateOutput", f"a free answer is degenerate: {candidate.degenerate}"))
+        failures.append(_Failure(Reason.DEGENERATE_OUTPUT, f"a free answer is degenerate: {candidate.degenerate}"))
     failures += _perplexity(reference, candidate, gate)
     failures += _divergence(candidate, gate)
     failures += _agreement(candidate, gate)
     failures += _canaries(reference, candidate)
     if not failures:
-        return GateDecision(Verdict.PASSED, "QualityPassed", _passed_message(reference, candidate, gate))
+        return GateDecision(Verdict.PASSED, Reason.QUALITY_PASSED, _passed_message(reference, candidate, gate))
     verdict = Verdict.WARNED if gate.on_failure is OnFailure.WARN else Verdict.REFUSED
     return GateDecision(verdict, failures[0].reason, "; ".join(failure.clause for failure in failures))
 
@@ -156,7 +157,7 @@ def significant(value: float) -> str:
 
 def _not_numbers(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
     """Measurements that are NaN, infinite or missing where a limit needs them."""
-    reason = "NotANumber"
+    reason = Reason.NOT_A_NUMBER
     found: list[_Failure] = []
     if not math.isfinite(candidate.perplexity):
         found.append(_Failure(reason, f"perplexity is {_name(candidate.perplexity)}"))
@@ -196,7 +197,9 @@ def _perplexity(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRe
     if increase is None or increase <= limit:
         return []
     return [
-        _Failure("PerplexityTooHigh", f"{_perplexity_text(reference, candidate, limit)} (at most {_plain(limit)} %)")
+        _Failure(
+            Reason.PERPLEXITY_TOO_HIGH, f"{_perplexity_text(reference, candidate, limit)} (at most {_plain(limit)} %)"
+        )
     ]
 
 
@@ -208,7 +211,9 @@ def _divergence(candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
     if _decimal(value) <= limit:
         return []
     return [
-        _Failure("DivergenceTooHigh", f"KL divergence {_against(_decimal(value), limit, 3)} (at most {_plain(limit)})")
+        _Failure(
+            Reason.DIVERGENCE_TOO_HIGH, f"KL divergence {_against(_decimal(value), limit, 3)} (at most {_plain(limit)})"
+        )
     ]
 
 
@@ -220,7 +225,9 @@ def _agreement(candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
     if share >= limit:
         return []
     return [
-        _Failure("AgreementTooLow", f"top-token agreement {_against(share, limit, 1)} % (at least {_plain(limit)} %)")
+        _Failure(
+            Reason.AGREEMENT_TOO_LOW, f"top-token agreement {_against(share, limit, 1)} % (at least {_plain(limit)} %)"
+        )
     ]
 
 
@@ -232,7 +239,7 @@ def _canaries(reference: ModelMeasures, candidate: ModelMeasures) -> list[_Failu
         if canary.passed:
             continue
         if len(found) >= _CANARIES_IN_FULL:
-            found.append(_Failure("CanaryWrong", f'canary "{_quote(canary.prompt, _SHORT_QUOTE)}" too'))
+            found.append(_Failure(Reason.CANARY_WRONG, f'canary "{_quote(canary.prompt, _SHORT_QUOTE)}" too'))
             continue
         clause = (
             f'canary "{_quote(canary.prompt)}" was answered "{_quote(canary.answer)}", '
@@ -240,7 +247,7 @@ def _canaries(reference: ModelMeasures, candidate: ModelMeasures) -> list[_Failu
         )
         if source_passes.get((canary.prompt, canary.expected)) is False:
             clause += " (the source model does not pass it either: correct the canary)"
-        found.append(_Failure("CanaryWrong", clause))
+        found.append(_Failure(Reason.CANARY_WRONG, clause))
     return found
 
 

@@ -9,13 +9,14 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
+from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, Stage
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.files import is_disk_full
 from trtllm_builder.memory import container_memory
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
-from trtllm_diagnosis import DiagnosisReason, diagnose
+from trtllm_diagnosis import diagnose
 from trtllm_diagnosis.memory import in_words
 
 _MAX_TEXT = 4096
@@ -38,7 +39,7 @@ def run(request_path: Path, store: Path, source: Path, termination: Path) -> int
             result = _failed(
                 Stage.FETCH,
                 ExitCode.TRANSIENT,
-                FailureReason.INTERNAL_ERROR,
+                Reason.INTERNAL_ERROR,
                 "The pod was told to stop.",
                 "It is tried again.",
             )
@@ -57,7 +58,7 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
         return _failed(
             Stage.FETCH,
             ExitCode.BAD_REQUEST,
-            FailureReason.BAD_REQUEST,
+            Reason.BAD_REQUEST,
             f"The request cannot be read: {_what_is_wrong(error)}.",
             "Operator and builder image are of different versions: set both from one release.",
         )
@@ -76,7 +77,7 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
         return _failed(
             request.stage,
             ExitCode.TRANSIENT,
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             "The pod was told to stop.",
             "It is tried again.",
         )
@@ -84,7 +85,7 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
         return _failed(
             request.stage,
             ExitCode.TRANSIENT,
-            DiagnosisReason.HOST_OUT_OF_MEMORY,
+            Reason.HOST_OUT_OF_MEMORY,
             f"The container ran out of memory{_memory()}.",
             "Raise spec.podTemplate.resources.limits.memory.",
         )
@@ -99,7 +100,7 @@ def _fault(stage: Stage, error: Exception) -> BuildResult:
         return _failed(
             stage,
             ExitCode.INPUT_MISSING,
-            FailureReason.STORAGE_TOO_SMALL,
+            Reason.STORAGE_FULL,
             f"The store's volume is full: {first_line(error, 300)}",
             "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
         )
@@ -107,17 +108,17 @@ def _fault(stage: Stage, error: Exception) -> BuildResult:
         return _failed(
             stage,
             ExitCode.TRANSIENT,
-            DiagnosisReason.GPU_OUT_OF_MEMORY,
+            Reason.GPU_OUT_OF_MEMORY,
             f"The GPU ran out of memory: {first_line(error, 300)}",
             "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
         )
     found = diagnose("".join(traceback.format_exception(error)).splitlines(), exit_code=1)
-    if found is not None and found.reason is not DiagnosisReason.UNKNOWN:
+    if found is not None and found.reason is not Reason.UNKNOWN:
         message, remedy = found.message, found.remedy
     else:
         message = f"{type(error).__name__}: {first_line(error, 300)}"
         remedy = "The pod's log has the traceback. It is tried again."
-    return _failed(stage, ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR, message, remedy)
+    return _failed(stage, ExitCode.TRANSIENT, Reason.INTERNAL_ERROR, message, remedy)
 
 
 def _report(result: BuildResult, progress: Progress, termination: Path) -> int:
@@ -166,15 +167,13 @@ def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -
         return BuildResult(stage=request.stage, exit_code=ExitCode.OK, engine=engine)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
-        FailureReason.BAD_REQUEST,
+        Reason.BAD_REQUEST,
         f"The request for stage {request.stage} has no part for it.",
         "Operator and builder image are of different versions: set both from one release.",
     )
 
 
-def _failed(
-    stage: Stage, code: ExitCode, reason: FailureReason | DiagnosisReason, message: str, remedy: str
-) -> BuildResult:
+def _failed(stage: Stage, code: ExitCode, reason: Reason, message: str, remedy: str) -> BuildResult:
     return BuildResult(stage=stage, exit_code=code, reason=reason, message=message, remedy=remedy)
 
 

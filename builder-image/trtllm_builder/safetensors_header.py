@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import bad_model, shown
 from trtllm_builder.foreign_json import parse_object
 
@@ -49,7 +49,7 @@ def refuse_lfs_pointer(path: Path) -> None:
     """Raise SourceCorrupt for a Git-LFS pointer."""
     if is_lfs_pointer(path):
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{path.name} is a Git-LFS pointer of {path.stat().st_size} bytes, not the file it points to.",
             _REDOWNLOAD,
         )
@@ -64,7 +64,7 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= _MAX_HEADER or 8 + length > size:
             raise bad_model(
-                FailureReason.SOURCE_CORRUPT,
+                Reason.SOURCE_CORRUPT,
                 f"{path.name} is not a safetensors file: {size} bytes, of which the header should be {length}.",
                 _REDOWNLOAD,
             )
@@ -73,13 +73,13 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         spans = {name: _span(entry) for name, entry in parse_object(text).items() if name != "__metadata__"}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
+            Reason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
         ) from error
     end = max((end for _, _, end in spans.values()), default=0)
     if 8 + length + end != size:
         what = "truncated" if size < 8 + length + end else "longer than it should be"
         raise bad_model(
-            FailureReason.SOURCE_CORRUPT,
+            Reason.SOURCE_CORRUPT,
             f"{path.name} is {what}: it has {size} bytes, and its header describes {8 + length + end}.",
             _REDOWNLOAD,
         )
@@ -108,7 +108,7 @@ def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
     for name, (tensor, begin, end) in sorted(spans.items(), key=lambda item: item[1][1:]):
         if begin != at:
             raise bad_model(
-                FailureReason.SOURCE_CORRUPT,
+                Reason.SOURCE_CORRUPT,
                 f"In {path.name} the tensor {shown(name)} begins at byte {begin}, but the one before it ends at {at}.",
                 _REDOWNLOAD,
             )
@@ -116,14 +116,14 @@ def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
         bits = _BITS.get(tensor.dtype)
         if bits is None:
             raise bad_model(
-                FailureReason.SOURCE_CORRUPT,
+                Reason.SOURCE_CORRUPT,
                 f"In {path.name} the tensor {shown(name)} has the type {shown(tensor.dtype)}, which safetensors does "
                 "not have.",
                 "Save the model again with save_pretrained.",
             )
         if math.prod(tensor.shape) * bits != 8 * tensor.bytes:
             raise bad_model(
-                FailureReason.SOURCE_CORRUPT,
+                Reason.SOURCE_CORRUPT,
                 f"In {path.name} the tensor {shown(name)} has {tensor.bytes} bytes, but its shape "
                 f"{shown(str(list(tensor.shape)))} of {tensor.dtype} takes {_bytes_of(tensor.shape, bits)}.",
                 _REDOWNLOAD,

@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.digest import digest_of, short
 from trtllm_api.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile, Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, input_missing
 from trtllm_builder.files import describe, files_below, sha256_of, sync_directory
 
@@ -145,7 +146,7 @@ class Store:
         if free < needed:
             raise BuilderFailure(
                 ExitCode.INPUT_MISSING,
-                FailureReason.STORAGE_TOO_SMALL,
+                Reason.STORAGE_FULL,
                 f"{what} needs {_readable(needed)}, but the store's volume has {_readable(free)} free.",
                 "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
             )
@@ -167,14 +168,14 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
         manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
     except FileNotFoundError as error:
         raise input_missing(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"{directory} has no {MANIFEST}: it is not an artifact, or it was never published whole.",
             "Let the operator publish it again: remove the directory and set the annotation trtllm.dev/retry.",
         ) from error
     except ValidationError as error:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The {MANIFEST} of {directory} is not one: {error.errors()[0]['msg']}.",
             _CHANGED,
         ) from error
@@ -186,7 +187,7 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
         found = "is missing" if size is None else f"has {size} bytes" if size != file.bytes else "has other content"
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"{file.path} of the artifact {short(manifest.digest)} {found}; its manifest says {file.bytes} bytes.",
             _CHANGED,
         )

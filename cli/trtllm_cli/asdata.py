@@ -63,7 +63,8 @@ def _answer(answer: Answer, *, strict: bool) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    found: dict[str, Any] = {"rule": verdict.rule, "severity": verdict.severity.value, "message": verdict.message}
+    reason, severity = verdict.reason.value, verdict.severity.value
+    found: dict[str, Any] = {"reason": reason, "severity": severity, "message": verdict.message}
     if verdict.remedy:
         found["remedy"] = verdict.remedy
     if verdict.numbers:

@@ -13,11 +13,12 @@ from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
+from trtllm_api.reasons import Reason
 from trtllm_cli.pods import HEAD, are_objects, diagnose_objects
 from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.terminal import Terminal, plain
 from trtllm_cli.texts import read_stream
-from trtllm_diagnosis import Diagnosis, DiagnosisReason, diagnose
+from trtllm_diagnosis import Diagnosis, diagnose
 from trtllm_diagnosis.lines import read_pieces, split
 
 _BUFFER = 1 << 16
@@ -43,7 +44,7 @@ def run(arguments: Namespace) -> int:
         raise Unreadable(f"{name} cannot be read: {error.strerror or error}") from None
     except EOFError:
         raise Unreadable(f"{name} ends in the middle of its compressed data") from None
-    known = found is not None and found.reason is not DiagnosisReason.UNKNOWN
+    known = found is not None and found.reason is not Reason.UNKNOWN
     if arguments.output == "json":
         sys.stdout.write(json.dumps(_data(found, number, line, known), indent=2, ensure_ascii=False) + "\n")
     else:

@@ -9,7 +9,8 @@ from trtllm_api.facts import ModelFacts
 from trtllm_api.modelstatus import ArtifactStatus, CandidatePlan, MethodLadder, QuantizationPlan, QuantizedModelStatus
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import QuantizedModelSpec
-from trtllm_api.verdict import Severity, Verdict, refusals
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, refusals, warning
 from trtllm_cli.documents import Document
 from trtllm_planner.decide import Decision, Refused, decide
 from trtllm_planner.inventory import Inventory
@@ -110,8 +111,8 @@ def published_subject(status: QuantizedModelStatus) -> Subject | None:
 def not_judged(document: Document, model: Answer) -> Answer:
     """An EngineBuild whose QuantizedModel is refused."""
     first = next(iter(refusals(model.verdicts)), None)
-    message = f"{model.document.key} is refused" + (f" ({first.rule})" if first is not None else "")
-    return Answer(document, (Verdict("ModelFailed", Severity.REFUSAL, message, "fix this first"),))
+    message = f"{model.document.key} is refused" + (f" ({first.reason})" if first is not None else "")
+    return Answer(document, (refusal(Reason.MODEL_FAILED, message, "fix this first"),))
 
 
 def _decide(
@@ -135,7 +136,7 @@ def _decide(
 def _fallback(method: str, found: Refused) -> Verdict:
     first = found.verdicts[0]
     message = f"if the quality gate steps down to {method}, the engine is refused: {first.message}"
-    return Verdict("Fallback", Severity.WARNING, message, first.remedy, first.numbers)
+    return warning(Reason.FALLBACK_REFUSED, message, first.remedy, first.numbers)
 
 
 def _artifact(spec: QuantizedModelSpec, plan: CandidatePlan, name: str) -> ArtifactStatus:

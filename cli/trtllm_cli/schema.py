@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from trtllm_api.base import ApiModel
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_cli.cel import holds
 from trtllm_diagnosis.model import shorten
 
-RULE: Final = "InvalidSpec"
 _MOST_SHOWN: Final = 60
 _MOST_MISTAKES: Final = 100
 Model = TypeVar("Model", bound=ApiModel)
@@ -36,7 +36,7 @@ def check(model: type[Model], value: object, path: str) -> tuple[Model | None, t
 
 def mistake(path: str, what: str, remedy: str = "") -> Verdict:
     """One mistake as a Verdict."""
-    return Verdict(RULE, Severity.REFUSAL, f"{path}: {what}", remedy, {"path": path})
+    return refusal(Reason.INVALID_SPEC, f"{path}: {what}", remedy, {"path": path})
 
 
 def _without_null(value: object) -> object:

@@ -65,13 +65,13 @@ def _counted(verdicts: Sequence[Verdict]) -> str:
 
 def _verdicts(verdicts: Sequence[Verdict], terminal: Terminal) -> Iterator[str]:
     """The rule in a column of its own, message and remedy beside it."""
-    width = max((len(verdict.rule) for verdict in verdicts), default=0)
+    width = max((len(verdict.reason) for verdict in verdicts), default=0)
     indent = " " * (width + 6)
     for verdict in verdicts:
         refusal = verdict.severity is Severity.REFUSAL
         mark, style = ("✗", "red") if refusal else ("!", "yellow")
         lines = terminal.wrapped(verdict.message, indent, indent).splitlines() or [indent]
-        rule = terminal.paint(f"{mark} {verdict.rule:{width}}", style)
+        rule = terminal.paint(f"{mark} {verdict.reason:{width}}", style)
         yield f"  {rule}  {lines[0].strip()}"
         yield from lines[1:]
         if verdict.remedy:

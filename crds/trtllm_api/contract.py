@@ -20,7 +20,7 @@ from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, Measures
 from trtllm_api.quality import Canary, HubDataset, OnFailure
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import Checkpoint
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_api.source import Source
 from trtllm_api.termination import fitted
 
@@ -65,47 +65,6 @@ PERMANENT_EXIT_CODES: tuple[int, ...] = (
     ExitCode.NOT_SUPPORTED,
     ExitCode.INPUT_MISSING,
 )
-
-
-class FailureReason(StrEnum):
-    """Why a builder stopped: the reason of the resource's condition. What a diagnosis names keeps that reason."""
-
-    BAD_REQUEST = "BadRequest"
-    """The request cannot be read or asks for something impossible."""
-    SOURCE_NOT_FOUND = "SourceNotFound"
-    """The repository, revision, path or URI does not exist."""
-    SOURCE_ACCESS_DENIED = "SourceAccessDenied"
-    """The repository is gated or private and the token is missing or not accepted."""
-    SOURCE_UNREACHABLE = "SourceUnreachable"
-    """The hub or object store does not answer; retried."""
-    SOURCE_CORRUPT = "SourceCorrupt"
-    """A file is a Git-LFS pointer, truncated, or not what its header or index says."""
-    SOURCE_INCOMPLETE = "SourceIncomplete"
-    """A file that a model needs is missing: config.json, weights, tokenizer."""
-    STORAGE_TOO_SMALL = "StorageTooSmall"
-    """The volume has less room than the stage will write."""
-    CUSTOM_CODE_NOT_TRUSTED = "CustomCodeNotTrusted"
-    """The model runs its own Python code and trustRemoteCode is false."""
-    ARCHITECTURE_NOT_SUPPORTED = "ArchitectureNotSupported"
-    """The builder's transformers or ModelOpt does not know the architecture."""
-    DATASET_UNUSABLE = "DatasetUnusable"
-    """The calibration or evaluation data is missing, empty or too short."""
-    QUANTIZATION_NOT_SUPPORTED = "QuantizationNotSupported"
-    """ModelOpt cannot apply the method to this model or on this device."""
-    QUALITY_REFUSED = "QualityRefused"
-    """The quality gate refused every candidate."""
-    GPU_MISMATCH = "GpuMismatch"
-    """The pod runs on another GPU than the engine is for, or sees fewer than it needs."""
-    IMAGE_MISMATCH = "ImageMismatch"
-    """The image is not the TensorRT-LLM version that was asked for, or lacks a program."""
-    CONVERSION_FAILED = "ConversionFailed"
-    """convert_checkpoint.py did not write a whole checkpoint."""
-    ENGINE_BUILD_FAILED = "EngineBuildFailed"
-    """trtllm-build did not write every rank."""
-    ARTIFACT_CORRUPT = "ArtifactCorrupt"
-    """A published artifact does not match its manifest."""
-    INTERNAL_ERROR = "InternalError"
-    """A fault of the builder itself; retried."""
 
 
 class Stage(StrEnum):
@@ -329,7 +288,7 @@ class BuildResult(ApiModel):
 
     stage: Stage
     exit_code: Annotated[int, Field(ge=0, le=255)]
-    reason: FailureReason | DiagnosisReason | None = None
+    reason: Reason | None = None
     message: Message = ""
     remedy: Message = ""
     fetch: FetchResult | None = None

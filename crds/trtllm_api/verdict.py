@@ -1,8 +1,7 @@
-"""Verdicts of preflight rules and how a set of rules is judged; used by the operator and by the planner's rules.
+"""Verdict and Rule: what is judged before a GPU is used, and how.
 
-A rule is a function of a question (a frozen dataclass: spec, ModelFacts, whatever that family of rules needs) to its
-Verdicts; no Verdict means that the rule has nothing to say. A family of rules is a tuple in the order in which a user
-should mend things.
+A rule maps a question (a frozen dataclass: spec, ModelFacts, whatever that family of rules needs) to Verdicts; no
+Verdict means that the rule passed. A family of rules is a tuple in the order in which a user should fix things.
 """
 
 from __future__ import annotations
@@ -10,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
+
+from trtllm_api.problem import Problem
+from trtllm_api.reasons import Reason
 
 
 class Severity(StrEnum):
@@ -23,29 +25,49 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What one rule says: one sentence with the numbers, and what would work."""
+class Verdict(Problem):
+    """The answer of one rule to one question."""
 
-    rule: str
-    """CamelCase name of the rule: the reason of the condition."""
-    severity: Severity
-    message: str
-    remedy: str
+    severity: Severity = Severity.REFUSAL
     numbers: Mapping[str, int | str] = field(default_factory=dict)
     """The numbers of the message, for machines."""
 
-    def sentence(self) -> str:
-        """Message and remedy as a condition shows them."""
-        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+def refusal(reason: Reason, message: str, remedy: str, numbers: Mapping[str, int | str] | None = None) -> Verdict:
+    """A Verdict that stops the resource."""
+    return Verdict(reason, message, remedy, Severity.REFUSAL, numbers or {})
+
+
+def warning(reason: Reason, message: str, remedy: str, numbers: Mapping[str, int | str] | None = None) -> Verdict:
+    """A Verdict that status shows while the work goes on."""
+    return Verdict(reason, message, remedy, Severity.WARNING, numbers or {})
 
 
 Question = TypeVar("Question")
-Rule = Callable[[Question], Iterable[Verdict]]
+
+
+class Need(StrEnum):
+    """Something without which a rule cannot give its final answer."""
+
+    LAYOUT = "Layout"
+    """The answer depends on how the model is divided."""
+    GPU = "Gpu"
+    """The answer depends on the kind of GPU, or on how many of them a node has."""
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Question]):
+    """A question that is asked before a GPU is used."""
+
+    judge: Callable[[Question], Iterable[Verdict]]
+    reasons: tuple[Reason, ...]
+    """The reasons that its verdicts may have."""
+    needs: frozenset[Need] = frozenset()
 
 
 def judge(rules: Sequence[Rule[Question]], question: Question) -> tuple[Verdict, ...]:
     """Every Verdict of every rule: refusals first, each in the rules' order."""
-    verdicts = [verdict for rule in rules for verdict in rule(question)]
+    verdicts = [verdict for rule in rules for verdict in rule.judge(question)]
     return tuple(sorted(verdicts, key=lambda verdict: verdict.severity is not Severity.REFUSAL))
 
 

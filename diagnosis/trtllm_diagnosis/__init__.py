@@ -5,7 +5,7 @@ Pure functions, called by the builder over its own log, by the operator over pod
 
 from __future__ import annotations
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.ended import diagnose_end
 from trtllm_diagnosis.lines import read_lines
 from trtllm_diagnosis.model import Certainty, Diagnosis
@@ -15,7 +15,7 @@ from trtllm_diagnosis.waiting import diagnose_waiting
 __all__ = [
     "Certainty",
     "Diagnosis",
-    "DiagnosisReason",
+    "Reason",
     "Scanner",
     "diagnose",
     "diagnose_end",

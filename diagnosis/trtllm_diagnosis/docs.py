@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.coverage import FAILURES, RULES, Failure
 from trtllm_diagnosis.entry import Entry, Tier, fill
@@ -33,7 +33,7 @@ def markdown() -> str:
     lines = [_covered(failure) for failure in FAILURES]
     catalogue = "\n".join(_entry(entry) for entry in CATALOGUE)
     hints = "\n".join(f"| {_cell(known.about)} | `{known.reason.value}` | {_cell(known.remedy)} |" for known in HINTS)
-    reasons = "\n".join(f"| `{reason.value}` | {_cell(_entries_of(reason))} |" for reason in DiagnosisReason)
+    reasons = "\n".join(f"| `{reason.value}` | {_cell(_entries_of(reason))} |" for reason in Reason)
     return (
         _INTRO
         + "\n".join(lines)
@@ -75,7 +75,7 @@ def _entry(entry: Entry) -> str:
     )
 
 
-def _entries_of(reason: DiagnosisReason) -> str:
+def _entries_of(reason: Reason) -> str:
     return ", ".join(entry.id for entry in CATALOGUE if entry.reason is reason) or "-"
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.memory import out_of_memory
 from trtllm_diagnosis.model import Certainty, Diagnosis

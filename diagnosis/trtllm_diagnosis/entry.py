@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.model import MAX_EVIDENCE, Certainty, Diagnosis, shorten
 
 _OPTIONAL: Final = re.compile(r"\[\[(.*?)\]\]")
@@ -71,7 +71,7 @@ class Entry:
     """
 
     id: str
-    reason: DiagnosisReason
+    reason: Reason
     title: str
     """For the table in the documentation."""
     patterns: tuple[Pattern, ...]
@@ -115,7 +115,7 @@ def _anchored(expression: str) -> str:
 
 def diagnosis(
     entry: str,
-    reason: DiagnosisReason,
+    reason: Reason,
     certainty: Certainty,
     message: str,
     remedy: str,
@@ -126,7 +126,15 @@ def diagnosis(
     """A Diagnosis whose message says so when it is inferred."""
     if certainty is Certainty.LIKELY:
         message = f"Likely cause: {message}"
-    return Diagnosis(entry, reason, certainty, message, remedy, shorten(evidence), line)
+    return Diagnosis(
+        id=entry,
+        reason=reason,
+        certainty=certainty,
+        message=message,
+        remedy=remedy,
+        evidence=shorten(evidence),
+        line=line,
+    )
 
 
 def fill(template: str, groups: dict[str, str]) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis
 
 _EXITS: Final[dict[int, tuple[Reason, str, str]]] = {
     126: (
-        Reason.WRONG_IMAGE,
+        Reason.IMAGE_MISMATCH,
         "the container's command cannot be executed",
         "Check the image's processor architecture and the command's permissions.",
     ),
-    127: (Reason.WRONG_IMAGE, "the container's command is not in the image", "Use the image that has it."),
+    127: (Reason.IMAGE_MISMATCH, "the container's command is not in the image", "Use the image that has it."),
     134: (Reason.CRASHED, "the process aborted (SIGABRT)", "Its last lines say which assertion failed."),
     135: (
         Reason.SHARED_MEMORY_TOO_SMALL,

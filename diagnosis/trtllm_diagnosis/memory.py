@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis
 
@@ -22,9 +22,7 @@ def out_of_memory(
     else:
         message = f"{what} was killed because the node ran out of memory{told}."
         remedy = f"Set {template}.resources.requests.memory to what the pod really uses."
-    return diagnosis(
-        "oomkilled", DiagnosisReason.HOST_OUT_OF_MEMORY, Certainty.CERTAIN, message, remedy, evidence="OOMKilled"
-    )
+    return diagnosis("oomkilled", Reason.HOST_OUT_OF_MEMORY, Certainty.CERTAIN, message, remedy, evidence="OOMKilled")
 
 
 def in_words(size: int) -> str:

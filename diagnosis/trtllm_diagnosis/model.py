@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.problem import Problem
 
 MAX_EVIDENCE = 400
 """Characters of a log line that are quoted."""
@@ -20,29 +20,19 @@ class Certainty(StrEnum):
     """Inferred; the message starts with "Likely cause"."""
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why something failed, in words for a person and a reason for machines."""
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis(Problem):
+    """The cause of a failure, with the numbers that the log has, and the remedy."""
 
     id: str
     """The catalogue's entry, as in docs/failures.md; stable."""
-    reason: DiagnosisReason
     certainty: Certainty
-    message: str
-    """One sentence: what is wrong, with the numbers that the log has."""
-    remedy: str
-    """What would work."""
     evidence: str = ""
     """The line that says it, shortened."""
     line: int | None = None
     """Its number in the log, from 1."""
     guessed: bool = False
     """No entry of the catalogue knows the error; the reason is from its words alone (hints.py)."""
-
-    @property
-    def sentence(self) -> str:
-        """Message and remedy, for a condition or an Event."""
-        return f"{self.message} {self.remedy}".strip()
 
 
 def shorten(text: str, limit: int = MAX_EVIDENCE, around: int = 0) -> str:

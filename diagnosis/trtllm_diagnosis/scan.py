@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
 from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.common import COMMON, COMPLAINTS
@@ -37,7 +37,7 @@ _FOR_MEMORY: Final = ("memory", "alloc")
 """Why it was too large; a tactic that failed otherwise says nothing of the memory errors before it."""
 _AGAIN: Final = ("trying to resume download", "retrying in", "will be retried", "download resumed")
 """A transfer goes on: the network's errors just before it are no failure; the last one, if it gives up, is."""
-_TRANSFER: Final = (DiagnosisReason.HUB_UNREACHABLE, DiagnosisReason.RATE_LIMITED)
+_TRANSFER: Final = (Reason.SOURCE_UNREACHABLE, Reason.RATE_LIMITED)
 _FRAME: Final = ('file "', '", line ')
 _ALWAYS: Final = (HEADER.lower(), IGNORED.lower(), _FRAME[1], *_SKIPPED, *_AGAIN)
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
@@ -152,7 +152,7 @@ class _Scan:
     def _line(self, raw: str, low: str, hits: list[str], number: int) -> None:
         if any(word in low for word in _SKIPPED):
             if any(word in low for word in _FOR_MEMORY):
-                self._forgive(number, (DiagnosisReason.GPU_OUT_OF_MEMORY,))
+                self._forgive(number, (Reason.GPU_OUT_OF_MEMORY,))
             return
         if any(word in low for word in _AGAIN):
             self._forgive(number, _TRANSFER)
@@ -211,7 +211,7 @@ class _Scan:
         if len(same) < _KEPT and all(known.entry is not entry or number - known.line <= _TRIAL for known in same):
             self._candidates.append(_Candidate(entry, pattern, match, number, tier, likely=bool(doubtful)))
 
-    def _forgive(self, number: int, reasons: tuple[DiagnosisReason, ...]) -> None:
+    def _forgive(self, number: int, reasons: tuple[Reason, ...]) -> None:
         """A tactic was skipped, a transfer begun again: the errors just before it were its own."""
         self._candidates = [
             known for known in self._candidates if known.entry.reason not in reasons or number - known.line > _TRIAL
@@ -240,7 +240,7 @@ class _Scan:
 
     def _with_assertion(self, by_exit: Diagnosis, guess: bool) -> Diagnosis:
         """What an exit code says of a crash, with the assertion that the log has."""
-        if by_exit.reason is not DiagnosisReason.CRASHED or self._error is None:
+        if by_exit.reason is not Reason.CRASHED or self._error is None:
             return by_exit
         text, line = self._error
         if not ASSERTION.search(text):
@@ -276,11 +276,11 @@ class _Scan:
             return _explained(best)
         if exit_code not in {None, 0}:
             return Diagnosis(
-                "exit",
-                DiagnosisReason.UNKNOWN,
-                Certainty.LIKELY,
-                f"Not in the catalogue: the process ended with exit code {exit_code} and its log names no error.",
-                "Run it again with a more detailed log level.",
+                id="exit",
+                reason=Reason.UNKNOWN,
+                certainty=Certainty.LIKELY,
+                message=f"Not in the catalogue: exit code {exit_code}, and the log names no error.",
+                remedy="Run it again with a more detailed log level.",
             )
         return None
 
@@ -341,11 +341,11 @@ def _explained(candidate: _Candidate) -> Diagnosis:
 
 def _unknown(text: str, line: int, source: str, guess: bool) -> Diagnosis:
     return (hint(text, source, line) if guess else None) or Diagnosis(
-        "unknown",
-        DiagnosisReason.UNKNOWN,
-        Certainty.LIKELY,
-        f"Not in the catalogue: {shorten(text, 300)}",
-        "The log around this line says more.",
-        shorten(text),
-        line,
+        id="unknown",
+        reason=Reason.UNKNOWN,
+        certainty=Certainty.LIKELY,
+        message=f"Not in the catalogue: {shorten(text, 300)}",
+        remedy="The log around this line says more.",
+        evidence=shorten(text),
+        line=line,
     )

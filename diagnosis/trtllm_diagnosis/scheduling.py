@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis
 
@@ -89,7 +89,7 @@ def explain_unschedulable(said: str) -> Diagnosis:
         message = f"No node takes the pod: {said.strip() or 'the scheduler does not say why'}"
     return diagnosis(
         "unschedulable",
-        DiagnosisReason.UNSCHEDULABLE,
+        Reason.UNSCHEDULABLE,
         Certainty.CERTAIN,
         message,
         " ".join(remedies[:2]) or "Compare the pod's requests and selectors with the nodes.",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis, shorten
 from trtllm_diagnosis.pods import Object, as_list, as_map, statuses
@@ -69,7 +69,7 @@ def _by_events(events: Iterable[Object]) -> Diagnosis | None:
         if reason == "FailedCreatePodSandBox":
             message = f"The node cannot set up the pod's network: {shorten(said, _QUOTED)}"
             remedy = "See the log of the cluster's network plugin on that node."
-            return diagnosis("sandbox", Reason.POD_NETWORK, Certainty.CERTAIN, message, remedy, evidence=said)
+            return diagnosis("sandbox", Reason.POD_NETWORK_FAILED, Certainty.CERTAIN, message, remedy, evidence=said)
     return None
 
 
@@ -109,7 +109,7 @@ def _explain_image_pull(reason: str, said: str, image: str) -> Diagnosis:
     else:
         message, remedy = f"{image} cannot be pulled ({reason}){quoted}", "See the pod's events."
     message = f"The image cannot be pulled: {message.removesuffix('.')}."
-    return diagnosis("image", Reason.IMAGE_PULL, Certainty.CERTAIN, message, remedy, evidence=said or reason)
+    return diagnosis("image", Reason.IMAGE_PULL_FAILED, Certainty.CERTAIN, message, remedy, evidence=said or reason)
 
 
 def explain_refusal(reason: str, said: str) -> Diagnosis:
@@ -132,14 +132,14 @@ def explain_refusal(reason: str, said: str) -> Diagnosis:
         return diagnosis("gpuruntime", Reason.NO_GPU, Certainty.CERTAIN, message, remedy, evidence=said)
     elif re.search(r"executable file not found|no such file or directory|exec format error", said):
         found = diagnose([said])
-        if found is not None and found.reason is Reason.WRONG_IMAGE:
+        if found is not None and found.reason is Reason.IMAGE_MISMATCH:
             return found
         message, remedy = f"The container's command is not in the image: {said}", "Use the image that has it."
-        return diagnosis("command", Reason.WRONG_IMAGE, Certainty.CERTAIN, message, remedy, evidence=said)
+        return diagnosis("command", Reason.IMAGE_MISMATCH, Certainty.CERTAIN, message, remedy, evidence=said)
     else:
         message = f"The container cannot be created ({reason}): {said or 'the kubelet does not say why'}"
         remedy = "Compare the pod's references and security context with what is there."
-    return diagnosis("config", Reason.CONTAINER_CONFIG, Certainty.CERTAIN, message, remedy, evidence=said)
+    return diagnosis("config", Reason.CONTAINER_CONFIG_INVALID, Certainty.CERTAIN, message, remedy, evidence=said)
 
 
 def _explain_mount(said: str) -> Diagnosis:
@@ -161,4 +161,4 @@ def _explain_mount(said: str) -> Diagnosis:
     else:
         message = f"Volume{name} cannot be mounted: {shorten(said, _QUOTED)}"
         remedy = "See the storage driver's log."
-    return diagnosis("mount", Reason.VOLUME_MOUNT, Certainty.CERTAIN, message, remedy, evidence=said)
+    return diagnosis("mount", Reason.VOLUME_NOT_MOUNTED, Certainty.CERTAIN, message, remedy, evidence=said)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from trtllm_api.base import Digest
 from trtllm_api.buildoptions import GpuSelector
 from trtllm_api.enginestatus import EnginePlan, PlanItem
-from trtllm_api.verdict import Severity, Verdict, judge, refusals
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, judge, refusal, refusals
 from trtllm_planner.host import HostNeeds
 from trtllm_planner.inventory import NEW_NODES, GpuKind, GpuNode, Inventory, narrow
 from trtllm_planner.plan import NoPlan, Plan, plan, plan_of
@@ -188,7 +189,7 @@ def _other(question: EngineQuestion, inventory: Inventory) -> tuple[str, ...]:
 def _no_layout(found: NoPlan) -> Verdict:
     fitting = " | ".join(found.would_fit[:MOST_FITTING])
     remedy = f"would fit: {fitting}" if fitting else "use larger GPUs, more of them, or a smaller precision"
-    return Verdict("NoLayoutFits", Severity.REFUSAL, "; ".join(found.why), remedy)
+    return refusal(Reason.NO_LAYOUT_FITS, "; ".join(found.why), remedy)
 
 
 def _with_more_nodes(inventory: Inventory) -> Inventory:

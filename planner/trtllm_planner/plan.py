@@ -101,5 +101,5 @@ def _why(best: Placement, search: Search) -> tuple[str, ...]:
     lines = [f"{best}: {items}, KV cache {gib(memory.kv_pool)} of {gib(memory.available)} a GPU"]
     if search.smaller is not None:
         lines.append("the next smaller does not fit: " + search.smaller)
-    lines += [verdict.sentence() for verdict in search.refused.values()]
+    lines += [verdict.sentence for verdict in search.refused.values()]
     return tuple(lines)

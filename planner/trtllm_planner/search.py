@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from trtllm_api.verdict import Rule, Verdict, judge, refusals
+from trtllm_api.verdict import Need, Verdict, judge, refusals
 from trtllm_planner.inventory import GpuKind, Inventory
 from trtllm_planner.memory import MIB, MemoryEstimate, estimate, weight_bytes
 from trtllm_planner.question import EngineQuestion
-from trtllm_planner.rules import ENGINE_RULES
+from trtllm_planner.rules import ENGINE_RULES, PLACE_RULES
 from trtllm_planner.rules.capacity import shortage
-from trtllm_planner.rules.options import feature_combinations
-from trtllm_planner.rules.platform import algorithm_vs_gpu
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK, Layout, moe_layouts, nodes_for, valid_tensors
 from trtllm_planner.tensorrt_llm.shards import misfits
 from trtllm_planner.tensorrt_llm.versions import Algorithm
 
 ALTERNATIVES = 3
-_KIND_RULES: tuple[Rule[EngineQuestion], ...] = (algorithm_vs_gpu, feature_combinations)
+_KIND_RULES = tuple(rule for rule in PLACE_RULES if Need.LAYOUT not in rule.needs)
+"""Rules whose answer the kind of GPU alone decides."""
 
 
 @dataclass(frozen=True)

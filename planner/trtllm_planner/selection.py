@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from trtllm_api.buildoptions import GpuSelector
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.inventory import GpuKind, Inventory
 from trtllm_planner.tensorrt_llm.layout import Layout
 
-RULE = "GpuInventory"
 _MOST = 4
 """Kinds of GPU that a sentence names."""
 
 
 def _refusal(message: str, remedy: str, **numbers: int | str) -> Verdict:
-    return Verdict(RULE, Severity.REFUSAL, message, remedy, numbers)
+    return refusal(Reason.NO_MATCHING_GPU, message, remedy, numbers)
 
 
 def available(inventory: Inventory) -> str:

@@ -28,7 +28,7 @@ def reasons(search: Search, inventory: Inventory) -> tuple[str, ...]:
     elif short is not None:
         why.append("the largest layout tried lacks room: " + short)
     elif search.rejected is not None:
-        why.append(search.rejected.sentence())
+        why.append(search.rejected.sentence)
     elif len(search.refused) < len(inventory.kinds()):
         why.append("no tensor parallelism divides the model's heads and quantized layers on these GPUs")
     return tuple(why)

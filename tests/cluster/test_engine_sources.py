@@ -77,7 +77,7 @@ def test_a_checkpoint_that_others_quantized_is_recognised_and_told_what_takes_it
     with engine(engines, path, double, source=source_of(path), runtime=runtime, parallelism=one, serving={}):
         reason, message = stalled(engines, path, 90)
         stages = {stage_of(job) for job in engines.jobs(path, "EngineBuild")}
-    assert reason == "CheckpointRecognised", message
+    assert reason == "CheckpointNotSupported", message
     for word in words:
         assert word in message
     assert "Unsupported AWQ quantized checkpoint format" not in message

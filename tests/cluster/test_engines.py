@@ -82,9 +82,9 @@ def test_a_rank_that_was_not_written_is_named_although_trtllm_build_exited_with_
 @pytest.mark.parametrize(
     ("spec", "reason", "words"),
     [
-        ({"parallelism": {"tensor": 3}}, "HeadsAndLayers", ("8 heads", "TP 3")),
+        ({"parallelism": {"tensor": 3}}, "HeadsNotDivisible", ("8 heads", "TP 3")),
         ({"parallelism": {"tensor": 2}, "serving": {"maxBatchSize": 64}}, "Lengths", ("64", "the 4 that")),
-        ({"parallelism": {"tensor": 8, "pipeline": 4}}, "GpuInventory", ("32", "16")),
+        ({"parallelism": {"tensor": 8, "pipeline": 4}}, "NoMatchingGpu", ("32", "16")),
     ],
     ids=["heads", "limits", "nodes"],
 )

@@ -64,7 +64,7 @@ def created(world: World) -> World:
 
 def test_an_explicit_group_size_that_does_not_divide_is_refused_with_those_that_do(created: World) -> None:
     reason, message = created.stalled("wrong-group")
-    assert reason == "GroupSize"
+    assert reason == "GroupSizeNotDivisible"
     assert "48" in message
     assert "64" in message
     assert not created.pods("wrong-group", "quantize")

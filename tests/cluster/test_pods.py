@@ -53,13 +53,13 @@ def test_no_node_takes_the_pod_is_told_with_what_how_many_nodes_lack(created: Wo
 
 
 def test_a_secret_without_the_key_is_named_with_the_key(created: World) -> None:
-    assert f"Secret {NAMESPACE}/no-key has no key token" in says(created, "no-key", "ContainerConfig")
+    assert f"Secret {NAMESPACE}/no-key has no key token" in says(created, "no-key", "ContainerConfigInvalid")
     secret(created, "no-key", "token")
     eventually(lambda: created.get("qm", "no-key").get("status", {}).get("source"), "the source, once it has it", 150)
 
 
 def test_a_volume_that_cannot_be_mounted_is_told_from_events_and_is_no_matter_once_it_can(created: World) -> None:
-    message = says(created, "no-volume", "VolumeMount")
+    message = says(created, "no-volume", "VolumeNotMounted")
     assert "Volume extra cannot be mounted: the secret later does not exist" in message
     secret(created, "later", "anything")
     # the kubelet tries again after two minutes at most

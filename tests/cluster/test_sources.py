@@ -105,7 +105,7 @@ def test_a_token_without_access_is_told_from_no_token_and_never_shown(created: W
 
 def test_a_volume_that_is_too_small_is_told_before_anything_is_downloaded(created: World) -> None:
     reason, message = created.stalled("small")
-    assert reason == "StorageTooSmall"
+    assert reason == "StorageFull"
     assert "MiB" in message
 
 

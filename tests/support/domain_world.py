@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from trtllm_api.contract import ArtifactResult, BuildResult, FailureReason, FetchResult, ProgressLine, QuantizeResult
+from trtllm_api.contract import ArtifactResult, BuildResult, FetchResult, ProgressLine, QuantizeResult
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
 from trtllm_api.quantization import Method
+from trtllm_api.reasons import Reason
 from trtllm_operator.enginebuild import determine as eb_determine
 from trtllm_operator.enginebuild import observe as eb_observe
 from trtllm_operator.enginebuild import status as eb_status
@@ -118,7 +119,7 @@ def refused_result(*candidates: CandidateStatus) -> BuildResult:
     return BuildResult(
         stage=JobStage.QUANTIZE,
         exit_code=66,
-        reason=FailureReason.QUALITY_REFUSED,
+        reason=Reason.QUALITY_REFUSED,
         message="the quality gate refused every candidate",
         remedy="loosen quality, or add fallbacks",
         quantize=QuantizeResult(reference=REFERENCE, candidates=candidates),

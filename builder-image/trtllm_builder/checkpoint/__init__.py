@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trtllm_api.contract import FailureReason
 from trtllm_api.manifest import Manifest
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint.model import load_model, load_tokenizer
 from trtllm_builder.failure import bad_model
 from trtllm_builder.store import read_artifact
@@ -31,7 +31,7 @@ def load_for_inference(directory: Path, device: str) -> Loaded:
     artifact = read_artifact(directory)
     if not (directory / "config.json").exists():
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"{directory.name} has a manifest but no config.json.",
             "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, bad_model
 
 SUPPORTED = frozenset(
@@ -74,7 +75,7 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
         if algorithm not in SUPPORTED:
             raise BuilderFailure(
                 ExitCode.NOT_SUPPORTED,
-                FailureReason.QUANTIZATION_NOT_SUPPORTED,
+                Reason.QUANTIZATION_NOT_SUPPORTED,
                 f"The checkpoint's quantization {algorithm} (layer {module}) is not one that this server computes.",
                 f"Quantize the original model with a QuantizedModel; supported are {', '.join(sorted(SUPPORTED))}.",
             )
@@ -85,7 +86,7 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
     if unscaled or (not formats and general not in {"None", "NO_QUANT"}):
         what = unscaled[0] if unscaled else "any layer"
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The checkpoint says that it is quantized ({general}), but holds no scales for {what}.",
             "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
         )
@@ -97,7 +98,7 @@ def refuse_lost_scales(module: str, layer: LayerFormat) -> None:
     lost = sorted(_NEEDED.get(layer.algorithm, frozenset({"weight_scale"})) - layer.scales)
     if lost:
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"Layer {module} is {layer.algorithm}, but the checkpoint holds no {', '.join(lost)} for it.",
             "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
         )
@@ -112,7 +113,7 @@ def refuse_unscaled(types: Mapping[str, str]) -> None:
         module, _, last = name.rpartition(".")
         if last == "weight" and kind in _PACKED and f"{module}.weight_scale" not in types:
             raise bad_model(
-                FailureReason.ARTIFACT_CORRUPT,
+                Reason.ARTIFACT_CORRUPT,
                 f"The weight of layer {module} is packed as {kind}, but the checkpoint holds no weight_scale for it.",
                 "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
             )
@@ -138,7 +139,7 @@ def refuse_wrong_shapes(
 
 def _misshapen(module: str, layer: LayerFormat, what: str) -> BuilderFailure:
     return bad_model(
-        FailureReason.ARTIFACT_CORRUPT,
+        Reason.ARTIFACT_CORRUPT,
         f"Layer {module} is {layer.algorithm}, but its {what}.",
         "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
     )
@@ -154,7 +155,7 @@ def _refuse_lost_cache_scales(config: Mapping[str, Any], found: Mapping[str, set
     if lost or not attentions:
         what = lost[0] if lost else "any layer's k_scale"
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The checkpoint says that its KV cache is quantized, but does not hold {what}.",
             "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
         )

@@ -11,7 +11,8 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import quantizer, tensorrtllm
 from trtllm_builder.checkpoint.formats import refuse_unscaled
 from trtllm_builder.checkpoint.linear import QuantizedLinear
@@ -104,7 +105,7 @@ def _refuse_losses(info: dict[str, Any]) -> None:
     told = [f"{len(names)} tensors are {how} ({', '.join(names[:3])})" for how, names in lost.items() if names]
     if told:
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The checkpoint does not fit its architecture: {'; '.join(told)}.",
             "Export it again with a version of transformers that knows the model.",
         )
@@ -114,7 +115,7 @@ def _unknown_architecture(directory: Path) -> BuilderFailure:
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
-        FailureReason.ARCHITECTURE_NOT_SUPPORTED,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         f"transformers {transformers.__version__} of the builder does not know model type {config.get('model_type')}.",
         "Use a builder image with a newer transformers, or set spec.trustRemoteCode if the model brings its own code.",
     )

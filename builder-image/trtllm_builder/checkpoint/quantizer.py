@@ -17,7 +17,7 @@ from transformers.quantizers.auto import register_quantization_config, register_
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, layer_formats, refuse_unscaled, refuse_wrong_shapes
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.numerics import round_fp8, round_int8
@@ -101,7 +101,7 @@ def _linear(model: nn.Module, name: str) -> nn.Linear:
     if isinstance(module, nn.Linear):
         return module
     raise bad_model(
-        FailureReason.ARTIFACT_CORRUPT,
+        Reason.ARTIFACT_CORRUPT,
         f"The checkpoint holds scales for {name}, which is not a linear layer of {type(model).__name__}.",
         "Leave such modules out with spec.quantization.excludeModules.",
     )

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, bad_model
 
 Tensors = dict[str, Tensor]
@@ -79,7 +79,7 @@ class Layout:
 def corrupt(message: str) -> BuilderFailure:
     """The checkpoint was not written whole, or was changed."""
     return bad_model(
-        FailureReason.ARTIFACT_CORRUPT,
+        Reason.ARTIFACT_CORRUPT,
         f"{message}.",
         "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
     )

@@ -17,7 +17,8 @@ import transformers
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import quantizer
 from trtllm_builder.checkpoint.formats import CACHE_SCALES, SCALES, LayerFormat, refuse_lost_scales, refuse_wrong_shapes
 from trtllm_builder.checkpoint.formats import SUPPORTED as PACKED
@@ -359,7 +360,7 @@ def _load(model: Any, state: Tensors, formats: Mapping[str, str], dtype: torch.d
 def _unknown(what: str) -> BuilderFailure:
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
-        FailureReason.QUANTIZATION_NOT_SUPPORTED,
+        Reason.QUANTIZATION_NOT_SUPPORTED,
         f"{what[0].upper()}{what[1:]} of a TensorRT-LLM checkpoint is not one that this builder computes.",
         f"Supported are {', '.join(sorted(SUPPORTED))} on {', '.join(ARCHITECTURES)}.",
     )

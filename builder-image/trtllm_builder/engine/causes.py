@@ -5,50 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.process import Ended
 from trtllm_builder.failure import BuilderFailure
-from trtllm_diagnosis import Diagnosis, DiagnosisReason
+from trtllm_diagnosis import Diagnosis
 
-_REASONS: Final[Mapping[DiagnosisReason, tuple[FailureReason, ExitCode]]] = {
-    DiagnosisReason.STORAGE_FULL: (FailureReason.STORAGE_TOO_SMALL, ExitCode.INPUT_MISSING),
-    DiagnosisReason.EPHEMERAL_STORAGE_FULL: (FailureReason.STORAGE_TOO_SMALL, ExitCode.INPUT_MISSING),
-    DiagnosisReason.CORRUPT_CHECKPOINT: (FailureReason.SOURCE_CORRUPT, ExitCode.BAD_MODEL),
-    DiagnosisReason.WEIGHTS_NOT_FOUND: (FailureReason.SOURCE_INCOMPLETE, ExitCode.BAD_MODEL),
-    DiagnosisReason.REMOTE_CODE_REQUIRED: (FailureReason.CUSTOM_CODE_NOT_TRUSTED, ExitCode.BAD_MODEL),
-    DiagnosisReason.UNKNOWN_MODEL_TYPE: (FailureReason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.UNSUPPORTED_ARCHITECTURE: (FailureReason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.QUANTIZATION_UNSUPPORTED: (FailureReason.QUANTIZATION_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.CALIBRATION_DATA: (FailureReason.DATASET_UNUSABLE, ExitCode.INPUT_MISSING),
-    DiagnosisReason.NO_GPU: (FailureReason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.TOO_FEW_GPUS: (FailureReason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.GPU_UNSUPPORTED: (FailureReason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.WRONG_IMAGE: (FailureReason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
-    DiagnosisReason.VERSION_MISMATCH: (FailureReason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
+_REASONS: Final[Mapping[Reason, tuple[Reason, ExitCode]]] = {
+    Reason.STORAGE_FULL: (Reason.STORAGE_FULL, ExitCode.INPUT_MISSING),
+    Reason.EPHEMERAL_STORAGE_FULL: (Reason.STORAGE_FULL, ExitCode.INPUT_MISSING),
+    Reason.SOURCE_CORRUPT: (Reason.SOURCE_CORRUPT, ExitCode.BAD_MODEL),
+    Reason.SOURCE_INCOMPLETE: (Reason.SOURCE_INCOMPLETE, ExitCode.BAD_MODEL),
+    Reason.CUSTOM_CODE_NOT_TRUSTED: (Reason.CUSTOM_CODE_NOT_TRUSTED, ExitCode.BAD_MODEL),
+    Reason.ARCHITECTURE_NOT_SUPPORTED: (Reason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
+    Reason.ARCHITECTURE_NOT_SUPPORTED: (Reason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
+    Reason.QUANTIZATION_NOT_SUPPORTED: (Reason.QUANTIZATION_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
+    Reason.DATASET_UNUSABLE: (Reason.DATASET_UNUSABLE, ExitCode.INPUT_MISSING),
+    Reason.NO_GPU: (Reason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
+    Reason.TOO_FEW_GPUS: (Reason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
+    Reason.GPU_NOT_SUPPORTED: (Reason.GPU_MISMATCH, ExitCode.NOT_SUPPORTED),
+    Reason.IMAGE_MISMATCH: (Reason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
+    Reason.VERSION_MISMATCH: (Reason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
 }
 _OF_THE_MODEL: Final = frozenset(
     {
-        DiagnosisReason.CHECKPOINT_FORMAT,
-        DiagnosisReason.CHECKPOINT_MISMATCH,
-        DiagnosisReason.TOKENIZER,
-        DiagnosisReason.ROPE_SCALING,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
+        Reason.CHECKPOINT_MISMATCH,
+        Reason.TOKENIZER_UNUSABLE,
+        Reason.ROPE_SCALING_NOT_SUPPORTED,
     }
 )
 _PASSING: Final = frozenset(
     {
-        DiagnosisReason.HOST_OUT_OF_MEMORY,
-        DiagnosisReason.GPU_OUT_OF_MEMORY,
-        DiagnosisReason.RATE_LIMITED,
-        DiagnosisReason.HUB_UNREACHABLE,
-        DiagnosisReason.GPU_FAULT,
-        DiagnosisReason.COMMUNICATION_FAILED,
-        DiagnosisReason.TERMINATED,
+        Reason.HOST_OUT_OF_MEMORY,
+        Reason.GPU_OUT_OF_MEMORY,
+        Reason.RATE_LIMITED,
+        Reason.SOURCE_UNREACHABLE,
+        Reason.GPU_FAULT,
+        Reason.COMMUNICATION_FAILED,
+        Reason.TERMINATED,
     }
 )
 """Another try, perhaps on another node, can end otherwise."""
 
 
-def failure_of(program: str, ended: Ended, otherwise: FailureReason) -> BuilderFailure:
+def failure_of(program: str, ended: Ended, otherwise: Reason) -> BuilderFailure:
     """Why the program failed, in the diagnosis' words; `otherwise` is the reason where there is no diagnosis."""
     found = ended.diagnosis
     if found is None:
@@ -62,8 +63,8 @@ def failure_of(program: str, ended: Ended, otherwise: FailureReason) -> BuilderF
     return BuilderFailure(code, reason, f"{program} failed ({ended.how}): {found.message}", found.remedy)
 
 
-def _known(found: Diagnosis, otherwise: FailureReason) -> tuple[FailureReason | DiagnosisReason, ExitCode]:
-    if found.reason is DiagnosisReason.UNKNOWN:
+def _known(found: Diagnosis, otherwise: Reason) -> tuple[Reason, ExitCode]:
+    if found.reason is Reason.UNKNOWN:
         return otherwise, ExitCode.NOT_SUPPORTED
     if found.reason in _PASSING:
         return found.reason, ExitCode.TRANSIENT

@@ -7,7 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from trtllm_api.contract import ConvertRequest, ExitCode, FailureReason
+from trtllm_api.contract import ConvertRequest, ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.causes import failure_of
 from trtllm_builder.engine.checkpoint import Mapping, Unusable, check_checkpoint
 from trtllm_builder.engine.identity import HAVE_ENGINES, USE_ENGINES, image_mismatch, look
@@ -55,14 +56,14 @@ def run_convert(
             tick=lambda: step.reach(len(list(partial.glob("rank*.safetensors")))),
         )
     if ended.exit_code != 0:
-        raise failure_of(_PROGRAM, ended, FailureReason.CONVERSION_FAILED)
+        raise failure_of(_PROGRAM, ended, Reason.CONVERSION_FAILED)
     try:
         check_checkpoint(partial, wanted)
     except Unusable as fault:
         because = "" if ended.diagnosis is None else f" {ended.diagnosis.message}"
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.CONVERSION_FAILED,
+            Reason.CONVERSION_FAILED,
             f"{_PROGRAM} ended with exit code 0 and wrote no whole checkpoint: {fault}.{because}",
             "Its output in the pod's log says what it left out; spec.convert.extraArgs may be at fault."
             if ended.diagnosis is None
@@ -84,7 +85,7 @@ def _script(family: str, version: str, examples: Path) -> Path:
     if not _FAMILY.match(family):
         raise BuilderFailure(
             ExitCode.BAD_REQUEST,
-            FailureReason.BAD_REQUEST,
+            Reason.BAD_REQUEST,
             f"{family!r} is not the name of a family of convert_checkpoint.py.",
             "Use one that the image's examples directory has, such as llama.",
         )

@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.contract import ExitCode, ExpectedGpu
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.causes import failure_of
 from trtllm_builder.engine.process import run_program
 from trtllm_builder.failure import BuilderFailure
@@ -91,7 +92,7 @@ def check_version(expected: str | None, directory: Path) -> str:
     program = f"import tensorrt_llm; print({_MARK!r} + tensorrt_llm.__version__)"
     ended = run_program([sys.executable, "-c", program], directory=directory, watch=watch)
     if ended.exit_code != 0 or not said:
-        raise failure_of("Asking TensorRT-LLM for its version", ended, FailureReason.IMAGE_MISMATCH)
+        raise failure_of("Asking TensorRT-LLM for its version", ended, Reason.IMAGE_MISMATCH)
     found, wanted = parse_version(said[0]), parse_version(expected or said[0])
     if expected is not None and (found is None or wanted is None or _release(found) != _release(wanted)):
         raise image_mismatch(
@@ -124,11 +125,11 @@ def same_version(one: str, other: str) -> bool:
 
 def image_mismatch(message: str, remedy: str) -> BuilderFailure:
     """The image is not what the request needs."""
-    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH, message, remedy)
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH, message, remedy)
 
 
 def _gpu_mismatch(message: str, remedy: str) -> BuilderFailure:
-    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.GPU_MISMATCH, message, remedy)
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.GPU_MISMATCH, message, remedy)
 
 
 def _release(version: Version) -> tuple[int, int, int]:
@@ -150,7 +151,7 @@ def _gpus() -> list[tuple[str, str]]:
     except subprocess.TimeoutExpired as error:
         raise BuilderFailure(
             ExitCode.TRANSIENT,
-            FailureReason.GPU_MISMATCH,
+            Reason.GPU_MISMATCH,
             f"nvidia-smi did not answer within {_SECONDS} seconds.",
             "A GPU of the node hangs: drain the node and reset it. It is tried again.",
         ) from error

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trtllm_api.contract import EngineResult, ExitCode, FailureReason, PublishRequest
+from trtllm_api.contract import EngineResult, ExitCode, PublishRequest
 from trtllm_api.digest import digest_of
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.manifest import ArtifactKind, Manifest, Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.checkpoint import CONFIG, Mapping, Unusable, mapping_of, read_config
 from trtllm_builder.engine.hashing import describe_at_once
 from trtllm_builder.engine.identity import numbers, same_version
@@ -127,7 +128,7 @@ def _missing(
     wrote = "" if size is None else f"; the pod wrote {size} bytes"
     message = f"{name} of pod {pod} of {request.pods} {what}{wrote}: the engine of {request.world} ranks is not whole."
     if found:
-        return BuilderFailure(ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT, message, _REBUILD)
+        return BuilderFailure(ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT, message, _REBUILD)
     return _failed(ExitCode.INPUT_MISSING, message, _REBUILD)
 
 
@@ -135,14 +136,14 @@ def _check_alike(one: PodReport, other: PodReport) -> None:
     if one.stamp.version != other.stamp.version:
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.IMAGE_MISMATCH,
+            Reason.IMAGE_MISMATCH,
             f"Pod {one.pod} built with TensorRT-LLM {one.stamp.version}, pod {other.pod} with {other.stamp.version}.",
             "The image's tag was moved meanwhile: name the image by digest; then set the annotation trtllm.dev/retry.",
         )
     if _gpu(one.stamp) != _gpu(other.stamp):
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.GPU_MISMATCH,
+            Reason.GPU_MISMATCH,
             f"Pod {one.pod} built on {_named(one.stamp)} and pod {other.pod} on {_named(other.stamp)}.",
             _ALIKE,
         )
@@ -163,7 +164,7 @@ def _check_config(request: PublishRequest, directory: Path, stamp: Stamp) -> Non
     if not isinstance(version, str) or not same_version(version, stamp.version):
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.IMAGE_MISMATCH,
+            Reason.IMAGE_MISMATCH,
             f"The engine's {CONFIG} says TensorRT-LLM {version}, and its pods ran {stamp.version}.",
             _REBUILD,
         )
@@ -219,7 +220,7 @@ def _probe(request: PublishRequest) -> Probe | None:
     except (OSError, ValidationError) as error:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The model's manifest {request.probe_manifest}, whose probe the engine must answer, cannot be read.",
             "The volume was changed behind the operator's back: let the model be published again.",
         ) from error
@@ -236,4 +237,4 @@ def _link(path: Path, target: Path) -> None:
 
 
 def _failed(code: ExitCode, message: str, remedy: str) -> BuilderFailure:
-    return BuilderFailure(code, FailureReason.ENGINE_BUILD_FAILED, message, remedy)
+    return BuilderFailure(code, Reason.ENGINE_BUILD_FAILED, message, remedy)

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtllm_api.contract import ExitCode, FailureReason, RanksRequest
+from trtllm_api.contract import ExitCode, RanksRequest
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.causes import failure_of
 from trtllm_builder.engine.checkpoint import Unusable, check_checkpoint
 from trtllm_builder.engine.convert import CHECKPOINT
@@ -117,7 +118,7 @@ def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -
             tick=follower.tick,
         )
         if ended.exit_code != 0:
-            raise failure_of(_PROGRAM, ended, FailureReason.ENGINE_BUILD_FAILED)
+            raise failure_of(_PROGRAM, ended, Reason.ENGINE_BUILD_FAILED)
     task.unlink()
     if request.timing_cache and 0 in job.ranks and size_of(made):
         cache.parent.mkdir(exist_ok=True)
@@ -131,7 +132,7 @@ def _index(request: RanksRequest) -> int:
         return int(said)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
-        FailureReason.BAD_REQUEST,
+        Reason.BAD_REQUEST,
         f"{INDEX_ENV} is {said!r}, and the ranks are shared by {request.pods} pods.",
         f"The Job must be Indexed, with {request.pods} completions.",
     )
@@ -146,7 +147,7 @@ def _checkpoint(request: RanksRequest, work: Path) -> Path:
     except Unusable as fault:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
-            FailureReason.CONVERSION_FAILED if published is None else FailureReason.ARTIFACT_CORRUPT,
+            Reason.CONVERSION_FAILED if published is None else Reason.ARTIFACT_CORRUPT,
             f"The TensorRT-LLM checkpoint cannot be built: {fault}.",
             "Set the annotation trtllm.dev/retry: it is converted again."
             if published is None
@@ -155,7 +156,7 @@ def _checkpoint(request: RanksRequest, work: Path) -> Path:
     if mapping.world != request.world:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
-            FailureReason.ENGINE_BUILD_FAILED,
+            Reason.ENGINE_BUILD_FAILED,
             f"The TensorRT-LLM checkpoint is for {mapping.world} ranks ({mapping}), and the engine is to have "
             f"{request.world}.",
             "Parallelism is part of such a checkpoint: set spec.parallelism to its own, or export it again.",
@@ -168,7 +169,7 @@ def _incomplete(directory: Path, rank: int, world: int) -> BuilderFailure:
     found = "is not there" if size is None else "is empty" if size == 0 else "is not whole"
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
-        FailureReason.ENGINE_BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         f"{_PROGRAM} ended with exit code 0, but {engine_file(rank)} (rank {rank} of {world}) {found}.",
         "Its output in the pod's log says why; --dry_run and the like build no engine.",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.files import files_below
 
@@ -33,7 +34,7 @@ def copy_tokenizer(model: str | None, engine: Path) -> None:
     if not any(partial.glob("tokenizer*")):
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
-            FailureReason.SOURCE_INCOMPLETE,
+            Reason.SOURCE_INCOMPLETE,
             f"{source} has no tokenizer, without which trtllm-serve cannot serve the engine.",
             "Add tokenizer.json and tokenizer_config.json to the model.",
         )

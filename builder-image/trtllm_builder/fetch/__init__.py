@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trtllm_api.contract import SOURCE_PATH, ExitCode, FailureReason, FetchRequest, FetchResult
+from trtllm_api.contract import SOURCE_PATH, ExitCode, FetchRequest, FetchResult
 from trtllm_api.digest import digest_of
 from trtllm_api.manifest import MANIFEST, ArtifactKind, ManifestFile
+from trtllm_api.reasons import Reason
 from trtllm_builder.bounds import bounded_facts
 from trtllm_builder.checkpoint_files import inspect, model_files
 from trtllm_builder.failure import BuilderFailure
@@ -33,7 +34,7 @@ def run_fetch(
     else:
         raise BuilderFailure(
             ExitCode.BAD_REQUEST,
-            FailureReason.BAD_REQUEST,
+            Reason.BAD_REQUEST,
             "The request names no source.",
             "Set one of spec.source.huggingFace, persistentVolumeClaim and uri.",
         )

@@ -19,7 +19,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-from trtllm_api.contract import HF_TOKEN_ENV, ExitCode, FailureReason
+from trtllm_api.contract import HF_TOKEN_ENV, ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_api.source import HuggingFaceSource
 from trtllm_builder.checkpoint_files import is_wanted
 from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
@@ -118,26 +119,26 @@ def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with
         return _denied(source, with_token=with_token)
     if isinstance(error, RevisionNotFoundError):
         return input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
+            Reason.SOURCE_NOT_FOUND,
             f"{source.repo} has no revision {source.revision} on {endpoint}.",
             "Correct spec.source.huggingFace.revision: a branch, a tag or a commit.",
         )
     if isinstance(error, RepositoryNotFoundError):
         hint = ", or the account of the token may not see it" if with_token else ", or it is private: there is no token"
         return input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
+            Reason.SOURCE_NOT_FOUND,
             f"There is no repository {source.repo} on {endpoint}{hint}.",
             "Correct spec.source.huggingFace.repo; for a private one name a token in tokenSecretRef.",
         )
     if isinstance(error, HFValidationError):
         return input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
+            Reason.SOURCE_NOT_FOUND,
             f"{source.repo} cannot be the name of a repository: {first_line(error)}",
             "Correct spec.source.huggingFace.repo.",
         )
     if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
         return transient(
-            FailureReason.SOURCE_NOT_FOUND,
+            Reason.SOURCE_NOT_FOUND,
             f"A file of {source.repo} vanished while it was fetched.",
             "It is tried again.",
         )
@@ -146,11 +147,11 @@ def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with
         if status in {401, 403}:
             return _refused(source, endpoint, status) if with_token else _denied(source, with_token=False)
         return transient(
-            FailureReason.SOURCE_UNREACHABLE, f"{endpoint} answered {status} for {source.repo}.", "It is tried again."
+            Reason.SOURCE_UNREACHABLE, f"{endpoint} answered {status} for {source.repo}.", "It is tried again."
         )
     if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
         return transient(
-            FailureReason.SOURCE_UNREACHABLE,
+            Reason.SOURCE_UNREACHABLE,
             f"{endpoint} cannot be reached for {source.repo}: {type(error).__name__}.",
             "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
         )
@@ -159,7 +160,7 @@ def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with
 
 def _refused(source: HuggingFaceSource, endpoint: str, status: int) -> BuilderFailure:
     return input_missing(
-        FailureReason.SOURCE_ACCESS_DENIED,
+        Reason.SOURCE_ACCESS_DENIED,
         f"{endpoint} does not accept the token in tokenSecretRef for {source.repo}: it answered {status}.",
         "Put a token into that Secret that is valid and may read the repository.",
     )
@@ -172,4 +173,4 @@ def _denied(source: HuggingFaceSource, *, with_token: bool) -> BuilderFailure:
     else:
         message = f"{source.repo} is gated or private, and spec.source.huggingFace has no tokenSecretRef."
         remedy = "Accept the licence on the hub, put an access token into a Secret, and name it in tokenSecretRef."
-    return BuilderFailure(ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED, message, remedy)
+    return BuilderFailure(ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED, message, remedy)

@@ -7,7 +7,7 @@ from typing import Any
 
 import fsspec
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_api.source import UriSource
 from trtllm_builder.checkpoint_files import is_wanted
 from trtllm_builder.failure import BuilderFailure, input_missing, transient
@@ -76,7 +76,7 @@ def _download(system: Any, name: str, size: int | None, target: Path) -> None:
     if size is not None and found != size:
         unfinished.unlink()
         raise transient(
-            FailureReason.SOURCE_UNREACHABLE,
+            Reason.SOURCE_UNREACHABLE,
             f"{target.name} ended after {found} of {size} bytes.",
             "It is tried again.",
         )
@@ -88,19 +88,19 @@ def _failure(error: Exception, uri: str) -> BuilderFailure | None:
     status = getattr(error, "status", None)
     if isinstance(error, FileNotFoundError) or status == 404:
         return input_missing(
-            FailureReason.SOURCE_NOT_FOUND,
+            Reason.SOURCE_NOT_FOUND,
             f"There is nothing at {uri}.",
             "Correct spec.source.uri.uri: it names the directory that holds config.json.",
         )
     if isinstance(error, PermissionError) or status in _DENIED or type(error).__name__ == "NoCredentialsError":
         return input_missing(
-            FailureReason.SOURCE_ACCESS_DENIED,
+            Reason.SOURCE_ACCESS_DENIED,
             f"{uri} may not be read with the credentials of spec.source.uri.secretRef.",
             "Put credentials that may list and read it into that Secret.",
         )
     if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
         return transient(
-            FailureReason.SOURCE_UNREACHABLE,
+            Reason.SOURCE_UNREACHABLE,
             f"{uri} cannot be read: {type(error).__name__}.",
             "Check the address and the credentials in spec.source.uri.secretRef. It is tried again.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_api.source import VolumeSource
 from trtllm_builder.failure import input_missing
 
@@ -15,7 +15,7 @@ def locate(mount: Path, source: VolumeSource) -> Path:
     if directory.is_dir():
         if not directory.resolve().is_relative_to(mount.resolve()):
             raise input_missing(
-                FailureReason.SOURCE_NOT_FOUND,
+                Reason.SOURCE_NOT_FOUND,
                 f"{source.path} of the claim {source.claim_name} is a symbolic link to a place outside the claim.",
                 "Set spec.source.persistentVolumeClaim.path to a directory of the claim.",
             )
@@ -24,7 +24,7 @@ def locate(mount: Path, source: VolumeSource) -> Path:
     names = sorted(entry.name for entry in existing.iterdir() if not entry.name.startswith("."))[:8]
     place = "its root" if existing == mount else str(existing.relative_to(mount))
     raise input_missing(
-        FailureReason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_NOT_FOUND,
         f"The claim {source.claim_name} has no directory {source.path}; {place} holds {', '.join(names) or 'nothing'}.",
         "Correct spec.source.persistentVolumeClaim.path, or copy the model there.",
     )

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.contract import ExitCode, LaunchRequest
 from trtllm_api.manifest import Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.degenerate import newly_degenerate, why_degenerate
 from trtllm_builder.failure import BuilderFailure, bad_model, transient
 from trtllm_builder.launch.client import Client, Reply
@@ -56,7 +57,7 @@ def _ask_known(client: Client, request: LaunchRequest, probe: Probe, timeout: fl
     if why is None and agrees(probe.answer, given):
         return
     raise bad_model(
-        FailureReason.ARTIFACT_CORRUPT,
+        Reason.ARTIFACT_CORRUPT,
         f"The model was recorded to answer {_quoted(probe.prompt)} with {_quoted(probe.answer)}, "
         f"but trtllm-serve answered {_quoted(given)}{f': {why}' if why else ''}.",
         "Try another TensorRT-LLM version or another quantization method: the files are those that were measured.",
@@ -81,7 +82,7 @@ def _ask_freely(client: Client, request: LaunchRequest, timeout: float) -> None:
     why = why_degenerate(given, _UNKNOWN)
     if why is not None:
         raise bad_model(
-            FailureReason.QUALITY_REFUSED,
+            Reason.QUALITY_REFUSED,
             f"trtllm-serve answered {_quoted(prompt)} with {_quoted(given)}: {why}.",
             "Check the checkpoint in another runtime; try another TensorRT-LLM version or another quantization.",
         )
@@ -103,8 +104,8 @@ def _refused(reply: Reply) -> BuilderFailure:
     message = f"trtllm-serve refused the known prompt with HTTP {reply.status}: {_quoted(reply.text)}."
     if 400 <= reply.status < 500:
         remedy = "Compare spec.limits and spec.serving with what the model and this TensorRT-LLM version take."
-        return BuilderFailure(ExitCode.BAD_REQUEST, FailureReason.BAD_REQUEST, message, remedy)
-    return transient(FailureReason.INTERNAL_ERROR, message, "The container restarts; the log above says why.")
+        return BuilderFailure(ExitCode.BAD_REQUEST, Reason.BAD_REQUEST, message, remedy)
+    return transient(Reason.INTERNAL_ERROR, message, "The container restarts; the log above says why.")
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.contract import ExitCode, LaunchRequest
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.manifest import Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine import identity
 from trtllm_builder.engine.checkpoint import Unusable, mapping_of
 from trtllm_builder.failure import BuilderFailure, bad_model, first_line
@@ -29,7 +30,7 @@ def read_request(path: Path) -> LaunchRequest:
         what = first_line(error)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
-        FailureReason.BAD_REQUEST,
+        Reason.BAD_REQUEST,
         f"The request cannot be read: {what}.",
         "Operator and builder image are of different versions: set both from one release.",
     )
@@ -57,24 +58,24 @@ def _check_engine(engine: Path, version: str, world: int) -> None:
         built, pretrained = config["version"], config.get("pretrained_config")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The engine's config.json does not say its version: {type(error).__name__}: {first_line(error)}.",
             _BUILD_AGAIN,
         ) from error
     if not identity.same_version(str(built), version):
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.IMAGE_MISMATCH,
+            Reason.IMAGE_MISMATCH,
             f"The engine was built with TensorRT-LLM {built}, but the image has {version}, which does not load it.",
             f"Set spec.image to TensorRT-LLM {built}, or let the EngineBuild build the engine again.",
         )
     try:
         mapping = mapping_of(pretrained if isinstance(pretrained, dict) else {})
     except Unusable as fault:
-        raise bad_model(FailureReason.ARTIFACT_CORRUPT, f"The engine cannot be used: {fault}.", _BUILD_AGAIN) from fault
+        raise bad_model(Reason.ARTIFACT_CORRUPT, f"The engine cannot be used: {fault}.", _BUILD_AGAIN) from fault
     if mapping.world != world:
         raise bad_model(
-            FailureReason.ARTIFACT_CORRUPT,
+            Reason.ARTIFACT_CORRUPT,
             f"The engine is for {mapping.world} ranks ({mapping}), but {world} are to be started.",
             _BUILD_AGAIN,
         )

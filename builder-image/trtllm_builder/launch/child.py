@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.output import Output
 from trtllm_builder.launch.processes import descendants, running, send
 from trtllm_builder.memory import explain_kill, killed_for_memory
-from trtllm_diagnosis import Diagnosis, DiagnosisReason, Scanner, diagnose
+from trtllm_diagnosis import Diagnosis, Scanner, diagnose
 
 _CHUNK = 1 << 16
 """Bytes that are read at once, and characters of the longest line."""
@@ -48,7 +49,7 @@ class Child:
         except OSError as error:
             raise BuilderFailure(
                 ExitCode.NOT_SUPPORTED,
-                FailureReason.IMAGE_MISMATCH,
+                Reason.IMAGE_MISMATCH,
                 f"The image cannot run {command[0]}: {error.strerror}.",
                 "Set spec.image to a TensorRT-LLM release image, which has it.",
             ) from error
@@ -146,7 +147,7 @@ class Child:
 
 def _known(found: Diagnosis | None) -> Diagnosis | None:
     """What the catalogue explains."""
-    return None if found is None or found.reason is DiagnosisReason.UNKNOWN else found
+    return None if found is None or found.reason is Reason.UNKNOWN else found
 
 
 def wait_for(child: Child, stop: threading.Event, seconds: float) -> None:

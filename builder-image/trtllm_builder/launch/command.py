@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.contract import ExitCode, LaunchRequest
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.agent import SOCKET_ENV
 from trtllm_builder.launch.place import Place
@@ -53,7 +54,7 @@ def mpi_command(
         if any(map(str.isspace, word)):
             raise BuilderFailure(
                 ExitCode.BAD_REQUEST,
-                FailureReason.BAD_REQUEST,
+                Reason.BAD_REQUEST,
                 f"The argument {word!r} of {SERVER} has a blank, at which trtllm-llmapi-launch would split it.",
                 "With several nodes, set it through the file of options, or without blanks.",
             )

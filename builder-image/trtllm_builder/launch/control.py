@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from trtllm_api.contract import FailureReason
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import transient
 from trtllm_builder.launch.rendezvous import Rendezvous
 from trtllm_builder.launch.settings import Settings
@@ -29,7 +29,7 @@ class Control:
             self._server = _Server((settings.host, settings.control_port), _Handler)
         except OSError as error:
             raise transient(
-                FailureReason.INTERNAL_ERROR,
+                Reason.INTERNAL_ERROR,
                 f"The launcher cannot listen on {settings.host}:{settings.control_port}: {error.strerror}.",
                 "Give the launcher a port that is free.",
             ) from error

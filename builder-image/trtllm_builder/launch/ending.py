@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from trtllm_api.contract import TERMINATION_PATH, ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Progress
 from trtllm_diagnosis import Certainty, Diagnosis
-from trtllm_diagnosis import DiagnosisReason as Reason
 
 _MAX_TEXT: Final = 450
 """Of message and of remedy: the kubelet keeps 4096 bytes, and what it keeps must be JSON."""
@@ -20,23 +20,22 @@ _PERMANENT: Final = {
     Reason.INVALID_OPTIONS: ExitCode.BAD_REQUEST,
     Reason.WORLD_SIZE_MISMATCH: ExitCode.BAD_REQUEST,
     Reason.KV_CACHE_TOO_SMALL: ExitCode.BAD_REQUEST,
-    Reason.REMOTE_CODE_REQUIRED: ExitCode.BAD_REQUEST,
+    Reason.CUSTOM_CODE_NOT_TRUSTED: ExitCode.BAD_REQUEST,
     Reason.HEADS_NOT_DIVISIBLE: ExitCode.BAD_REQUEST,
     Reason.SHARD_NOT_ALIGNED: ExitCode.BAD_REQUEST,
     Reason.EXPERTS_NOT_DIVISIBLE: ExitCode.BAD_REQUEST,
-    Reason.CORRUPT_CHECKPOINT: ExitCode.BAD_MODEL,
+    Reason.SOURCE_CORRUPT: ExitCode.BAD_MODEL,
     Reason.CHECKPOINT_MISMATCH: ExitCode.BAD_MODEL,
-    Reason.TOKENIZER: ExitCode.BAD_MODEL,
-    Reason.CHECKPOINT_FORMAT: ExitCode.NOT_SUPPORTED,
-    Reason.ROPE_SCALING: ExitCode.NOT_SUPPORTED,
-    Reason.GPU_UNSUPPORTED: ExitCode.NOT_SUPPORTED,
-    Reason.QUANTIZATION_UNSUPPORTED: ExitCode.NOT_SUPPORTED,
-    Reason.WRONG_IMAGE: ExitCode.NOT_SUPPORTED,
+    Reason.TOKENIZER_UNUSABLE: ExitCode.BAD_MODEL,
+    Reason.CHECKPOINT_NOT_SUPPORTED: ExitCode.NOT_SUPPORTED,
+    Reason.ROPE_SCALING_NOT_SUPPORTED: ExitCode.NOT_SUPPORTED,
+    Reason.GPU_NOT_SUPPORTED: ExitCode.NOT_SUPPORTED,
+    Reason.QUANTIZATION_NOT_SUPPORTED: ExitCode.NOT_SUPPORTED,
+    Reason.IMAGE_MISMATCH: ExitCode.NOT_SUPPORTED,
     Reason.VERSION_MISMATCH: ExitCode.NOT_SUPPORTED,
-    Reason.UNSUPPORTED_ARCHITECTURE: ExitCode.NOT_SUPPORTED,
-    Reason.UNKNOWN_MODEL_TYPE: ExitCode.NOT_SUPPORTED,
+    Reason.ARCHITECTURE_NOT_SUPPORTED: ExitCode.NOT_SUPPORTED,
     Reason.ENGINE_INCOMPATIBLE: ExitCode.NOT_SUPPORTED,
-    Reason.WEIGHTS_NOT_FOUND: ExitCode.INPUT_MISSING,
+    Reason.SOURCE_INCOMPLETE: ExitCode.INPUT_MISSING,
 }
 """What the same pod would meet again after a restart."""
 

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.contract import ExitCode, LaunchRequest
 from trtllm_api.manifest import Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, first_line, transient
 from trtllm_builder.launch import checks
 from trtllm_builder.launch.child import Child, wait_for
@@ -25,12 +26,11 @@ from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.launch.watch import Watch
 from trtllm_builder.launch.worker import Worker
 from trtllm_builder.progress import Progress
-from trtllm_diagnosis import DiagnosisReason
 
 _STEP_SECONDS = 0.2
 _QUESTIONS = 5
 """Of a worker that are missed before it counts as lost when MPI ends."""
-_MPIS_OWN = {DiagnosisReason.LAUNCH_FAILED, DiagnosisReason.COMMUNICATION_FAILED, DiagnosisReason.UNKNOWN}
+_MPIS_OWN = {Reason.LAUNCH_FAILED, Reason.COMMUNICATION_FAILED, Reason.UNKNOWN}
 """What MPI says when a pod is lost; which one, the rendezvous knows."""
 
 
@@ -53,7 +53,7 @@ class Launcher:
             # whatever it is, the process must end and say so
             ending = of_failure(
                 transient(
-                    FailureReason.INTERNAL_ERROR,
+                    Reason.INTERNAL_ERROR,
                     f"The launcher failed: {type(error).__name__}: {first_line(error)}",
                     "The container restarts; report this with the pod's log.",
                 )
@@ -124,7 +124,7 @@ class Launcher:
                 step.reach(workers - len(missing), here)
                 if time.monotonic() - started > self._settings.gather_seconds:
                     raise transient(
-                        FailureReason.INTERNAL_ERROR,
+                        Reason.INTERNAL_ERROR,
                         f"{here} after {self._settings.gather_seconds / 60:.0f} minutes; missing: "
                         f"{', '.join(missing)}.",
                         "Look at these pods: they must be scheduled, have pulled the image, and reach "
@@ -161,7 +161,7 @@ class Launcher:
                 lost = group.problem if group else None
                 if lost is not None:
                     return of_failure(
-                        transient(FailureReason.INTERNAL_ERROR, lost, "The group starts again; look at that pod.")
+                        transient(Reason.INTERNAL_ERROR, lost, "The group starts again; look at that pod.")
                     )
                 if watch.ending is not None:
                     return _of_watch(child, watch.ending)
@@ -191,12 +191,12 @@ def _of_death(
     status = 0 if gone else child.status
     found = child.diagnosis(by_itself=status != 0)
     if group and (found is None or found.reason in _MPIS_OWN) and (fault := group.fault(quiet_seconds)):
-        return of_failure(transient(FailureReason.INTERNAL_ERROR, fault, "Look at that pod, its log and its node."))
+        return of_failure(transient(Reason.INTERNAL_ERROR, fault, "Look at that pod, its log and its node."))
     if found is not None:
         return of_diagnosis(found, was_ready=was_ready)
     return of_failure(
         transient(
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             f"{gone or f'{child.name} ended by itself with exit code {status}'} and its log names no error.",
             "The container restarts.",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 
 
@@ -65,4 +66,4 @@ def place_of(environment: Mapping[str, str], nodes: int) -> Place:
 
 
 def _bad(message: str, remedy: str) -> BuilderFailure:
-    return BuilderFailure(ExitCode.BAD_REQUEST, FailureReason.BAD_REQUEST, message, remedy)
+    return BuilderFailure(ExitCode.BAD_REQUEST, Reason.BAD_REQUEST, message, remedy)

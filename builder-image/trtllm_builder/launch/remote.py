@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 
 DAEMONS: Final = ("orted", "prted")
@@ -68,7 +69,7 @@ def _statements(words: list[str]) -> list[list[str]]:
 def _refused(text: str) -> BuilderFailure:
     return BuilderFailure(
         ExitCode.BAD_REQUEST,
-        FailureReason.BAD_REQUEST,
+        Reason.BAD_REQUEST,
         f"The leader asked this pod to run something that is not MPI's daemon "
         f"({' or '.join(DAEMONS)}): {text[:120]!r}.",
         "Use the same image for all pods of the group; if it is the same, its Open MPI is one that the launcher "

@@ -11,6 +11,7 @@ from typing import Final
 
 from trtllm_api.contract import LaunchRequest
 from trtllm_api.manifest import Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch import answer
 from trtllm_builder.launch.canary import MISSES, Canary
@@ -20,7 +21,6 @@ from trtllm_builder.launch.ending import Ending, of_failure, restart
 from trtllm_builder.launch.settings import Settings
 from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.progress import Progress
-from trtllm_diagnosis import DiagnosisReason
 
 _OK: Final = 200
 _CALM_SECONDS: Final = 600.0
@@ -119,7 +119,7 @@ class Watch:
 
 def _crashed(status: int, seconds: float) -> Ending:
     return restart(
-        DiagnosisReason.EXECUTOR_CRASHED,
+        Reason.EXECUTOR_CRASHED,
         f"trtllm-serve answered /health with {status} for {seconds:.0f} s after it had been ready, "
         "though its process lives: its executor crashed.",
     )
@@ -127,14 +127,14 @@ def _crashed(status: int, seconds: float) -> Ending:
 
 def _silent(seconds: float) -> Ending:
     return restart(
-        DiagnosisReason.EXECUTOR_CRASHED,
+        Reason.EXECUTOR_CRASHED,
         f"trtllm-serve has not answered /health for {seconds:.0f} s, though its process lives: it hangs.",
     )
 
 
 def _mute(seconds: float) -> Ending:
     return restart(
-        DiagnosisReason.EXECUTOR_CRASHED,
+        Reason.EXECUTOR_CRASHED,
         f"trtllm-serve answers /health with 200, but {MISSES} times in a row it generated no token in {seconds:g} s: "
         "it hangs.",
     )

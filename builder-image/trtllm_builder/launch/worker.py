@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from trtllm_api.contract import ExitCode, FailureReason, LaunchRequest
+from trtllm_api.contract import ExitCode, LaunchRequest
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, transient
 from trtllm_builder.launch.child import Child, wait_for
 from trtllm_builder.launch.client import Client
@@ -23,7 +24,6 @@ from trtllm_builder.launch.remote import parse
 from trtllm_builder.launch.settings import Settings
 from trtllm_builder.launch.state import Phase, State
 from trtllm_builder.progress import Progress
-from trtllm_diagnosis import DiagnosisReason
 
 _TIMEOUT_SECONDS = 5.0
 _REFUSED = 126
@@ -97,7 +97,7 @@ class Worker:
         silent = time.monotonic() - self._heard
         if silent > self.settings.gather_seconds:
             raise transient(
-                FailureReason.INTERNAL_ERROR,
+                Reason.INTERNAL_ERROR,
                 f"The leader {self.place.leader}:{self.settings.control_port} did not answer within "
                 f"{silent / 60:.0f} minutes.",
                 "Look at the leader's pod: it must be scheduled, have pulled the image, and be reachable from here.",
@@ -129,7 +129,7 @@ class Worker:
         if drained:
             return None
         found = child.diagnosis(by_itself=True)
-        if found is not None and found.reason is not DiagnosisReason.UNKNOWN:
+        if found is not None and found.reason is not Reason.UNKNOWN:
             return of_diagnosis(found, was_ready=True)
         failure = self._over(f" (its part here ended with {status})")
         return Ending(status or int(ExitCode.TRANSIENT), failure.reason, failure.message, failure.remedy)
@@ -157,14 +157,14 @@ class Worker:
 
     def _over(self, how: str = "") -> BuilderFailure:
         return transient(
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             f"The job that {self.place.leader} leads is over{how}.",
             "The group starts again; the leader's termination message says why.",
         )
 
     def _lost(self) -> BuilderFailure:
         return transient(
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             f"The leader {self.place.leader} has not answered for {time.monotonic() - self._heard:.0f} s.",
             "The group starts again; look at the leader's pod and its node.",
         )

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from trtllm_api.base import Device
-from trtllm_api.contract import ArtifactResult, ExitCode, FailureReason, QuantizeRequest, QuantizeResult
+from trtllm_api.contract import ArtifactResult, ExitCode, QuantizeRequest, QuantizeResult
 from trtllm_api.digest import digest_of, short
 from trtllm_api.modelstatus import CandidatePlan, Verdict
 from trtllm_api.quantization import Method
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_tokenizer
 from trtllm_builder.datasets import load_texts
 from trtllm_builder.failure import BuilderFailure
@@ -54,7 +55,7 @@ def run_quantize(
             if error.exit_code is ExitCode.TRANSIENT:
                 raise
             failure = error
-            tried.append(Tried(asked, GateDecision(Verdict.FAILED, str(error.reason), error.message), None))
+            tried.append(Tried(asked, GateDecision(Verdict.FAILED, error.reason, error.message), None))
             continue
         progress.say(f"{attempt.plan.method}: {attempt.decision.verdict}: {attempt.decision.message}")
         if attempt.usable:
@@ -94,7 +95,7 @@ def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
     if device == "cuda" and not torch.cuda.is_available():
         raise BuilderFailure(
             ExitCode.TRANSIENT,
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             "The pod has no usable GPU, although spec.device is GPU.",
             "Check the node's driver and device plugin, or set spec.device: CPU. It is tried again.",
         )
@@ -180,7 +181,7 @@ def _refused(run: Run, tried: list[Tried], result: QuantizeResult) -> BuilderFai
     told = "; ".join(f"{attempt.plan.method}: {attempt.decision.message}" for attempt in tried)
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,
-        FailureReason.QUALITY_REFUSED,
+        Reason.QUALITY_REFUSED,
         f"The quality gate refused every candidate. {told}",
         "Choose a gentler method or a smaller group size, name fallbacks, or raise the limits in spec.quality; "
         f"the report is reports/{short(run.digest, HEX)}/report.html on the claim.",

@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import GROUPED_METHODS, WEIGHT_ONLY_METHODS, KVCache, Method
 from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint.ranks import stages
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Step
@@ -230,7 +231,7 @@ def not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
     else:
         message = f"ModelOpt cannot make {plan.method} of this model: {said}"
         remedy = "Choose another method or group size, or exclude the modules that it names with excludeModules."
-    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
 
 
 @contextmanager

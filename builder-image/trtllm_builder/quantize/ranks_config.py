@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint.ranks import COLUMN, LAYERS, ROW, TRANSPOSED, local_name, module_of
 from trtllm_builder.checkpoint.tensorrtllm import CONFIG, LAYER_CONFIG
 from trtllm_builder.failure import BuilderFailure
@@ -167,7 +168,7 @@ def _refuse_other_rotation(source: Any, config: Mapping[str, Any]) -> None:
 
 
 def _refused(message: str, remedy: str) -> BuilderFailure:
-    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import GROUPED_METHODS, Method
 from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint.tensorrtllm import ARCHITECTURES
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.quantize.modelopt_adapter import not_supported
@@ -28,7 +29,7 @@ def family_of(config: Any) -> str:
         return ARCHITECTURES[architecture]
     raise BuilderFailure(
         ExitCode.NOT_SUPPORTED,
-        FailureReason.ARCHITECTURE_NOT_SUPPORTED,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         f"A TensorRT-LLM checkpoint of {architecture} is not one that this builder can check.",
         f"Use checkpoint.format HuggingFace with runtime PyTorch; TensorRTLLM is for {', '.join(ARCHITECTURES)}.",
     )
@@ -131,4 +132,4 @@ def _impossible(cause: str, field: str, possible: list[int]) -> BuilderFailure:
 
 
 def _refused(message: str, remedy: str) -> BuilderFailure:
-    return BuilderFailure(ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
+    return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED, message, remedy)

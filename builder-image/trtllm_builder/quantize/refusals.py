@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan, Verdict
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import CheckpointFormat
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.failure import BuilderFailure, first_line
 from trtllm_builder.quantize.attribution import explain
@@ -136,7 +137,7 @@ def mixed(tried: Sequence[Tried]) -> tuple[CandidatePlan, tuple[str, ...]]:
     if not proposed:
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
-            FailureReason.QUANTIZATION_NOT_SUPPORTED,
+            Reason.QUANTIZATION_NOT_SUPPORTED,
             f"Fallback Mixed has nothing to take: {_why_nothing(tried)}.",
             "Name another fallback, or raise the limits in spec.quality.",
         )

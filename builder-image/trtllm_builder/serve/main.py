@@ -13,7 +13,8 @@ from pathlib import Path
 
 import uvicorn
 
-from trtllm_api.contract import TERMINATION_PATH, ExitCode, FailureReason
+from trtllm_api.contract import TERMINATION_PATH, ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, first_line, transient
 from trtllm_builder.progress import Progress
 from trtllm_builder.serve.app import create_app
@@ -21,7 +22,6 @@ from trtllm_builder.serve.generation import LoadedModel
 from trtllm_builder.serve.options import Options, parse
 from trtllm_builder.serve.runtime import THREAD_PREFIX, Runtime
 from trtllm_builder.serve.server import Server
-from trtllm_diagnosis import DiagnosisReason
 
 Load = Callable[[Path, str], LoadedModel]
 _JOIN_SECONDS = 0.5
@@ -43,7 +43,7 @@ def serve(options: Options, load: Load, progress: Progress) -> int:
         listener = _listen(options.host, options.port)
     except OSError as error:
         runtime.failure = transient(
-            FailureReason.INTERNAL_ERROR,
+            Reason.INTERNAL_ERROR,
             f"The server cannot listen on {options.host}:{options.port}: {error.strerror}.",
             "Give the server a port that is free.",
         )
@@ -74,11 +74,11 @@ def _bring_up(runtime: Runtime, options: Options, load: Load, progress: Progress
         runtime.failure = failure
     except Exception as error:
         # Whatever it is, the process must end and say so.
-        reason: FailureReason | DiagnosisReason = FailureReason.INTERNAL_ERROR
+        reason: Reason = Reason.INTERNAL_ERROR
         if isinstance(error, MemoryError):
-            reason = DiagnosisReason.HOST_OUT_OF_MEMORY
+            reason = Reason.HOST_OUT_OF_MEMORY
         elif type(error).__name__ == "OutOfMemoryError":
-            reason = DiagnosisReason.GPU_OUT_OF_MEMORY
+            reason = Reason.GPU_OUT_OF_MEMORY
         runtime.failure = transient(
             reason,
             f"The artifact cannot be loaded: {type(error).__name__}: {first_line(error)}",

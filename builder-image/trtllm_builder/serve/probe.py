@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trtllm_api.contract import FailureReason
 from trtllm_api.manifest import Manifest
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, bad_model
 from trtllm_builder.serve.generation import Engine
 
@@ -46,4 +46,4 @@ def check(engine: Engine, manifest: Manifest) -> None:
 
 
 def _corrupt(message: str) -> BuilderFailure:
-    return bad_model(FailureReason.ARTIFACT_CORRUPT, message, _PUBLISH_AGAIN)
+    return bad_model(Reason.ARTIFACT_CORRUPT, message, _PUBLISH_AGAIN)

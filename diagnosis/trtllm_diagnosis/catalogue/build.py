@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -40,7 +40,7 @@ BUILD: Final = (
     ),
     Entry(
         "B13",
-        Reason.BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         "no implementation for a node",
         (
             Pattern("no implementation", r"\bno implementation (?:\w+ ){0,3}for (?:the )?node (?P<node>\{?[^\s.\]]+)"),
@@ -55,7 +55,7 @@ BUILD: Final = (
     ),
     Entry(
         "B13e",
-        Reason.BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         "an error of TensorRT that no other entry knows",
         (
             Pattern(
@@ -113,7 +113,7 @@ BUILD: Final = (
     ),
     Entry(
         "B16",
-        Reason.WRONG_IMAGE,
+        Reason.IMAGE_MISMATCH,
         "image without TensorRT's engine backend",
         (
             Pattern("no module named", r"No module named ['\"]?(?P<what>tensorrt(?:_llm|_bindings|_libs)?)\b(?!\.)"),
@@ -131,7 +131,7 @@ BUILD: Final = (
     ),
     Entry(
         "B17",
-        Reason.UNSUPPORTED_ARCHITECTURE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "architecture unknown to trtllm-build",
         (
             Pattern("unsupported model architecture", r"Unsupported model architecture:? ?['\"]?(?P<name>\w+)?"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -15,7 +15,7 @@ _ASSERTED: Final = r"^\W*(?:\w+\W+)?AssertionError\b"
 CONVERT: Final = (
     Entry(
         "C1",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "AWQ file that the old loader does not take",
         (
             Pattern(
@@ -28,7 +28,7 @@ CONVERT: Final = (
     ),
     Entry(
         "C2",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "AutoAWQ or AutoGPTQ directory that does not convert",
         (
             Pattern("desc_act", r"desc_act.*(?:not supported|unsupported|must be|only|should be|raise|error)"),
@@ -56,7 +56,7 @@ CONVERT: Final = (
     ),
     Entry(
         "C3",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "GPTQ through the LLM API",
         (
             Pattern(
@@ -68,7 +68,7 @@ CONVERT: Final = (
     ),
     Entry(
         "C4",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "a directory that is no TensorRT-LLM checkpoint",
         (
             Pattern(
@@ -169,7 +169,7 @@ CONVERT: Final = (
     ),
     Entry(
         "C12",
-        Reason.ROPE_SCALING,
+        Reason.ROPE_SCALING_NOT_SUPPORTED,
         "rope_type with an old converter",
         (
             Pattern("keyerror: 'type'", r"KeyError: 'type'", within=r"rope|rotary"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 from trtllm_diagnosis.model import Certainty
 
 DOWNLOAD: Final = (
     Entry(
         "D3",
-        Reason.CORRUPT_CHECKPOINT,
+        Reason.SOURCE_CORRUPT,
         "Git-LFS pointer, truncated or damaged file",
         (
             Pattern("headertoolarge"),
@@ -128,7 +128,7 @@ DOWNLOAD: Final = (
     ),
     Entry(
         "D7",
-        Reason.UNKNOWN_MODEL_TYPE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "the image's transformers is older than the model",
         (
             Pattern(
@@ -162,7 +162,7 @@ DOWNLOAD: Final = (
     ),
     Entry(
         "D8",
-        Reason.REMOTE_CODE_REQUIRED,
+        Reason.CUSTOM_CODE_NOT_TRUSTED,
         "the model brings its own code",
         (
             Pattern("custom code", r"(?:contain|referenc)\w* custom code.*must be executed"),
@@ -185,7 +185,7 @@ DOWNLOAD: Final = (
     ),
     Entry(
         "D10",
-        Reason.TOKENIZER,
+        Reason.TOKENIZER_UNUSABLE,
         "the tokenizer is custom or missing",
         (
             Pattern(
@@ -239,7 +239,7 @@ DOWNLOAD: Final = (
     ),
     Entry(
         "D12",
-        Reason.WEIGHTS_NOT_FOUND,
+        Reason.SOURCE_INCOMPLETE,
         "no or ambiguous weight files",
         (
             Pattern(
@@ -316,7 +316,7 @@ DOWNLOAD: Final = (
     ),
     Entry(
         "X4",
-        Reason.CORRUPT_CHECKPOINT,
+        Reason.SOURCE_CORRUPT,
         "a JSON file of the model is damaged",
         (
             Pattern("parse_error.101", r"json\.exception\.parse_error\.101"),

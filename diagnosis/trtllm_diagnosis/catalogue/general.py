@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -142,7 +142,7 @@ GENERAL: Final = (
     ),
     Entry(
         "G5",
-        Reason.WRONG_IMAGE,
+        Reason.IMAGE_MISMATCH,
         "a Python module or library is missing",
         (
             Pattern("no module named", r"No module named ['\"]?(?P<what>[\w.]+)"),
@@ -197,7 +197,7 @@ GENERAL: Final = (
     ),
     Entry(
         "G7",
-        Reason.WRONG_IMAGE,
+        Reason.IMAGE_MISMATCH,
         "image of another processor",
         (Pattern("exec format error"),),
         "The image, or a program in it, is for another processor architecture.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -14,7 +14,7 @@ _OTHER_GPU: Final = "Use a GPU of a newer generation, or an algorithm that this 
 GPU: Final = (
     Entry(
         "B1",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "FP8 on a GPU without it",
         (
             Pattern("networks with fp8 precision require", r"Networks with FP8 precision require"),
@@ -35,7 +35,7 @@ GPU: Final = (
     ),
     Entry(
         "B2",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "FP8 attention on an older GPU",
         (
             Pattern("fp8 fmha cannot be enabled"),
@@ -47,7 +47,7 @@ GPU: Final = (
     ),
     Entry(
         "B3",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "row-wise FP8 on Ada",
         (
             Pattern(
@@ -59,7 +59,7 @@ GPU: Final = (
     ),
     Entry(
         "B4",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "W4A8 before Ada",
         (
             Pattern("kernel is unsupported on pre-", r"(?P<kernel>W4A\S+) kernel is unsupported on pre-(?P<gpu>\w+)"),
@@ -70,7 +70,7 @@ GPU: Final = (
     ),
     Entry(
         "B5",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "integer methods on Blackwell",
         (
             Pattern(
@@ -101,7 +101,7 @@ GPU: Final = (
     ),
     Entry(
         "B6p",
-        Reason.BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         "GEMM kernels could not be tried out",
         (
             Pattern("gemm tactics profiling", r"workspace for GEMM tactics profiling"),
@@ -115,7 +115,7 @@ GPU: Final = (
     ),
     Entry(
         "B10",
-        Reason.BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         "head size without kernel",
         (
             Pattern("size per head is not a multiple of", r"Size per head is not a multiple of (?P<of>\d+)?"),
@@ -146,7 +146,7 @@ GPU: Final = (
     ),
     Entry(
         "B11",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "fused attention on Turing or older",
         (Pattern("fmharunner", r"Unsupported arch\w*.*fmhaRunner|fmhaRunner.*Unsupported arch"),),
         "Fused context attention is not there for this GPU.",
@@ -154,7 +154,7 @@ GPU: Final = (
     ),
     Entry(
         "B11g",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "a kernel that this GPU's generation does not have",
         (
             Pattern(

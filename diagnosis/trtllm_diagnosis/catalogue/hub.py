@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern
 
 _HUB: Final = (
@@ -14,7 +14,7 @@ _HUB: Final = (
 HUB: Final = (
     Entry(
         "D1",
-        Reason.ACCESS_DENIED,
+        Reason.SOURCE_ACCESS_DENIED,
         "gated or private repository",
         (
             Pattern("gated dataset"),
@@ -80,7 +80,7 @@ HUB: Final = (
     ),
     Entry(
         "X1",
-        Reason.MODEL_NOT_FOUND,
+        Reason.SOURCE_NOT_FOUND,
         "the repository, revision or path does not exist",
         (
             Pattern("repositorynotfounderror", r"RepositoryNotFoundError"),
@@ -110,7 +110,7 @@ HUB: Final = (
     ),
     Entry(
         "X2",
-        Reason.HUB_UNREACHABLE,
+        Reason.SOURCE_UNREACHABLE,
         "the hub cannot be reached",
         (
             Pattern(

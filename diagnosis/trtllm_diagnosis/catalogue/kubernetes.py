@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Seen
 
 _KIND: Final = r"(?P<kind>secret|configmap|serviceaccount|persistentvolumeclaim)"
@@ -31,7 +31,7 @@ KUBERNETES: Final = (
     ),
     Entry(
         "K2",
-        Reason.VOLUME_MOUNT,
+        Reason.VOLUME_NOT_MOUNTED,
         "a volume cannot be mounted",
         (
             Pattern(
@@ -47,7 +47,7 @@ KUBERNETES: Final = (
     ),
     Entry(
         "K3",
-        Reason.CONTAINER_CONFIG,
+        Reason.CONTAINER_CONFIG_INVALID,
         "a Secret, ConfigMap or key is not there",
         (
             Pattern("not found", rf'(?:Error: |CreateContainerConfigError.*?){_KIND} "(?P<name>[^"]+)" not found'),
@@ -60,7 +60,7 @@ KUBERNETES: Final = (
     ),
     Entry(
         "K4",
-        Reason.IMAGE_PULL,
+        Reason.IMAGE_PULL_FAILED,
         "the image cannot be pulled",
         (
             Pattern("failed to pull image", r'Failed to pull image "(?P<image>[^"]+)": (?P<why>.+)'),
@@ -75,7 +75,7 @@ KUBERNETES: Final = (
     ),
     Entry(
         "K5",
-        Reason.POD_NETWORK,
+        Reason.POD_NETWORK_FAILED,
         "the pod's network cannot be set up",
         (
             Pattern("create pod sandbox", r"Failed to create pod sandbox: (?P<why>.+)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -230,7 +230,7 @@ LOAD: Final = (
     ),
     Entry(
         "L13",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "kernel not compiled for this GPU",
         (
             Pattern("no kernel image is available"),
@@ -269,7 +269,7 @@ LOAD: Final = (
     ),
     Entry(
         "L15",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "a CUDA feature that this GPU or driver lacks",
         (
             Pattern("operation not supported", r"CUDA\b.{0,120}\boperation not supported"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -56,7 +56,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "Q2",
-        Reason.QUANTIZATION_UNSUPPORTED,
+        Reason.QUANTIZATION_NOT_SUPPORTED,
         "unknown or mixed quantization format",
         (
             Pattern("unsupported quantization format", r"Unsupported quantization format:? ?(?P<format>[\w,. ]+)?"),
@@ -82,7 +82,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "Q3",
-        Reason.HUB_UNREACHABLE,
+        Reason.SOURCE_UNREACHABLE,
         "the calibration set cannot be downloaded",
         (
             Pattern("couldn't reach", r"Couldn't reach '?(?P<data>[^']+?)'? on the Hub"),
@@ -97,7 +97,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "Q4",
-        Reason.CALIBRATION_DATA,
+        Reason.DATASET_UNUSABLE,
         "calibration data set unknown or ambiguous",
         (
             Pattern("config name is missing"),
@@ -131,7 +131,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "Q5",
-        Reason.CALIBRATION_DATA,
+        Reason.DATASET_UNUSABLE,
         "bare data set name with a new hub client",
         (Pattern("repository id must be", r"Repository id must be 'namespace/name', got '(?P<data>[^']+)'"),),
         "The hub client wants namespace/name, not the bare name[[ {data}]].",
@@ -176,7 +176,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "Q8",
-        Reason.TOKENIZER,
+        Reason.TOKENIZER_UNUSABLE,
         "no pad token",
         (
             Pattern("pad token for", r"Pad token for (?P<model>\S+) cannot be set"),
@@ -250,7 +250,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "M1",
-        Reason.QUANTIZATION_UNSUPPORTED,
+        Reason.QUANTIZATION_NOT_SUPPORTED,
         "infeasible effective bits",
         (
             Pattern(
@@ -276,7 +276,7 @@ QUANTIZE: Final = (
     ),
     Entry(
         "M3",
-        Reason.UNSUPPORTED_ARCHITECTURE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "the exporter does not know the architecture",
         (
             Pattern("unsupported model type", r"Unsupported model type:? ?(?P<type>[\w.'\"]+)?"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 
 REQUEST: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 from trtllm_diagnosis.model import Certainty
 
@@ -15,7 +15,7 @@ _OOM: Final = ("G1", "Q9", "L16", "B14", "S16")
 SERVE: Final = (
     Entry(
         "S1",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "FP4 before Blackwell",
         (
             Pattern("arch unsupported for cutlass", r"Arch unsupported for CUTLASS (?:NV)?FP4"),
@@ -34,7 +34,7 @@ SERVE: Final = (
     ),
     Entry(
         "S2",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "block FP8 on another GPU",
         (
             Pattern(
@@ -47,7 +47,7 @@ SERVE: Final = (
     ),
     Entry(
         "S4",
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "no attention kernel for this combination",
         (
             Pattern("fmha kernels are not found"),
@@ -63,7 +63,7 @@ SERVE: Final = (
     ),
     Entry(
         "S6",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "quantized checkpoint that the PyTorch runtime does not load",
         (
             Pattern(
@@ -89,7 +89,7 @@ SERVE: Final = (
     ),
     Entry(
         "S7",
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "quant_algo missing or contradictory",
         (
             Pattern("must have quant_algo", r"Pre-quantized checkpoint must have quant_algo"),
@@ -116,7 +116,7 @@ SERVE: Final = (
     ),
     Entry(
         "S11",
-        Reason.UNSUPPORTED_ARCHITECTURE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "architecture unknown to the runtime",
         (
             Pattern("unknown architecture", r"Unknown architecture for AutoModelForCausalLM:? ?(?P<name>\w+)?"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.kinds.kind import REFUSES, Hint
 
 DEVICES: Final = (
@@ -76,7 +76,7 @@ DEVICES: Final = (
         "Ask for nvidia.com/gpu in the pod, and check the device plugin of the node.",
     ),
     Hint(
-        Reason.QUANTIZATION_UNSUPPORTED,
+        Reason.QUANTIZATION_NOT_SUPPORTED,
         "a quantization that this program does not have",
         (
             r"qformat|quant_algo|quant(?:ization)?[_ ](?:format|algo\w*|method|mode|type)",
@@ -91,7 +91,7 @@ DEVICES: Final = (
         "Use the instruction-tuned model, pass a chat template, or call /v1/completions.",
     ),
     Hint(
-        Reason.ROPE_SCALING,
+        Reason.ROPE_SCALING_NOT_SUPPORTED,
         "the rotary embedding's scaling",
         (r"\b(?:rope|rotary|yarn)(?:\b|_)", r"scal|type|factor|theta"),
         "Use a newer image, and check rope_scaling in config.json.",
@@ -140,7 +140,7 @@ DEVICES: Final = (
         "Build it again with the image and GPU that serve it.",
     ),
     Hint(
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "the GPU's generation",
         (
             (
@@ -156,7 +156,7 @@ DEVICES: Final = (
         "Use a GPU that has it, or an algorithm that this one runs: `trtllm plan` lists them.",
     ),
     Hint(
-        Reason.CALIBRATION_DATA,
+        Reason.DATASET_UNUSABLE,
         "the calibration data",
         (
             (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 
 REFUSES: Final = (
     r"(?:not (?:yet )?(?:be )?(?:support|implement|allow|recogni)|unsupport|unknown|unrecogni|invalid|cannot"

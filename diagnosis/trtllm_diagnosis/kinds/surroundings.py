@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.kinds.kind import REFUSES, Hint
 
 SURROUNDINGS: Final = (
@@ -39,13 +39,13 @@ SURROUNDINGS: Final = (
         "Set a token, download once into a shared volume, and let replicas read it in offline mode.",
     ),
     Hint(
-        Reason.REMOTE_CODE_REQUIRED,
+        Reason.CUSTOM_CODE_NOT_TRUSTED,
         "code that the model brings",
         (r"trust_remote_code|remote code|custom (?:modell?ing )?code",),
         "Read the code, then set trustRemoteCode: true with a pinned revision.",
     ),
     Hint(
-        Reason.CORRUPT_CHECKPOINT,
+        Reason.SOURCE_CORRUPT,
         "a damaged file",
         (
             r"\bfiles?\b|checkpoint|shard|safetensors|\bweights?\b|header|archive|download|checksum|sha256|pickle",
@@ -58,7 +58,7 @@ SURROUNDINGS: Final = (
         "Download it again (git lfs pull, or the hub client) and compare its size with the hub's.",
     ),
     Hint(
-        Reason.ACCESS_DENIED,
+        Reason.SOURCE_ACCESS_DENIED,
         "the hub's or store's refusal",
         (
             (
@@ -69,7 +69,7 @@ SURROUNDINGS: Final = (
         "Give a Secret with a token that can read it, and accept the licence with that account.",
     ),
     Hint(
-        Reason.HUB_UNREACHABLE,
+        Reason.SOURCE_UNREACHABLE,
         "the way to the hub",
         (
             r"https?://|hugging ?face|\bhub\b|endpoint|modelscope",
@@ -78,7 +78,7 @@ SURROUNDINGS: Final = (
         "Check DNS, proxy and NetworkPolicy, or mount the files.",
     ),
     Hint(
-        Reason.WEIGHTS_NOT_FOUND,
+        Reason.SOURCE_INCOMPLETE,
         "weights that are not there",
         (
             (
@@ -93,7 +93,7 @@ SURROUNDINGS: Final = (
         "Point at the directory with config.json and one set of .safetensors files.",
     ),
     Hint(
-        Reason.TOKENIZER,
+        Reason.TOKENIZER_UNUSABLE,
         "the tokenizer",
         (r"tokenizer|sentencepiece|tiktoken|pad[ _]token|vocab(?:ulary)?[ _]file",),
         "Copy the tokenizer's files beside the weights, or use a newer image.",
@@ -120,7 +120,7 @@ SURROUNDINGS: Final = (
         "Ask for as many GPUs as ranks in one pod, or lower the parallelism.",
     ),
     Hint(
-        Reason.CHECKPOINT_FORMAT,
+        Reason.CHECKPOINT_NOT_SUPPORTED,
         "a quantized checkpoint that this program does not load",
         (
             r"\b(?:auto)?(?:awq|gptq)|bitsandbytes|compressed.tensors|gguf|qweight|qzeros|quant_method|hf_quant_config|quant_algo",
@@ -128,13 +128,13 @@ SURROUNDINGS: Final = (
         "Quantize the BF16 original with this operator.",
     ),
     Hint(
-        Reason.QUANTIZATION_UNSUPPORTED,
+        Reason.QUANTIZATION_NOT_SUPPORTED,
         "a quantization that this program does not have",
         (r"quanti[sz]|quant_|qformat|smooth ?quant|weight.only", REFUSES),
         "Use one method of the documented list.",
     ),
     Hint(
-        Reason.UNKNOWN_MODEL_TYPE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "a model that the image's transformers does not know",
         (
             r"\btransformers\b",
@@ -143,7 +143,7 @@ SURROUNDINGS: Final = (
         "Use a newer runtime image, or a model that this one knows.",
     ),
     Hint(
-        Reason.UNSUPPORTED_ARCHITECTURE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "a model architecture that this program does not have",
         (
             (
@@ -228,7 +228,7 @@ SURROUNDINGS: Final = (
         "Run again with CUDA_LAUNCH_BLOCKING=1 to see which kernel, and try a newer image.",
     ),
     Hint(
-        Reason.BUILD_FAILED,
+        Reason.ENGINE_BUILD_FAILED,
         "a network that TensorRT does not build",
         (
             (
@@ -250,7 +250,7 @@ SURROUNDINGS: Final = (
         "Check the path, and that the volume with it is mounted.",
     ),
     Hint(
-        Reason.WRONG_IMAGE,
+        Reason.IMAGE_MISMATCH,
         "a library or program that the image lacks",
         (
             r"import|module|librar|package|executable|\bcommand\b|\.so\b",

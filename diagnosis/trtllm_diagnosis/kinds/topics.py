@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trtllm_api.reasons import DiagnosisReason as Reason
+from trtllm_api.reasons import Reason
 from trtllm_diagnosis.kinds.kind import Hint
 
 TOPICS: Final = (
@@ -56,7 +56,7 @@ TOPICS: Final = (
         "Ask for as many GPUs as ranks in one pod, or lower the parallelism.",
     ),
     Hint(
-        Reason.GPU_UNSUPPORTED,
+        Reason.GPU_NOT_SUPPORTED,
         "the GPU's generation",
         (
             (
@@ -73,7 +73,7 @@ TOPICS: Final = (
         "Update the driver, or use an older image.",
     ),
     Hint(
-        Reason.ROPE_SCALING,
+        Reason.ROPE_SCALING_NOT_SUPPORTED,
         "the rotary embedding",
         (r"\brope_\w+|\brotary",),
         "Use a newer image, and check rope_scaling in config.json.",
@@ -85,7 +85,7 @@ TOPICS: Final = (
         "Use more and more varied calibration samples, and exclude the modules that stay without data.",
     ),
     Hint(
-        Reason.ACCESS_DENIED,
+        Reason.SOURCE_ACCESS_DENIED,
         "the rights of the hub's account",
         (r"\b(?:access|read) token\b|\bhf_token\b|\btoken with\b|\bcredentials?\b|\blicen[cs]e\b",),
         "Give a Secret with a token that can read it, and accept the licence with that account.",
@@ -109,7 +109,7 @@ TOPICS: Final = (
         "Restart the pod; the first error before it is the cause.",
     ),
     Hint(
-        Reason.UNSUPPORTED_ARCHITECTURE,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         "a model architecture",
         (r"\barchitectures?\b|\b[A-Z]\w+For(?:CausalLM|ConditionalGeneration)\b",),
         "Use a newer image, or a model of its table.",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.meta import ConditionStatus
+from trtllm_api.problem import as_sentence
+from trtllm_api.reasons import Reason
 from trtllm_api.verdict import warnings
 from trtllm_operator.enginebuild.observed import Model, Observed
 from trtllm_operator.enginebuild.pipeline import engine_title
-from trtllm_operator.enginebuild.reasons import Reason
 from trtllm_operator.enginebuild.state import State, StateKind
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.shared.conditions import Fact, ready, reconciling, stalled, suspended
@@ -52,7 +53,7 @@ def _source_ready(observed: Observed, state: State) -> Fact:
         said = f"{facts.architecture}, {facts.parameters / 1e6:.0f}M parameters, {facts.dtype}, {where}"
         before = next((c for c in observed.status.conditions if c.type == kind), None)
         if known.source_from is None and before is not None and before.reason == Reason.SOURCE_REUSED:
-            return Fact(kind, ConditionStatus.TRUE, before.reason, before.message)
+            return Fact(kind, ConditionStatus.TRUE, Reason.SOURCE_REUSED, before.message)
         if known.source_from is not None:
             shared = f"{said}; fetched for {known.source_from}"
             return Fact(kind, ConditionStatus.TRUE, Reason.SOURCE_REUSED, shared)
@@ -94,8 +95,9 @@ def _preflight_passed(state: State) -> Fact:
         return Fact(kind, ConditionStatus.FALSE, state.reason, state.message)
     if plan is None:
         return Fact(kind, ConditionStatus.UNKNOWN, Reason.NOT_REACHED, _PENDING)
-    told = [verdict.sentence() for verdict in warnings(state.verdicts)]
-    return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, "; ".join(dict.fromkeys([*told, *plan.why])))
+    told = [verdict.sentence for verdict in warnings(state.verdicts)]
+    why = map(as_sentence, plan.why)
+    return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, " ".join(dict.fromkeys([*told, *why])))
 
 
 def _engine_ready(state: State) -> Fact:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
+from trtllm_api.reasons import Reason
 from trtllm_operator.enginebuild.desired_servers import (
     Target,
     is_applied,
@@ -18,7 +19,6 @@ from trtllm_operator.enginebuild.desired_servers import (
 )
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.pipeline import engine_title, make
-from trtllm_operator.enginebuild.reasons import Reason
 from trtllm_operator.enginebuild.state import WORKING, State, StateKind
 from trtllm_operator.kube.objects import Object, dig, is_deleting
 from trtllm_operator.manifests.server import ARTIFACT_ANNOTATION

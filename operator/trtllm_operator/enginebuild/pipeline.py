@@ -10,6 +10,7 @@ from dataclasses import replace
 from trtllm_api.contract import EngineResult
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.enginestatus import EngineArtifact
+from trtllm_api.reasons import Reason
 from trtllm_api.source import Source
 from trtllm_operator.enginebuild.checkpoint import Subject, subject_of_model, subject_of_source, wanted_source
 from trtllm_operator.enginebuild.desired_jobs import Engine
@@ -17,7 +18,6 @@ from trtllm_operator.enginebuild.digests import engine_digest, engine_inputs
 from trtllm_operator.enginebuild.known import Known
 from trtllm_operator.enginebuild.observed import Observed
 from trtllm_operator.enginebuild.planning import preflight
-from trtllm_operator.enginebuild.reasons import Reason
 from trtllm_operator.enginebuild.state import WORKING, State, StateKind
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.manifests.job import DesiredJob
@@ -43,7 +43,9 @@ def make(observed: Observed, spec: EngineBuildSpec) -> State:
     known = Known(subject=subject)
     if spec.runtime is Runtime.TRANSFORMERS:
         return State(StateKind.BUILT, Reason.MODEL_READY, subject.title, known=known)
-    return _with_subject(observed, spec, subject, State(StateKind.BUILT, "", "", known=known))
+    return _with_subject(
+        observed, spec, subject, State(StateKind.BUILT, Reason.MODEL_READY, subject.title, known=known)
+    )
 
 
 def _without_artifact(observed: Observed, spec: EngineBuildSpec) -> State:
@@ -98,10 +100,10 @@ def _with_subject(observed: Observed, spec: EngineBuildSpec, subject: Subject, s
     plan = judged.plan
     if plan is None:
         refused = judged.refused
-        message = "; ".join(verdict.sentence() for verdict in refused)
+        message = " ".join(verdict.sentence for verdict in refused)
         if judged.would_fit:
-            message += f"; what would fit: {', or '.join(judged.would_fit)}"
-        return replace(state, kind=StateKind.REFUSED, reason=refused[0].rule, message=message)
+            message += f" What would fit: {', or '.join(judged.would_fit)}."
+        return replace(state, kind=StateKind.REFUSED, reason=refused[0].reason, message=message)
     if spec.serving is not None and plan.nodes > 1 and not observed.groups_served:
         message = (
             f"a replica of {plan.nodes} nodes needs LeaderWorkerSets, which this cluster does not know: "
@@ -190,7 +192,7 @@ def _working(state: State) -> State:
         raise ValueError("no stage works")
     told = said(state.outcome, _doing(state.stage, state.job))
     kind = StateKind.FAILED if isinstance(state.outcome, JobFailed) else WORKING[state.stage]
-    return replace(state, kind=kind, reason=told.reason or WORKING[state.stage].value, message=told.message)
+    return replace(state, kind=kind, reason=told.reason or Reason[WORKING[state.stage].name], message=told.message)
 
 
 def _doing(stage: ChildStage, job: DesiredJob | None) -> str:

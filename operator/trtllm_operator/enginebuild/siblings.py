@@ -13,7 +13,7 @@ from trtllm_api.facts import ModelFacts
 from trtllm_api.modelstatus import SourceStatus
 from trtllm_api.source import Storage
 from trtllm_operator.enginebuild.observed import FetchedBy, Sibling
-from trtllm_operator.enginebuild.reasons import Stage
+from trtllm_operator.enginebuild.stage import Stage
 from trtllm_operator.kube.objects import Object, creation_order, dig, is_deleting, is_true, name_of
 from trtllm_operator.shared.parse import generation_of, parse_status
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict
 from trtllm_operator.enginebuild.desired_servers import Target
 from trtllm_operator.enginebuild.known import Known
@@ -47,8 +48,7 @@ class State:
     """What the snapshot means; the plan and the status follow from it alone."""
 
     kind: StateKind
-    reason: str
-    """CamelCase: a Reason, a FailureReason, a DiagnosisReason, a PodReason or a rule's name."""
+    reason: Reason
     message: str
     target: Target | None = None
     """What should be served; None while that is not known, and what serves is left alone."""

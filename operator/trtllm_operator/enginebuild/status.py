@@ -7,10 +7,11 @@ from datetime import datetime
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineArtifact, EngineBuildStatus, ServedArtifact, ServingStatus
 from trtllm_api.meta import HistoryEntry, Progress
+from trtllm_api.reasons import Reason
 from trtllm_operator.enginebuild.conditions import status_facts
 from trtllm_operator.enginebuild.known import Known
 from trtllm_operator.enginebuild.observed import Observed
-from trtllm_operator.enginebuild.reasons import Reason, Stage
+from trtllm_operator.enginebuild.stage import Stage
 from trtllm_operator.enginebuild.state import WORKING, State, StateKind
 from trtllm_operator.manifests.identity import server_selector
 from trtllm_operator.manifests.server import service_url
@@ -44,7 +45,7 @@ _STAGES_OF_REASONS = {
 def compute_status(observed: Observed, state: State, now: datetime) -> EngineBuildStatus:
     """The whole status; what serves, and what it was made from, stays until better is rolled out or built."""
     before, known = observed.status, _known(observed, state)
-    stage = _STAGES_OF_REASONS.get(Reason(state.reason)) if state.reason in set(Reason) else None
+    stage = _STAGES_OF_REASONS.get(state.reason)
     return EngineBuildStatus(
         observed_generation=observed.generation,
         stage=stage or _STAGES[state.kind],

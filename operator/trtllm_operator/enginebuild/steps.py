@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trtllm_api.enginebuild import EngineBuildSpec
+from trtllm_api.reasons import Reason
 from trtllm_operator.enginebuild.desired_servers import Target, is_applied
 from trtllm_operator.enginebuild.determine import found_servers
 from trtllm_operator.enginebuild.observed import Observed
-from trtllm_operator.enginebuild.reasons import Reason
 from trtllm_operator.enginebuild.state import WORKING, State, StateKind
 from trtllm_operator.kube.objects import dig, name_of
 from trtllm_operator.manifests.server import CONTAINER

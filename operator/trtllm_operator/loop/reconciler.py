@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from trtllm_api.reasons import Reason
 from trtllm_operator.kube.client import KubeClient, KubeError
 from trtllm_operator.kube.objects import Manifest, Object, dig, name_of
 from trtllm_operator.kube.resources import BY_KIND, CLAIMS, NODES, PODS, WATCHED_CHILDREN
@@ -142,7 +143,7 @@ class Reconciler:
             state = controller.determine_state(observed)
         status = controller.compute_status(observed, state, now).to_wire()
         if refused is not None:
-            status["conditions"] = blocked(status["conditions"], "ApplyRefused", str(refused))
+            status["conditions"] = blocked(status["conditions"], Reason.APPLY_REFUSED, str(refused))
         await self._write_status(key, resource, status)
         if refused is not None:
             raise refused

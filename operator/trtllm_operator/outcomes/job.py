@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES, BuildResult
+from trtllm_api.reasons import Reason
 from trtllm_operator.kube.objects import (
     Object,
     condition_of,
@@ -25,7 +26,6 @@ from trtllm_operator.outcomes.evidence import Evidence
 from trtllm_operator.outcomes.pod import (
     RETRY,
     JobFailed,
-    PodReason,
     death_of,
     from_result,
     last_line,
@@ -42,7 +42,7 @@ __all__ = [
     "JobOutcome",
     "JobRunning",
     "JobSucceeded",
-    "PodReason",
+    "Reason",
     "job_outcome",
 ]
 
@@ -55,8 +55,7 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 class JobRunning:
     """Not finished; trouble that may pass is in reason and message."""
 
-    reason: str
-    """A PodReason or a DiagnosisReason."""
+    reason: Reason
     message: str
     pod: str | None = None
     """A pod that runs: its log has progress."""
@@ -130,7 +129,7 @@ def _completed(job: Object, pods: list[Object], now: datetime) -> JobOutcome:
         if result is None or result.exit_code != 0:
             said = str(dig(terminated(pod), "message") or "")
             return JobFailed(
-                PodReason.BAD_TERMINATION,
+                Reason.BAD_TERMINATION,
                 f"pod {name_of(pod)} exited with 0 and left no result that can be read: {last_line(said)}",
                 "the builder image and the operator must be of the same release: check both images' tags",
             ).about(_which(job, pod))
@@ -145,7 +144,7 @@ def _failed(job: Object, condition: Object, pods: list[Object], now: datetime, e
         if isinstance(outcome, JobRunning):
             return outcome
         return JobFailed(
-            PodReason.BAD_TERMINATION,
+            Reason.BAD_TERMINATION,
             f"Job {name_of(job)} failed and its pods are gone: {condition.get('message', '')}",
             "set the annotation trtllm.dev/retry to a new value to run it again",
         )
@@ -164,7 +163,7 @@ def _failed(job: Object, condition: Object, pods: list[Object], now: datetime, e
         stop = "." if attempts and first.message.endswith(".") else ""
         message = first.message.removesuffix(stop) + attempts + stop
         return JobFailed(first.reason, message, first.remedy, first.result).about(which)
-    return JobFailed(PodReason.BAD_TERMINATION, str(condition.get("message", "")) + attempts, RETRY).about(which)
+    return JobFailed(Reason.BAD_TERMINATION, str(condition.get("message", "")) + attempts, RETRY).about(which)
 
 
 def _is_dead(pod: Object) -> bool:
@@ -185,7 +184,7 @@ def _failed_indexes(job: Object) -> set[int]:
 def _missing_evidence(job: Object, kind: str, now: datetime) -> JobRunning | JobLost:
     ended = parse_time((condition_of(job, kind) or {}).get("lastTransitionTime"))
     if ended is None or now - ended < EVIDENCE_GRACE:
-        return JobRunning(PodReason.RUNNING, "the Job has ended; waiting for its pod's result")
+        return JobRunning(Reason.POD_RUNNING, "the Job has ended; waiting for its pod's result")
     return JobLost(f"Job {name_of(job)} ended and its pods are gone")
 
 
@@ -204,12 +203,12 @@ def _unfinished(job: Object, pods: list[Object], evidence: Evidence) -> JobRunni
     if not alive:
         if dig(job, "spec", "suspend"):
             said = f"Job {name_of(job)} is suspended: a queue has not admitted it yet"
-            return JobRunning(PodReason.QUEUED, said, earlier=earlier)
+            return JobRunning(Reason.QUEUED, said, earlier=earlier)
         if deaths:
-            return JobRunning(PodReason.RETRYING, f"{earlier}; trying again")
+            return JobRunning(Reason.POD_RETRYING, f"{earlier}; trying again")
         if len(done) >= max(1, _completions(job)):
-            return JobRunning(PodReason.RUNNING, "every pod has ended; waiting for the Job to say so")
-        return JobRunning(PodReason.NO_POD, f"Job {name_of(job)} has no pod yet")
+            return JobRunning(Reason.POD_RUNNING, "every pod has ended; waiting for the Job to say so")
+        return JobRunning(Reason.POD_PENDING, f"Job {name_of(job)} has no pod yet")
     running = [pod for pod in alive if dig(pod, "status", "phase") == "Running"]
     waiting = [pod for pod in alive if pod not in running]
     troubles = [
@@ -220,15 +219,15 @@ def _unfinished(job: Object, pods: list[Object], evidence: Evidence) -> JobRunni
     if running:
         *others, last = [name_of(pod) for pod in running]
         message = _progress(job, running, len(done), troubles)
-        return JobRunning(PodReason.RUNNING, message, last, earlier, tuple(others))
+        return JobRunning(Reason.POD_RUNNING, message, last, earlier, tuple(others))
     pod = waiting[-1]
     reason, message = (
-        troubles[-1] if troubles else (PodReason.STARTING, _said(_which(job, pod), f"pod {name_of(pod)} starts"))
+        troubles[-1] if troubles else (Reason.POD_STARTING, _said(_which(job, pod), f"pod {name_of(pod)} starts"))
     )
     return JobRunning(reason, message, earlier=earlier)
 
 
-def _progress(job: Object, running: list[Object], done: int, troubles: list[tuple[str, str]]) -> str:
+def _progress(job: Object, running: list[Object], done: int, troubles: list[tuple[Reason, str]]) -> str:
     total = _completions(job)
     if total <= 1:
         return f"pod {name_of(running[-1])} runs"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from pydantic import ValidationError
 
 from trtllm_api.contract import BuildResult
-from trtllm_diagnosis import DiagnosisReason, diagnose_end, diagnose_waiting
+from trtllm_api.problem import Problem
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import diagnose_end, diagnose_waiting
 from trtllm_diagnosis.model import shorten
 from trtllm_diagnosis.waiting import newest_first
 from trtllm_operator.kube.objects import Object, condition_of, dig, is_true, items, name_of
@@ -21,39 +22,15 @@ from trtllm_operator.manifests.job import CONTAINER
 from trtllm_operator.outcomes.evidence import Evidence
 from trtllm_operator.outcomes.progress import last_progress, stopped, summary
 
-_WHILE = {DiagnosisReason.HOST_OUT_OF_MEMORY, DiagnosisReason.TERMINATED, DiagnosisReason.EVICTED}
+_WHILE = {Reason.HOST_OUT_OF_MEMORY, Reason.TERMINATED, Reason.EVICTED}
 """Ends that come from outside: what the builder was doing is worth knowing."""
 RETRY = "see the pod's log; set the annotation trtllm.dev/retry to a new value to try again"
 
 
-class PodReason(StrEnum):
-    """What only the operator sees of a builder that did not, or could not, speak for itself."""
-
-    BAD_TERMINATION = "BadTermination"
-    """The container ended without a result that can be read."""
-    STARTING = "PodStarting"
-    """The pod is placed and its container not running yet."""
-    RUNNING = "PodRunning"
-    """The container runs."""
-    RETRYING = "Retrying"
-    """A pod was lost or ended with a transient error; the Job makes another."""
-    MOVED = "PodMoved"
-    """The pod was drained, preempted or taken back by a queue."""
-    QUEUED = "Queued"
-    """The Job is suspended, or its pod gated, as a queue does until it admits it."""
-    PULLING_IMAGE = "PullingImage"
-    """The pod is placed and the node downloads its image."""
-    NO_POD = "PodPending"
-    """The Job has no pod yet."""
-
-
 @dataclass(frozen=True)
-class JobFailed:
-    """Finished, and another run would end the same way or has been tried often enough."""
+class JobFailed(Problem):
+    """The end of a Job that failed: another run would end the same way, or enough were tried."""
 
-    reason: str
-    message: str
-    remedy: str
     result: BuildResult | None = None
 
     def about(self, what: str) -> JobFailed:
@@ -81,7 +58,7 @@ def terminated(pod: Object) -> Object | None:
 
 def from_result(result: BuildResult) -> JobFailed:
     """A failure in the builder's own words."""
-    reason = str(result.reason or PodReason.BAD_TERMINATION)
+    reason = result.reason or Reason.BAD_TERMINATION
     return JobFailed(
         reason, result.message or f"the builder ended with exit code {result.exit_code}", result.remedy, result
     )
@@ -102,7 +79,7 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
     if was_moved(pod) and not evicted and (end is None or end.get("exitCode") != 0):
         said = condition_of(pod, "DisruptionTarget") or {}
         why = said.get("message") or said.get("reason") or "it does not say why"
-        return JobFailed(PodReason.MOVED, f"pod {name_of(pod)} was taken from its node: {shorten(str(why))}", RETRY)
+        return JobFailed(Reason.POD_MOVED, f"pod {name_of(pod)} was taken from its node: {shorten(str(why))}", RETRY)
     log = evidence.log_of(pod) or str(dig(end, "message") or "")
     progress = last_progress(log)
     found = diagnose_end(
@@ -114,8 +91,8 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
     )
     if found is None:
         return None
-    if found.reason is DiagnosisReason.UNKNOWN:
-        return JobFailed(PodReason.BAD_TERMINATION, f"pod {name_of(pod)}{_unexplained(pod, log)}", RETRY)
+    if found.reason is Reason.UNKNOWN:
+        return JobFailed(Reason.BAD_TERMINATION, f"pod {name_of(pod)}{_unexplained(pod, log)}", RETRY)
     doing = f" It was at: {summary(stopped(progress))}." if progress and found.reason in _WHILE else ""
     return JobFailed(found.reason, f"pod {name_of(pod)}: {shorten(found.message)}{doing}", found.remedy)
 
@@ -132,11 +109,11 @@ def _unexplained(pod: Object, log: str) -> str:
     return " failed and does not say why"
 
 
-def pod_trouble(pod: Object, evidence: Evidence) -> tuple[str, str] | None:
+def pod_trouble(pod: Object, evidence: Evidence) -> tuple[Reason, str] | None:
     """What keeps a pending pod from running, as reason and sentence; it may still pass."""
     if (condition_of(pod, "PodScheduled") or {}).get("reason") == "SchedulingGated":
         message = f"pod {name_of(pod)} is held back by a scheduling gate: a queue has not admitted it yet"
-        return PodReason.QUEUED, message
+        return Reason.QUEUED, message
     events = evidence.events_of(pod)
     found = diagnose_waiting(pod, events)
     if found is not None:
@@ -144,7 +121,7 @@ def pod_trouble(pod: Object, evidence: Evidence) -> tuple[str, str] | None:
     newest = next(newest_first(events), None)
     if newest is not None and newest.get("reason") == "Pulling":
         said = str(newest.get("message") or newest.get("note") or "").removeprefix("Pulling image ")
-        return PodReason.PULLING_IMAGE, f"pod {name_of(pod)}: the node downloads image {shorten(said)}"
+        return Reason.PULLING_IMAGE, f"pod {name_of(pod)}: the node downloads image {shorten(said)}"
     return None
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES
-from trtllm_diagnosis import DiagnosisReason, diagnose_end
+from trtllm_api.problem import as_sentence
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import diagnose_end
 from trtllm_diagnosis.model import shorten
 from trtllm_operator.kube.objects import (
     Object,
@@ -28,7 +30,6 @@ from trtllm_operator.manifests.leader_worker_set import TEMPLATE_ANNOTATION
 from trtllm_operator.manifests.server import BYTES_ANNOTATION, CONTAINER, DEADLINE_MARGIN_SECONDS, start_seconds
 from trtllm_operator.outcomes.evidence import Evidence
 from trtllm_operator.outcomes.pod import last_line, pod_trouble
-from trtllm_operator.shared.conditions import with_remedy
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
@@ -196,7 +197,7 @@ def _own_words(pod: Object, end: Object, evidence: Evidence) -> str:
         value = json.loads(text)
     message, remedy = dig(value, "message"), dig(value, "remedy")
     if message and remedy is not None:
-        return shorten(with_remedy(str(message), str(remedy)))
+        return shorten(f"{as_sentence(str(message))} {as_sentence(str(remedy))}".strip())
     events = evidence.events_of(pod)
     found = diagnose_end(pod, container=CONTAINER, events=events, template="spec.serving.podTemplate")
-    return last_line(text) if found is None or found.reason is DiagnosisReason.UNKNOWN else shorten(found.sentence)
+    return last_line(text) if found is None or found.reason is Reason.UNKNOWN else shorten(found.sentence)

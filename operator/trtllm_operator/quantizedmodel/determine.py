@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trtllm_api.modelstatus import QuantizationPlan
+from trtllm_api.reasons import Reason
 from trtllm_operator.quantizedmodel.known import (
     Known,
     known_artifact,
 )
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.pipeline import title, work_on
-from trtllm_operator.quantizedmodel.reasons import Reason
 from trtllm_operator.quantizedmodel.state import State, StateKind
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trtllm_api.quantizedmodel import QuantizedModelSpec
+from trtllm_api.reasons import Reason
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.manifests.job import DesiredJob
 from trtllm_operator.outcomes.job import JobFailed, JobOutcome, JobSucceeded
@@ -22,7 +23,6 @@ from trtllm_operator.quantizedmodel.known import (
     published,
 )
 from trtllm_operator.quantizedmodel.observed import Observed
-from trtllm_operator.quantizedmodel.reasons import Reason
 from trtllm_operator.quantizedmodel.state import State, StateKind
 from trtllm_operator.shared.fetch import fetch_job
 from trtllm_operator.shared.jobs import foreign_result, outcome_of, said
@@ -55,8 +55,8 @@ def _preflight(observed: Observed, spec: QuantizedModelSpec, known: Known, jobs:
     decided = decide_quantization(spec, known.facts, observed.ladder)
     refused, verdicts = decided.refused, decided.verdicts
     if refused:
-        message = "; ".join(verdict.sentence() for verdict in refused)
-        return State(StateKind.REFUSED, refused[0].rule, message, known, jobs=jobs, verdicts=verdicts)
+        message = " ".join(verdict.sentence for verdict in refused)
+        return State(StateKind.REFUSED, refused[0].reason, message, known, jobs=jobs, verdicts=verdicts)
     if decided.plan is None:
         message = _no_gpu(spec)
         return State(StateKind.WAITING, Reason.NO_GPU_NODES, message, known, jobs=jobs, verdicts=verdicts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.manifests.job import DesiredJob
@@ -33,8 +34,7 @@ class State:
     """What the snapshot means; the plan and the status follow from it alone."""
 
     kind: StateKind
-    reason: str
-    """CamelCase: a Reason, a FailureReason, a DiagnosisReason, a PodReason or a rule's name."""
+    reason: Reason
     message: str
     known: Known = field(default_factory=Known)
     stage: ChildStage | None = None

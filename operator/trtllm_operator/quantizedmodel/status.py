@@ -6,13 +6,15 @@ from datetime import datetime
 
 from trtllm_api.meta import ConditionStatus, HistoryEntry, Progress
 from trtllm_api.modelstatus import ArtifactStatus, QuantizationPlan, QuantizedModelStatus, Verdict
+from trtllm_api.problem import as_sentence
+from trtllm_api.reasons import Reason
 from trtllm_api.verdict import warnings
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.outcomes.job import JobFailed, JobRunning
 from trtllm_operator.outcomes.progress import progress_of_line, starting
 from trtllm_operator.quantizedmodel.observed import Observed
-from trtllm_operator.quantizedmodel.reasons import Reason, Stage
 from trtllm_operator.quantizedmodel.sentences import candidates_sentence, explained
+from trtllm_operator.quantizedmodel.stage import Stage
 from trtllm_operator.quantizedmodel.state import State, StateKind
 from trtllm_operator.shared.conditions import (
     Fact,
@@ -23,7 +25,6 @@ from trtllm_operator.shared.conditions import (
     stalled,
     suspended,
     timestamp,
-    with_remedy,
 )
 
 MAX_HISTORY = 10
@@ -100,7 +101,7 @@ def _message(observed: Observed, state: State) -> str:
     if state.kind is StateKind.READY:
         return f"{state.message}. {told}" if told else state.message
     if state.reason == Reason.QUALITY_REFUSED and isinstance(state.outcome, JobFailed):
-        said = with_remedy(f"{told}.", state.outcome.remedy)
+        said = f"{told}. {as_sentence(state.outcome.remedy)}"
         why = explained(state.known.quality, observed.spec)
         return f"{said} {why}" if why else said
     return f"{told}. {state.message}" if told else state.message
@@ -111,7 +112,8 @@ def _source_ready(observed: Observed, state: State) -> Fact:
     if known.source is not None:
         said = next((c for c in observed.status.conditions if c.type == kind), None)
         if said is not None and said.status is ConditionStatus.TRUE and observed.status.source == known.source:
-            return Fact(kind, said.status, said.reason, said.message)
+            before = Reason.SOURCE_REUSED if said.reason == Reason.SOURCE_REUSED else Reason.FETCHED
+            return Fact(kind, said.status, before, said.message)
         facts = known.facts
         about = f"{facts.architecture}, {facts.parameters / 1e6:.0f}M parameters, {facts.dtype}" if facts else ""
         where = f"revision {known.source.revision}" if known.source.revision else known.source.digest[:19]
@@ -130,9 +132,9 @@ def _preflight_passed(state: State) -> Fact:
     if state.reason == Reason.NO_GPU_NODES:
         return Fact(kind, ConditionStatus.UNKNOWN, state.reason, state.message)
     if state.known.plan is not None or state.known.artifact is not None:
-        told = [verdict.sentence() for verdict in warnings(state.verdicts)]
+        told = [verdict.sentence for verdict in warnings(state.verdicts)]
         why = [*(state.known.plan.why if state.known.plan else ())]
-        said = "; ".join(dict.fromkeys([*told, *why]))
+        said = " ".join(dict.fromkeys([*told, *map(as_sentence, why)]))
         return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, said)
     return Fact(kind, ConditionStatus.UNKNOWN, Reason.NOT_REACHED, _PENDING)
 

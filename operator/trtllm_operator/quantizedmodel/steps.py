@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trtllm_api.reasons import Reason
 from trtllm_operator.manifests.store_claim import store_claim
 from trtllm_operator.quantizedmodel.observed import Observed
-from trtllm_operator.quantizedmodel.reasons import Reason
 from trtllm_operator.quantizedmodel.state import State, StateKind
 from trtllm_operator.shared.jobs import obsolete_steps, work_steps
 from trtllm_operator.shared.steps import Requeue, Step, Steps

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trtllm_api.meta import Condition, ConditionList, ConditionStatus
+from trtllm_api.reasons import Reason
 
 READY = "Ready"
 RECONCILING = "Reconciling"
@@ -24,7 +25,7 @@ class Fact:
 
     type: str
     status: ConditionStatus
-    reason: str
+    reason: Reason
     message: str = ""
 
 
@@ -56,19 +57,12 @@ def cut(message: str, limit: int = MAX_MESSAGE) -> str:
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 
-def with_remedy(message: str, remedy: str) -> str:
-    """Cause and remedy as one reads them: a builder's causes are whole sentences, a rule's are clauses."""
-    if not remedy:
-        return message
-    return f"{message} {remedy}" if message.endswith((".", "!", "?")) else f"{message}: {remedy}"
-
-
-def ready(reason: str, message: str) -> tuple[Fact, ...]:
+def ready(reason: Reason, message: str) -> tuple[Fact, ...]:
     """It is as the spec wants it."""
     return (Fact(READY, ConditionStatus.TRUE, reason, message),)
 
 
-def reconciling(reason: str, message: str) -> tuple[Fact, ...]:
+def reconciling(reason: Reason, message: str) -> tuple[Fact, ...]:
     """Something is being done, or waited for."""
     return (
         Fact(READY, ConditionStatus.FALSE, reason, message),
@@ -76,7 +70,7 @@ def reconciling(reason: str, message: str) -> tuple[Fact, ...]:
     )
 
 
-def stalled(reason: str, message: str) -> tuple[Fact, ...]:
+def stalled(reason: Reason, message: str) -> tuple[Fact, ...]:
     """It cannot get on without a person."""
     return (
         Fact(READY, ConditionStatus.FALSE, reason, message),
@@ -84,12 +78,12 @@ def stalled(reason: str, message: str) -> tuple[Fact, ...]:
     )
 
 
-def suspended(reason: str, message: str) -> tuple[Fact, ...]:
+def suspended(reason: Reason, message: str) -> tuple[Fact, ...]:
     """Nothing is done, and nothing is wrong."""
     return (Fact(READY, ConditionStatus.FALSE, reason, message),)
 
 
-def blocked(wire: list[dict[str, Any]], reason: str, message: str) -> list[dict[str, Any]]:
+def blocked(wire: list[dict[str, Any]], reason: Reason, message: str) -> list[dict[str, Any]]:
     """Conditions, as JSON, of a resource whose children the API server does not take: Ready says why it waits."""
     told = {READY, RECONCILING}
     return [{**c, "reason": reason, "message": cut(message)} if c["type"] in told else c for c in wire]

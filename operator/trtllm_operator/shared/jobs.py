@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trtllm_diagnosis import DiagnosisReason
+from trtllm_api.reasons import Reason
 from trtllm_operator.kube.objects import (
     Manifest,
     Object,
@@ -29,21 +29,17 @@ from trtllm_operator.outcomes.job import (
     JobOutcome,
     JobRunning,
     JobSucceeded,
-    PodReason,
     job_outcome,
 )
-from trtllm_operator.shared.conditions import with_remedy
 from trtllm_operator.shared.steps import Apply, Delete, ReadLogs, Requeue, Step
 
 _TOLD_BY_EVENTS = {
-    PodReason.STARTING,
-    PodReason.PULLING_IMAGE,
-    DiagnosisReason.VOLUME_MOUNT,
-    DiagnosisReason.POD_NETWORK,
+    Reason.POD_STARTING,
+    Reason.PULLING_IMAGE,
+    Reason.VOLUME_NOT_MOUNTED,
+    Reason.POD_NETWORK_FAILED,
 }
 """Events wake nobody: whoever waits for news of these must look again."""
-RESULT_LOST = "ResultLost"
-"""A Job ended and its pods were gone before their result was read: it runs again; the store has its work."""
 KEEP_FINISHED = timedelta(days=1)
 """Finished Jobs and their logs stay that long after their result is in status."""
 
@@ -70,7 +66,7 @@ def pods_of(job_name: str, pods: Iterable[Object]) -> tuple[Object, ...]:
 def foreign_result(outcome: JobSucceeded) -> JobFailed:
     """The result of a stage that was not asked for."""
     return JobFailed(
-        PodReason.BAD_TERMINATION,
+        Reason.BAD_TERMINATION,
         f"the builder reported success of stage {outcome.result.stage} without the result that belongs to it",
         "the builder image and the operator must be of the same release: check both images' tags",
     )
@@ -80,7 +76,7 @@ def foreign_result(outcome: JobSucceeded) -> JobFailed:
 class Said:
     """A Job's outcome in words, for a State."""
 
-    reason: str | None
+    reason: Reason | None
     """None: the work goes on as it should."""
     message: str
     failed: bool = False
@@ -89,14 +85,14 @@ class Said:
 def said(outcome: JobOutcome | None, doing: str) -> Said:
     """`doing` is said while the Job is at work, or does not exist yet."""
     if isinstance(outcome, JobFailed):
-        return Said(str(outcome.reason), with_remedy(outcome.message, outcome.remedy), failed=True)
+        return Said(outcome.reason, outcome.sentence, failed=True)
     if isinstance(outcome, JobLost):
-        return Said(RESULT_LOST, f"{outcome.message}: it runs again")
+        return Said(Reason.RESULT_LOST, f"{outcome.message}: it runs again")
     if isinstance(outcome, JobRunning):
         again = f"; an earlier attempt ended: {outcome.earlier}" if outcome.earlier else ""
-        if outcome.reason in {PodReason.RUNNING, PodReason.STARTING, PodReason.NO_POD}:
+        if outcome.reason in {Reason.POD_RUNNING, Reason.POD_STARTING, Reason.POD_PENDING}:
             return Said(None, doing + again)
-        return Said(str(outcome.reason), outcome.message + again)
+        return Said(outcome.reason, outcome.message + again)
     return Said(None, doing)
 
 
@@ -111,7 +107,7 @@ def work_steps(
         yield Apply(builder_job(plan))
     elif isinstance(outcome, JobLost):
         yield Delete("Job", plan.name)
-    elif isinstance(outcome, JobRunning) and outcome.reason is PodReason.RUNNING:
+    elif isinstance(outcome, JobRunning) and outcome.reason is Reason.POD_RUNNING:
         if outcome.pod is None:
             yield Requeue(EVIDENCE_GRACE.total_seconds())
             return

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.commands.flags import OPERATOR, Flag, FlagTable, Given, Kind, parse
-
-EXTRA = "ExtraArguments"
-MADE = "FeatureCombinations"
 
 
 def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Sequence[str] = ()) -> Iterator[Verdict]:
@@ -27,7 +25,7 @@ def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Se
         seen |= _names(given, table)
         if problem is not None:
             message, remedy = problem
-            yield Verdict(EXTRA, Severity.REFUSAL, f"{field}: {message}", remedy, {"version": table.version})
+            yield refusal(Reason.INVALID_OPTIONS, f"{field}: {message}", remedy, {"version": table.version})
 
 
 def check_made(arguments: Sequence[str], table: FlagTable) -> Iterator[Verdict]:
@@ -38,12 +36,12 @@ def check_made(arguments: Sequence[str], table: FlagTable) -> Iterator[Verdict]:
         if flag is None:
             name = owner or _plugin_field(given.name)
             message = f"{name} needs {given.name}, which {table.program} {table.version} does not have"
-            yield Verdict(MADE, Severity.REFUSAL, message, _unknown_remedy(given.name, table, f"leave {name} out"))
+            yield refusal(Reason.INVALID_OPTIONS, message, _unknown_remedy(given.name, table, f"leave {name} out"))
             continue
         problem = _value_problem(given, flag)
         if problem is not None:
             message = f"{owner or flag.name}: {table.program} {table.version} {problem[0]}"
-            yield Verdict(MADE, Severity.REFUSAL, message, problem[1])
+            yield refusal(Reason.INVALID_OPTIONS, message, problem[1])
 
 
 def _names(given: Given, table: FlagTable) -> set[str]:

@@ -26,7 +26,7 @@ def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = (
             size, reason = _group_size(question, quantization)
             why.append(f"{method}: {reason}")
         candidates.append(_candidate(method, size, quantization))
-    return QuantizationPlan(candidates=tuple(candidates), why=(*why, *(note.sentence() for note in notes)))
+    return QuantizationPlan(candidates=tuple(candidates), why=(*why, *(note.sentence for note in notes)))
 
 
 def _group_size(question: QuantizeQuestion, quantization: Quantization) -> tuple[int | None, str]:

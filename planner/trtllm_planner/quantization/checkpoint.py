@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.quantization.question import QuantizeQuestion
 
 _FAMILIES = [
@@ -75,9 +76,8 @@ ARCHITECTURES = frozenset(f"{family}ForCausalLM" for family in _FAMILIES)
 def custom_code(question: QuantizeQuestion) -> Iterator[Verdict]:
     """A model's own Python code runs only where the user says that it may."""
     if question.facts.custom_code and not question.spec.trust_remote_code:
-        yield Verdict(
-            "CustomCode",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.CUSTOM_CODE_NOT_TRUSTED,
             f"the checkpoint of {question.facts.architecture} runs its own Python code (auto_map)",
             "read that code, then set trustRemoteCode: true; or use a checkpoint that transformers knows without it",
         )
@@ -94,9 +94,8 @@ def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
         if near
         else "such as LlamaForCausalLM, Qwen3ForCausalLM, MixtralForCausalLM"
     )
-    yield Verdict(
-        "ArchitectureNotSupported",
-        Severity.REFUSAL,
+    yield refusal(
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         f"architecture {name} is none of the {len(ARCHITECTURES)} kinds of causal language model that can be quantized",
         f"use a text model of a known family ({known})",
         {"architecture": name},
@@ -107,9 +106,8 @@ def already_quantized(question: QuantizeQuestion) -> Iterator[Verdict]:
     """Quantizing twice only loses quality, and ModelOpt cannot read packed weights."""
     method = question.facts.quantization
     if method is not None:
-        yield Verdict(
-            "AlreadyQuantized",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.ALREADY_QUANTIZED,
             f"the checkpoint is quantized already ({method})",
             "quantize the original (BF16 or FP16) checkpoint instead",
             {"quantization": method},

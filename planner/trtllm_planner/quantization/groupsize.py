@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantization import GROUPED_METHODS, Method, Quantization
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.quantization.linears import quantized_linears
 from trtllm_planner.quantization.question import QuantizeQuestion
 
-RULE = "GroupSize"
 PREFERRED = (128, 64, 32, 16)
 """Group sizes in the order in which they are tried: fewer scales first."""
 NVFP4_BLOCK = 16
@@ -67,9 +67,8 @@ def _explicit(method: Method, size: int, linears: tuple[LinearShape, ...]) -> It
     first, more = wrong[0], len(wrong) - 1
     fitting = fitting_sizes(linears)
     sizes = ", ".join(map(str, fitting))
-    yield Verdict(
-        RULE,
-        Severity.REFUSAL,
+    yield refusal(
+        Reason.GROUP_SIZE_NOT_DIVISIBLE,
         f"{method}: groupSize {size} does not divide {first.in_features}, the input width of {first.name}"
         + (f" (nor that of {more} more layers)" if more else ""),
         f"sizes that fit this model: {sizes}; without groupSize the best one is planned"
@@ -82,9 +81,8 @@ def _explicit(method: Method, size: int, linears: tuple[LinearShape, ...]) -> It
 def _none_fits(method: Method, linears: tuple[LinearShape, ...]) -> Iterator[Verdict]:
     wrong = [linear for linear in linears if linear.in_features % PREFERRED[-1]]
     first = wrong[0]
-    yield Verdict(
-        RULE,
-        Severity.REFUSAL,
+    yield refusal(
+        Reason.GROUP_SIZE_NOT_DIVISIBLE,
         f"{method}: no group size divides {first.in_features}, the input width of {first.name}",
         _exclude_or_other(wrong),
         {"inFeatures": first.in_features},
@@ -94,9 +92,8 @@ def _none_fits(method: Method, linears: tuple[LinearShape, ...]) -> Iterator[Ver
 def _nvfp4(linears: tuple[LinearShape, ...]) -> Iterator[Verdict]:
     wrong = [linear for linear in linears if linear.in_features % NVFP4_BLOCK]
     if wrong:
-        yield Verdict(
-            RULE,
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.GROUP_SIZE_NOT_DIVISIBLE,
             f"NVFP4: blocks of {NVFP4_BLOCK} do not divide {wrong[0].in_features}, the input width of {wrong[0].name}",
             _exclude_or_other(wrong),
             {"inFeatures": wrong[0].in_features},

@@ -12,13 +12,13 @@ from trtllm_api.modelstatus import MethodLadder
 from trtllm_api.quality import OnFailure
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import CheckpointFormat, QuantizedModelSpec
-from trtllm_api.verdict import Severity, Verdict, judge, refusals
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, judge, refusal, refusals
 from trtllm_planner.inventory import Inventory
 from trtllm_planner.quantization.question import QuantizeQuestion
 from trtllm_planner.quantization.rules import QUANTIZE_RULES
 from trtllm_planner.tensorrt_llm.versions import ALGORITHM_OF, EngineRuntime, ImageInfo, usable_algorithms
 
-RULE = "NativeMethods"
 ORDER = (
     Method.NVFP4,
     Method.W4A8_AWQ,
@@ -102,11 +102,11 @@ def nothing_left(spec: QuantizedModelSpec, ladder: MethodLadder, why: tuple[str,
     remedy = "set quantization.method"
     if spec.device is Device.GPU:
         remedy += ", or choose among the GPUs with podTemplate.nodeSelector (nvidia.com/gpu.product)"
-    return Verdict(RULE, Severity.REFUSAL, message, remedy, {"target": ladder.target})
+    return refusal(Reason.NO_METHOD_FITS, message, remedy, {"target": ladder.target})
 
 
 def _refused(question: QuantizeQuestion) -> list[str]:
-    return [verdict.sentence() for verdict in refusals(judge(QUANTIZE_RULES, question))]
+    return [verdict.sentence for verdict in refusals(judge(QUANTIZE_RULES, question))]
 
 
 def _pointless(spec: QuantizedModelSpec, method: Method, before: list[Method]) -> str:

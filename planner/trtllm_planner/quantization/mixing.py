@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.quantization.question import QuantizeQuestion
 
 
@@ -35,9 +36,8 @@ def mixed_precision(question: QuantizeQuestion) -> Iterator[Verdict]:
     before = methods[: methods.index(Method.MIXED)]
     reasons = [why_no_mix(method, question.spec.checkpoint) for method in before]
     if all(reasons) and (named or before):
-        yield Verdict(
-            "MixedPrecision",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.MIXED_PRECISION_NOT_POSSIBLE,
             "fallback Mixed has no method before it to make a mix of"
             + (f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""),
             "take Mixed out of quality.fallbacks, or name a method before it that it can mix",

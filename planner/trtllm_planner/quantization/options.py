@@ -9,7 +9,8 @@ from trtllm_api.base import Device
 from trtllm_api.quality import Dataset
 from trtllm_api.quantization import KVCache, Method
 from trtllm_api.quantizedmodel import CheckpointFormat
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.quantization.linears import quantized_linears
 from trtllm_planner.quantization.question import QuantizeQuestion
 
@@ -33,9 +34,8 @@ def kv_cache(question: QuantizeQuestion) -> Iterator[Verdict]:
     """A Hugging Face checkpoint has no place for the scales of an INT8 KV cache; TensorRT-LLM's has."""
     whole = question.spec.checkpoint.format is CheckpointFormat.HUGGING_FACE
     if whole and question.spec.quantization.kv_cache is KVCache.INT8:
-        yield Verdict(
-            "KVCache",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.KV_CACHE_NOT_SUPPORTED,
             "kvCache INT8 cannot be exported to a Hugging Face checkpoint",
             "use kvCache FP8, or leave it out, or set checkpoint.format TensorRTLLM",
         )
@@ -46,18 +46,16 @@ def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
     quantization = question.spec.quantization
     if quantization.auto is None:
         if Method.AUTO in question.methods():
-            yield Verdict(
-                "EffectiveBits",
-                Severity.REFUSAL,
+            yield refusal(
+                Reason.EFFECTIVE_BITS_OUT_OF_REACH,
                 "fallback Auto needs quantization.auto, which only method Auto may set",
                 "make Auto the method, or name another fallback",
             )
         return
     wrong = [method for method in quantization.auto.candidates if method not in _BITS]
     if wrong:
-        yield Verdict(
-            "EffectiveBits",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.EFFECTIVE_BITS_OUT_OF_REACH,
             f"auto.candidates has {', '.join(wrong)}, which is no format of a layer",
             f"choose from {', '.join(_BITS)}",
         )
@@ -70,9 +68,8 @@ def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
     least = (smallest * quantized + _FULL_BITS * (total - quantized)) / total
     asked = Decimal(quantization.auto.effective_bits)
     if asked < least:
-        yield Verdict(
-            "EffectiveBits",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.EFFECTIVE_BITS_OUT_OF_REACH,
             f"auto.effectiveBits {asked} is out of reach: with {smallest} bits for every layer that may be "
             f"quantized and {_FULL_BITS} for the others the mean is {least:.2f}",
             f"ask for {least:.2f} or more, or exclude fewer modules",
@@ -98,9 +95,8 @@ def lengths(question: QuantizeQuestion) -> Iterator[Verdict]:
     }
     for field, length in asked.items():
         if most and length > most:
-            yield Verdict(
-                "Lengths",
-                Severity.REFUSAL,
+            yield refusal(
+                Reason.SEQUENCE_TOO_LONG,
                 f"{field} {length} exceeds the {most} positions of the model",
                 f"use {most} or less",
                 {field: length, "maxPositionEmbeddings": most},
@@ -112,9 +108,8 @@ def dataset_token(question: QuantizeQuestion) -> Iterator[Verdict]:
     calibration = _token(question.spec.calibration.dataset)
     evaluation = _token(question.spec.quality.evaluation.dataset)
     if calibration and evaluation and calibration != evaluation:
-        yield Verdict(
-            "DatasetToken",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.DATASET_TOKENS_DIFFER,
             f"the data sets take their tokens from {calibration} (calibration) and {evaluation} (evaluation)",
             "use one Secret key for both",
         )
@@ -130,9 +125,8 @@ def effort(question: QuantizeQuestion) -> Iterator[Verdict]:
     seconds = question.facts.parameters * _AWQ_SECONDS_PER_PARAMETER
     slow = [method for method in question.methods() if method in {Method.INT4_AWQ, Method.W4A8_AWQ, Method.AUTO}]
     if question.spec.device is Device.CPU and slow and seconds > _LONG_SECONDS:
-        yield Verdict(
-            "Effort",
-            Severity.WARNING,
+        yield warning(
+            Reason.METHOD_SLOW,
             f"{slow[0]} of {question.facts.parameters / 1e9:.1f}B parameters takes about {seconds / 3600:.0f} hours "
             "on two CPU cores",
             "device GPU, or a weight-only method, takes minutes",

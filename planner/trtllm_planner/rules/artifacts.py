@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.question import CheckpointFile, EngineQuestion
 from trtllm_planner.tensorrt_llm.versions import parse_version
 
@@ -18,40 +19,37 @@ def engine_runtime(question: EngineQuestion) -> Iterator[Verdict]:
     if stamp is None:
         return
 
-    def verdict(severity: Severity, message: str, remedy: str) -> Verdict:
-        return Verdict("EngineRuntime", severity, message, remedy)
-
     version = question.image.version
     if version is not None and parse_version(stamp.version) != version:
-        yield verdict(
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.ENGINE_INCOMPATIBLE,
             f"the engine was built by TensorRT-LLM {stamp.version}, and image {question.image.reference} has {version}",
             "build it again with this image, or serve it with the image that built it",
         )
     gpu = question.gpu
     if gpu is not None and stamp.capability != gpu.capability:
-        yield verdict(
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.ENGINE_INCOMPATIBLE,
             f"the engine was built for SM{stamp.capability[0]}{stamp.capability[1]} ({stamp.product}), and "
             f"{gpu.product} is {gpu.sm}",
             f"bind it to nodes of {stamp.product}, or build it again for {gpu.product}",
         )
     elif gpu is not None and stamp.product != gpu.product:
-        yield verdict(
-            Severity.WARNING,
+        yield warning(
+            Reason.ENGINE_INCOMPATIBLE,
             f"the engine was built on {stamp.product} and would run on {gpu.product}: its tactics may be slow there",
             "build it on the product that serves",
         )
     world = question.layout.world
     if stamp.world != world:
-        yield verdict(
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.WORLD_SIZE_MISMATCH,
             f"the engine has {stamp.world} ranks, and {question.layout} asks for {world}",
             f"serve it with {stamp.world} ranks, or build it again",
         )
     if stamp.rank_files != stamp.world:
-        yield verdict(
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.ENGINE_INCOMPATIBLE,
             f"the engine has files of {stamp.rank_files} of its {stamp.world} ranks",
             "build it again: a rank is missing or empty",
         )
@@ -61,9 +59,8 @@ def file_integrity(question: EngineQuestion) -> Iterator[Verdict]:
     """Weights that are all there, and are weights."""
     files, options = question.files, question.options
     if options.chat and not question.facts.chat_template:
-        yield Verdict(
-            "FileIntegrity",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.CHAT_TEMPLATE_MISSING,
             "the chat endpoint is asked for, and the tokenizer has no chat template",
             "use the model's instruction-tuned variant, give a chat template, or serve completions only",
         )
@@ -72,28 +69,25 @@ def file_integrity(question: EngineQuestion) -> Iterator[Verdict]:
     for file in files.weights:
         problem, remedy = _problem(file)
         if problem:
-            yield Verdict("FileIntegrity", Severity.REFUSAL, f"{file.name} {problem}", remedy, {"file": file.name})
+            yield refusal(Reason.SOURCE_CORRUPT, f"{file.name} {problem}", remedy, {"file": file.name})
     missing = sorted(files.indexed - {file.name for file in files.weights})
     if missing:
-        yield Verdict(
-            "FileIntegrity",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.SOURCE_INCOMPLETE,
             f"{len(missing)} of {len(files.indexed)} files of the index are missing: {', '.join(missing[:3])}"
             + (", ..." if len(missing) > 3 else ""),
             "download the checkpoint again, completely",
             {"missing": len(missing)},
         )
     if not files.weights:
-        yield Verdict(
-            "FileIntegrity",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.SOURCE_INCOMPLETE,
             "the directory has no .safetensors file",
             "name the directory of a Hugging Face checkpoint; GGUF and .bin are not read",
         )
     if not files.tokenizer:
-        yield Verdict(
-            "FileIntegrity",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.SOURCE_INCOMPLETE,
             "the checkpoint has no tokenizer",
             "add tokenizer.json (or tokenizer.model) and tokenizer_config.json of the same model",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.host import calibration_memory_needed, host_memory_needed
 from trtllm_planner.inventory import GpuKind
 from trtllm_planner.memory import MemoryEstimate, estimate, gib
@@ -23,9 +24,8 @@ def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
     need = estimate(question, gpu)
     if need.fits:
         return
-    yield Verdict(
-        "GpuMemory",
-        Severity.REFUSAL,
+    yield refusal(
+        Reason.GPU_MEMORY_TOO_SMALL,
         shortage(question, gpu, need),
         remedies(question, gpu, need),
         {
@@ -121,9 +121,8 @@ def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
 def _room(what: str, has: int, needed: int, source: int, remedy: str) -> Iterator[Verdict]:
     if has >= needed:
         return
-    yield Verdict(
-        "CalibrationAndHostMemory",
-        Severity.REFUSAL if has < source else Severity.WARNING,
+    yield (refusal if has < source else warning)(
+        Reason.HOST_MEMORY_TOO_SMALL,
         f"{gib(has)} of {what} a checkpoint of {gib(source)}; the heuristic is {gib(needed)}",
         remedy,
         {"bytes": has, "neededBytes": needed},

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trtllm_api.facts import CheckpointFacts
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.commands.convertflags import convert_script
 from trtllm_planner.question import ArtifactFacts, EngineQuestion
 from trtllm_planner.tensorrt_llm.architectures import (
@@ -33,7 +34,7 @@ _CONVERTERS = f"TensorRT-LLM 0.20 to {LAST_ENGINE_VERSION}"
 
 
 def _refusal(message: str, remedy: str, **numbers: int | str) -> Verdict:
-    return Verdict("CheckpointRecognised", Severity.REFUSAL, message, remedy, numbers)
+    return refusal(Reason.CHECKPOINT_NOT_SUPPORTED, message, remedy, numbers)
 
 
 def checkpoint_recognised(question: EngineQuestion) -> Iterator[Verdict]:

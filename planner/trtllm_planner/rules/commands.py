@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from trtllm_api.buildoptions import Build, Convert, Limits, LoraSource
 from trtllm_api.enginebuild import Runtime, Serving
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.commands.build import build_arguments
 from trtllm_planner.commands.buildflags import build_table
-from trtllm_planner.commands.check import EXTRA, check_extra, check_made
+from trtllm_planner.commands.check import check_extra, check_made
 from trtllm_planner.commands.convert import convert_arguments
 from trtllm_planner.commands.convertflags import convert_script, convert_table
 from trtllm_planner.commands.flags import OPERATOR
@@ -42,9 +43,8 @@ def extra_arguments(question: EngineQuestion) -> Iterator[Verdict]:
     for key in serving.options:
         owner = OWNED_OPTIONS.get(key)
         if owner is not None:
-            yield Verdict(
-                EXTRA,
-                Severity.REFUSAL,
+            yield refusal(
+                Reason.INVALID_OPTIONS,
                 f"serving.options: {key} is set by " + ("the operator" if owner == OPERATOR else f"spec.{owner}"),
                 "leave it out" if owner == OPERATOR else f"set spec.{owner} instead",
             )
@@ -77,9 +77,8 @@ def _conversion(question: EngineQuestion) -> Iterator[Verdict]:
     family = convert_script(facts.architecture)
     if family is None:
         if question.build is not None or question.convert is not None:
-            yield Verdict(
-                "ArchitectureSupported",
-                Severity.REFUSAL,
+            yield refusal(
+                Reason.ARCHITECTURE_NOT_SUPPORTED,
                 f"no convert_checkpoint.py is known for {facts.architecture}",
                 "use a QuantizedModel with checkpoint.format TensorRTLLM, or runtime PyTorch",
                 {"architecture": facts.architecture},
@@ -92,9 +91,8 @@ def _conversion(question: EngineQuestion) -> Iterator[Verdict]:
     data = table.find("--calib_dataset")
     field = "smoothQuant" if convert.smooth_quant else "kvCache" if convert.kv_cache else None
     if field is not None and convert.calibration is None and data is not None:
-        yield Verdict(
-            "FeatureCombinations",
-            Severity.WARNING,
+        yield warning(
+            Reason.OPTIONS_CONFLICT,
             f"convert.{field} calibrates with {data.default}, which the pod reads from the hub",
             "set convert.calibration to a data set on a claim",
         )
@@ -106,25 +104,22 @@ def lora(question: EngineQuestion) -> Iterator[Verdict]:
         return
     serving, built = question.serving, (question.build or Build()).lora
     if built is not None and built.source is LoraSource.HF and not (built.target_modules or built.directories):
-        yield Verdict(
-            "FeatureCombinations",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.OPTIONS_CONFLICT,
             "build.lora says neither which modules adapters change nor where an adapter lies that tells",
             "set build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories",
         )
     if serving is None or serving.lora is None:
         return
     if built is None:
-        yield Verdict(
-            "FeatureCombinations",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.OPTIONS_CONFLICT,
             "serving.lora needs an engine that was built for adapters, and build.lora is not set",
             "set build.lora, or use runtime PyTorch",
         )
     elif serving.lora.max_rank > built.max_rank:
-        yield Verdict(
-            "FeatureCombinations",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.OPTIONS_CONFLICT,
             f"serving.lora.maxRank {serving.lora.max_rank} exceeds the engine's {built.max_rank}",
             f"use {built.max_rank} or less, or build with a larger build.lora.maxRank",
         )

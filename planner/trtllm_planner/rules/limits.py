@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.memory import gib, logits_bytes
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.versions import EngineRuntime
@@ -14,11 +15,11 @@ EAGLE_DRAFT = 256
 
 
 def _refusal(message: str, remedy: str, **numbers: int) -> Verdict:
-    return Verdict("Lengths", Severity.REFUSAL, message, remedy, numbers)
+    return refusal(Reason.LIMITS_INVALID, message, remedy, numbers)
 
 
 def _warning(message: str, remedy: str, **numbers: int) -> Verdict:
-    return Verdict("Lengths", Severity.WARNING, message, remedy, numbers)
+    return warning(Reason.LIMITS_INVALID, message, remedy, numbers)
 
 
 def lengths(question: EngineQuestion) -> Iterator[Verdict]:
@@ -82,11 +83,11 @@ def serving_within_engine(question: EngineQuestion) -> Iterator[Verdict]:
     )
     for name, wanted, most in pairs:
         if wanted is not None and wanted > most:
-            yield _refusal(
+            yield refusal(
+                Reason.SERVING_EXCEEDS_ENGINE,
                 f"serving.{name} {wanted} exceeds the {most} that the engine {'was' if built else 'is'} built for",
                 f"use {most} or less, or set limits.{name} {wanted}, which builds another engine",
-                serving=wanted,
-                engine=most,
+                {"serving": wanted, "engine": most},
             )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.question import EngineQuestion, KvCacheType
 from trtllm_planner.rules.platform import sm_list
 from trtllm_planner.tensorrt_llm.versions import FP8_FMHA, GROUPED, Algorithm, EngineRuntime, KvFormat, table_for
@@ -15,11 +16,11 @@ BLACKWELL = (10, 0)
 
 
 def _refusal(message: str, remedy: str) -> Verdict:
-    return Verdict("FeatureCombinations", Severity.REFUSAL, message, remedy)
+    return refusal(Reason.OPTIONS_CONFLICT, message, remedy)
 
 
 def _warning(message: str, remedy: str) -> Verdict:
-    return Verdict("FeatureCombinations", Severity.WARNING, message, remedy)
+    return warning(Reason.OPTIONS_CONFLICT, message, remedy)
 
 
 def feature_combinations(question: EngineQuestion) -> Iterator[Verdict]:

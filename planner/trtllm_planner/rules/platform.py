@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.architectures import (
     ARCHITECTURES,
@@ -78,7 +79,7 @@ def image_runtime(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def _image(message: str, remedy: str, **numbers: str) -> Verdict:
-    return Verdict("ImageRuntime", Severity.REFUSAL, message, remedy, numbers)
+    return refusal(Reason.IMAGE_MISMATCH, message, remedy, numbers)
 
 
 def _foreign(reference: str) -> str | None:
@@ -101,17 +102,15 @@ def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
     if name not in ARCHITECTURES[question.runtime] and not (facts.custom_code and question.trust_remote_code):
         yield _unknown(question)
     if facts.custom_code and not question.trust_remote_code:
-        yield Verdict(
-            "ArchitectureSupported",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.CUSTOM_CODE_NOT_TRUSTED,
             f"the checkpoint of {name} runs its own Python code (auto_map)",
             "read that code, then set trustRemoteCode: true; or use a checkpoint that needs none",
         )
     rope = question.details.rope_type
     if rope is not None and rope not in ROPE_TYPES:
-        yield Verdict(
-            "ArchitectureSupported",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.ROPE_SCALING_NOT_SUPPORTED,
             f"rope_scaling of type {rope} is not implemented",
             f"known types: {', '.join(sorted(ROPE_TYPES))}",
             {"ropeType": rope},
@@ -131,9 +130,8 @@ def _unknown(question: EngineQuestion) -> Verdict:
         families = {item.removesuffix(_CAUSAL): item for item in sorted(known)}  # the suffix is alike in all
         near = [families[item] for item in get_close_matches(name.removesuffix(_CAUSAL), families, n=2, cutoff=0.7)]
         remedy = "use a model of a known family" + (f" (the nearest are {' and '.join(near)})" if near else "")
-    return Verdict(
-        "ArchitectureSupported",
-        Severity.WARNING if newer else Severity.REFUSAL,
+    return (warning if newer else refusal)(
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
         f"architecture {name} is none of the {len(known)} that the {runtime} runtime is known to load",
         remedy,
         {"architecture": name},
@@ -147,9 +145,8 @@ def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
     accepted = table.accepts(question.algorithm, question.runtime)
     if not accepted:
         other = next(item for item in EngineRuntime if item is not question.runtime)
-        yield Verdict(
-            "AlgorithmVsGpu",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.QUANTIZATION_NOT_SUPPORTED,
             f"{question.algorithm} is not in the {question.runtime} runtime",
             f"use runtime {other}, or one of {_usable(question)}",
             {"algorithm": question.algorithm},
@@ -160,9 +157,8 @@ def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
     if gpu.capability not in table.gpus:
         oldest, newest = min(table.gpus), max(table.gpus)
         old = gpu.capability < oldest
-        yield Verdict(
-            "AlgorithmVsGpu",
-            Severity.REFUSAL if old else Severity.WARNING,
+        yield (refusal if old else warning)(
+            Reason.GPU_NOT_SUPPORTED,
             f"{gpu.product} is {gpu.sm}, "
             + ("which has no kernels" if old else "which is not in the table of kernels")
             + f" ({sm_list(table.gpus)})",
@@ -170,9 +166,8 @@ def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
             {"capability": gpu.sm},
         )
     elif gpu.capability not in accepted:
-        yield Verdict(
-            "AlgorithmVsGpu",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.GPU_NOT_SUPPORTED,
             f"{question.algorithm} needs {sm_list(accepted)}; {gpu.product} is {gpu.sm}",
             f"usable here: {_usable(question)}",
             {"algorithm": question.algorithm, "capability": gpu.sm},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.host import DISK_MARGIN
 from trtllm_planner.memory import GIB, gib
 from trtllm_planner.question import EngineQuestion, PodFacts
@@ -16,11 +17,11 @@ SHARED_MEMORY = GIB
 
 
 def _refusal(message: str, remedy: str) -> Verdict:
-    return Verdict("PodHygiene", Severity.REFUSAL, message, remedy)
+    return refusal(Reason.POD_UNSUITABLE, message, remedy)
 
 
 def _warning(message: str, remedy: str) -> Verdict:
-    return Verdict("PodHygiene", Severity.WARNING, message, remedy)
+    return warning(Reason.POD_UNSUITABLE, message, remedy)
 
 
 def pod_hygiene(question: EngineQuestion) -> Iterator[Verdict]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from trtllm_api.verdict import Severity, Verdict
+from trtllm_api.reasons import Reason
+from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.layout import (
     MOST_TENSOR,
@@ -44,33 +45,29 @@ def heads_and_layers(question: EngineQuestion) -> Iterator[Verdict]:
     valid = f"valid TP: {listing(_tensors(question))}"
     if not heads_divide(facts, tensor, context):
         by = f"TP {tensor}" + (f" x CP {context} = {tensor * context}" if context > 1 else "")
-        yield Verdict(
-            "HeadsAndLayers",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.HEADS_NOT_DIVISIBLE,
             f"{facts.heads} heads do not divide by {by}",
             valid,
             {"heads": facts.heads, "tensor": tensor, "context": context},
         )
     elif not key_values_divide(facts, tensor):
-        yield Verdict(
-            "HeadsAndLayers",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.HEADS_NOT_DIVISIBLE,
             f"{facts.key_value_heads} key/value heads and TP {tensor}: neither divides the other",
             valid,
             {"keyValueHeads": facts.key_value_heads, "tensor": tensor},
         )
     elif question.algorithm is Algorithm.SMOOTH_QUANT and tensor > facts.key_value_heads > 0:
-        yield Verdict(
-            "HeadsAndLayers",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.HEADS_NOT_DIVISIBLE,
             f"SmoothQuant cannot copy the scales of {facts.key_value_heads} key/value heads to TP {tensor} ranks",
             valid,
             {"keyValueHeads": facts.key_value_heads, "tensor": tensor},
         )
     if layout.pipeline > facts.layers:
-        yield Verdict(
-            "HeadsAndLayers",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.PIPELINE_TOO_LONG,
             f"PP {layout.pipeline} exceeds the model's {facts.layers} layers",
             f"use PP {facts.layers} or less",
             {"layers": facts.layers, "pipeline": layout.pipeline},
@@ -83,18 +80,16 @@ def moe(question: EngineQuestion) -> Iterator[Verdict]:
     asked = layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None
     if facts.experts == 0:
         if asked and (layout.moe_expert > 1 or layout.moe_tensor not in {1, layout.tensor}):
-            yield Verdict(
-                "Moe",
-                Severity.REFUSAL,
+            yield refusal(
+                Reason.EXPERT_PARALLELISM_INVALID,
                 f"expert parallelism (MoE TP {layout.moe_tensor}, EP {layout.moe_expert}) is set, but "
                 f"{facts.architecture} has no experts",
                 "leave it out",
             )
         return
     if asked and layout.context > 1:
-        yield Verdict(
-            "Moe",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.EXPERT_PARALLELISM_INVALID,
             f"CP {layout.context} cannot be combined with MoE TP {layout.moe_tensor} and EP {layout.moe_expert}",
             "leave CP at 1, or MoE TP and EP out",
             {"context": layout.context},
@@ -105,18 +100,16 @@ def moe(question: EngineQuestion) -> Iterator[Verdict]:
     ]
     remedy = f"MoE TP x EP that work: {', '.join(ways)}"
     if layout.moe_tensor * layout.moe_expert != layout.tensor:
-        yield Verdict(
-            "Moe",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.EXPERT_PARALLELISM_INVALID,
             f"MoE TP {layout.moe_tensor} x EP {layout.moe_expert} = {layout.moe_tensor * layout.moe_expert} is not "
             f"TP {layout.tensor}",
             remedy,
             {"tensor": layout.tensor, "moeTensor": layout.moe_tensor, "moeExpert": layout.moe_expert},
         )
     elif facts.experts % layout.moe_expert:
-        yield Verdict(
-            "Moe",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.EXPERTS_NOT_DIVISIBLE,
             f"{facts.experts} experts do not divide by EP {layout.moe_expert}",
             remedy,
             {"experts": facts.experts, "moeExpert": layout.moe_expert},
@@ -142,9 +135,8 @@ def shard_alignment(question: EngineQuestion) -> Iterator[Verdict]:
     if not found:
         return
     worst, more = next((item for item in found if item.side == "K"), found[0]), len(found) - 1
-    yield Verdict(
-        "ShardAlignment",
-        Severity.REFUSAL,
+    yield refusal(
+        Reason.SHARD_NOT_ALIGNED,
         f"{question.algorithm} at {question.layout}: {worst.sentence()}"
         + (f", nor are {more} more layers aligned" if more else ""),
         _aligned_remedy(question, found),
@@ -176,27 +168,24 @@ def world_size(question: EngineQuestion) -> Iterator[Verdict]:
     needed = nodes_for(layout.world, per_node)
     pod_gpus = gpus_per_pod(layout.world, per_node)
     if question.pods is not None and question.pods != needed:
-        yield Verdict(
-            "WorldSize",
-            Severity.REFUSAL,
+        yield refusal(
+            Reason.WORLD_SIZE_MISMATCH,
             f"{layout} has {layout.world} ranks, but {question.pods} pods x {pod_gpus} GPUs are "
             f"{question.pods * pod_gpus}",
             f"use {needed} pods, or a layout of {question.pods * pod_gpus} ranks",
             {"world": layout.world, "pods": question.pods, "gpusPerPod": pod_gpus},
         )
     elif layout.world % pod_gpus:
-        yield Verdict(
-            "WorldSize",
-            Severity.WARNING,
+        yield warning(
+            Reason.GPUS_IDLE,
             f"{layout} has {layout.world} ranks: {needed * pod_gpus - layout.world} GPUs of the last of {needed} pods "
             f"of {pod_gpus} stay idle",
             f"use a layout of {needed * pod_gpus} ranks, or fewer GPUs per pod",
             {"world": layout.world, "gpusPerPod": pod_gpus},
         )
     if layout.tensor > per_node:
-        yield Verdict(
-            "WorldSize",
-            Severity.WARNING,
+        yield warning(
+            Reason.TENSOR_SPANS_NODES,
             f"TP {layout.tensor} spans nodes of {per_node} GPUs: every layer waits for the network",
             f"use TP {per_node} inside a node and PP across nodes",
             {"tensor": layout.tensor, "gpusPerNode": per_node},

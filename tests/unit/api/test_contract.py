@@ -12,7 +12,6 @@ from trtllm_api.contract import (
     BuildRequest,
     BuildResult,
     ExpectedGpu,
-    FailureReason,
     FetchResult,
     QuantizeResult,
     RanksRequest,
@@ -21,6 +20,7 @@ from trtllm_api.contract import (
 from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
 from trtllm_api.modelstatus import CandidateStatus, Measures, MixedProposal, Verdict
 from trtllm_api.quantization import Method
+from trtllm_api.reasons import Reason
 
 DIGEST = "sha256:" + "0f" * 32
 
@@ -154,7 +154,7 @@ def quantized(*, refused: int, text: int, proposals: int, mixed: bool) -> BuildR
     return BuildResult(
         stage=Stage.QUANTIZE,
         exit_code=0 if mixed else 66,
-        reason=None if mixed else FailureReason.QUALITY_REFUSED,
+        reason=None if mixed else Reason.QUALITY_REFUSED,
         message="m" * 4000,
         remedy="r" * 300,
         quantize=QuantizeResult(reference=_MEASURES, candidates=tuple(tried), artifact=artifact),

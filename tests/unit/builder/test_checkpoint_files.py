@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.contract import BuildResult, ExitCode, FailureReason, FetchResult, Stage
+from trtllm_api.contract import BuildResult, ExitCode, FetchResult, Stage
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint_files import inspect, model_files
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.model_facts import model_facts
@@ -23,7 +24,7 @@ def _with_header(header: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
-def _refusal(directory: Path, reason: FailureReason, *, trust_remote_code: bool = False) -> BuilderFailure:
+def _refusal(directory: Path, reason: Reason, *, trust_remote_code: bool = False) -> BuilderFailure:
     failure = failure_of(lambda: inspect(directory, trust_remote_code=trust_remote_code))
     assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, reason)
     return failure
@@ -39,7 +40,7 @@ def test_a_whole_checkpoint_is_accepted_in_one_file_and_in_shards(tmp_path: Path
 def test_a_git_lfs_pointer_instead_of_a_shard_is_called_one(tmp_path: Path) -> None:
     directory = write_sharded(tmp_path / "model")
     (directory / _SHARD).write_bytes(_POINTER)
-    failure = _refusal(directory, FailureReason.SOURCE_CORRUPT)
+    failure = _refusal(directory, Reason.SOURCE_CORRUPT)
     assert f"{_SHARD} is a Git-LFS pointer of {len(_POINTER)} bytes" in failure.message
     assert "git lfs pull" in failure.remedy
 
@@ -48,7 +49,7 @@ def test_a_git_lfs_pointer_instead_of_a_shard_is_called_one(tmp_path: Path) -> N
 def test_a_git_lfs_pointer_is_found_in_small_files_too(tmp_path: Path, name: str) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / name).write_bytes(_POINTER)
-    assert f"{name} is a Git-LFS pointer" in _refusal(directory, FailureReason.SOURCE_CORRUPT).message
+    assert f"{name} is a Git-LFS pointer" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
 @pytest.mark.parametrize(("change", "word"), [(-1000, "truncated"), (10, "longer than it should be")])
@@ -58,7 +59,7 @@ def test_a_shard_of_another_size_than_its_header_says_is_named_with_both_sizes(
     directory = write_sharded(tmp_path / "model")
     whole = (directory / _SHARD).read_bytes()
     (directory / _SHARD).write_bytes((whole + b"\0" * 10)[: len(whole) + change])
-    failure = _refusal(directory, FailureReason.SOURCE_CORRUPT)
+    failure = _refusal(directory, Reason.SOURCE_CORRUPT)
     assert (
         failure.message
         == f"{_SHARD} is {word}: it has {len(whole) + change} bytes, and its header describes {len(whole)}."
@@ -85,19 +86,19 @@ def test_a_file_that_is_no_safetensors_file_is_corrupt_and_no_fault_of_the_build
 ) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "model.safetensors").write_bytes(content)
-    assert "model.safetensors" in _refusal(directory, FailureReason.SOURCE_CORRUPT).message
+    assert "model.safetensors" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     write_safetensors(directory / "model.safetensors", {})
-    assert "holds no tensors" in _refusal(directory, FailureReason.SOURCE_CORRUPT).message
+    assert "holds no tensors" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
 def test_an_index_that_names_a_missing_shard_counts_and_names_it(tmp_path: Path) -> None:
     directory = write_sharded(tmp_path / "model")
     (directory / _SHARD).unlink()
-    failure = _refusal(directory, FailureReason.SOURCE_INCOMPLETE)
+    failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
     assert "1 of 2 shards are missing" in failure.message
     assert _SHARD in failure.message
 
@@ -107,14 +108,14 @@ def test_an_index_may_not_lead_out_of_the_directory(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "outside.safetensors", LLAMA)
     index = directory / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"lm_head.weight": "../outside.safetensors"}}))
-    assert "../outside.safetensors" in _refusal(directory, FailureReason.SOURCE_INCOMPLETE).message
+    assert "../outside.safetensors" in _refusal(directory, Reason.SOURCE_INCOMPLETE).message
 
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', '{"weight_map": {"lm_head.weight": 7}}'])
 def test_an_index_without_a_weight_map_is_corrupt(tmp_path: Path, index: str) -> None:
     directory = write_sharded(tmp_path / "model")
     (directory / "model.safetensors.index.json").write_text(index)
-    assert "weight_map" in _refusal(directory, FailureReason.SOURCE_CORRUPT).message
+    assert "weight_map" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
 def test_a_tensor_of_the_index_that_no_shard_holds_is_named(tmp_path: Path) -> None:
@@ -123,14 +124,14 @@ def test_a_tensor_of_the_index_that_no_shard_holds_is_named(tmp_path: Path) -> N
     index = json.loads(path.read_text())
     index["weight_map"]["model.layers.9.mlp.up_proj.weight"] = _SHARD
     path.write_text(json.dumps(index))
-    failure = _refusal(directory, FailureReason.SOURCE_CORRUPT)
+    failure = _refusal(directory, Reason.SOURCE_CORRUPT)
     assert "model.layers.9.mlp.up_proj.weight" in failure.message
 
 
 def test_a_missing_tokenizer_is_incomplete(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "tokenizer.json").unlink()
-    failure = _refusal(directory, FailureReason.SOURCE_INCOMPLETE)
+    failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
     assert "There is no tokenizer" in failure.message
     assert "save_pretrained" in failure.remedy
 
@@ -138,7 +139,7 @@ def test_a_missing_tokenizer_is_incomplete(tmp_path: Path) -> None:
 def test_a_missing_config_is_answered_with_what_the_directory_holds(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "config.json").unlink()
-    failure = _refusal(directory, FailureReason.SOURCE_INCOMPLETE)
+    failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
     assert "There is no config.json" in failure.message
     assert "model.safetensors" in failure.message
 
@@ -146,15 +147,15 @@ def test_a_missing_config_is_answered_with_what_the_directory_holds(tmp_path: Pa
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ("{", FailureReason.SOURCE_CORRUPT),
-        ("[]", FailureReason.SOURCE_CORRUPT),
-        ('{"model_type": "llama"}', FailureReason.SOURCE_INCOMPLETE),
-        ('{"model_type": "llama", "architectures": []}', FailureReason.SOURCE_INCOMPLETE),
-        ('{"model_type": "llama", "architectures": "LlamaForCausalLM"}', FailureReason.SOURCE_INCOMPLETE),
-        ('{"architectures": ["LlamaForCausalLM"]}', FailureReason.SOURCE_INCOMPLETE),
+        ("{", Reason.SOURCE_CORRUPT),
+        ("[]", Reason.SOURCE_CORRUPT),
+        ('{"model_type": "llama"}', Reason.SOURCE_INCOMPLETE),
+        ('{"model_type": "llama", "architectures": []}', Reason.SOURCE_INCOMPLETE),
+        ('{"model_type": "llama", "architectures": "LlamaForCausalLM"}', Reason.SOURCE_INCOMPLETE),
+        ('{"architectures": ["LlamaForCausalLM"]}', Reason.SOURCE_INCOMPLETE),
     ],
 )
-def test_a_config_that_describes_no_model_is_refused(tmp_path: Path, config: str, reason: FailureReason) -> None:
+def test_a_config_that_describes_no_model_is_refused(tmp_path: Path, config: str, reason: Reason) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "config.json").write_text(config)
     assert "config.json" in _refusal(directory, reason).message
@@ -163,7 +164,7 @@ def test_a_config_that_describes_no_model_is_refused(tmp_path: Path, config: str
 def test_weights_in_another_format_are_named_with_the_way_to_convert_them(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
-    failure = _refusal(directory, FailureReason.SOURCE_INCOMPLETE)
+    failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
     assert "it has pytorch_model.bin" in failure.message
     assert "save_pretrained" in failure.remedy
 
@@ -173,7 +174,7 @@ def test_custom_code_is_refused_until_it_is_trusted(tmp_path: Path, file: str) -
     directory = write_checkpoint(tmp_path / "model")
     content = json.loads((directory / file).read_text())
     (directory / file).write_text(json.dumps(content | {"auto_map": {"AutoModelForCausalLM": "modeling.Own"}}))
-    failure = _refusal(directory, FailureReason.CUSTOM_CODE_NOT_TRUSTED)
+    failure = _refusal(directory, Reason.CUSTOM_CODE_NOT_TRUSTED)
     assert "AutoModelForCausalLM" in failure.message
     assert model_facts(inspect(directory, trust_remote_code=True)).custom_code
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trtllm_api.contract import DatasetRequest, ExitCode, FailureReason
+from trtllm_api.contract import DatasetRequest, ExitCode
 from trtllm_api.quality import HubDataset
+from trtllm_api.reasons import Reason
 from trtllm_builder.datasets import Purpose, TextSet, load_texts
 from trtllm_builder.failure import BuilderFailure
 
@@ -24,7 +25,7 @@ def _load(path: Path) -> TextSet:
 
 def _unusable(path: Path) -> BuilderFailure:
     failure = failure_of(lambda: _load(path))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.DATASET_UNUSABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.DATASET_UNUSABLE)
     return failure
 
 
@@ -115,5 +116,5 @@ def test_a_hub_that_does_not_answer_is_tried_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("time.sleep", lambda _: None)
     request = DatasetRequest(hugging_face=HubDataset(repo="acme/texts", split="test"))
     failure = failure_of(lambda: load_texts(request, "evaluation"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.DATASET_UNUSABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.DATASET_UNUSABLE)
     assert "acme/texts" in failure.message

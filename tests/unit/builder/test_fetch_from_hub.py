@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from huggingface_hub import file_download
 
-from trtllm_api.contract import ExitCode, FailureReason, FetchRequest, FetchResult
+from trtllm_api.contract import ExitCode, FetchRequest, FetchResult
 from trtllm_api.manifest import ArtifactKind
+from trtllm_api.reasons import Reason
 from trtllm_api.source import HuggingFaceSource, Source
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.fetch import hub as hub_module
@@ -85,7 +86,7 @@ def test_second_copies_of_the_weights_and_subdirectories_are_not_downloaded(hub:
 
 def test_a_repository_that_does_not_exist_is_named_with_its_hub(hub: Hub, store: Store, log: Log) -> None:
     failure = failure_of(lambda: _fetch(store, log, "acme/nothing"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
     assert f"acme/nothing on {hub.server.url}" in failure.message
     assert "tokenSecretRef" in failure.remedy
 
@@ -96,26 +97,26 @@ def test_a_repository_that_does_not_exist_is_found_missing_with_a_good_token_too
     hub.repository("acme/small", token="hf_good")
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     failure = failure_of(lambda: _fetch(store, log, "acme/nothing"))
-    assert failure.reason is FailureReason.SOURCE_NOT_FOUND
+    assert failure.reason is Reason.SOURCE_NOT_FOUND
     assert "account of the token" in failure.message
 
 
 def test_a_name_that_no_repository_can_have_is_not_tried_again(hub: Hub, store: Store, log: Log) -> None:
     failure = failure_of(lambda: _fetch(store, log, "acme/a--b"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
 
 
 def test_a_revision_that_does_not_exist_is_named(hub: Hub, store: Store, log: Log) -> None:
     hub.repository("acme/small")
     failure = failure_of(lambda: _fetch(store, log, revision="v9"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
     assert "no revision v9" in failure.message
 
 
 def test_a_gated_repository_without_a_token_asks_for_a_token_secret(hub: Hub, store: Store, log: Log) -> None:
     hub.repository("acme/gated", gated=True, token="hf_good")
     failure = failure_of(lambda: _fetch(store, log, "acme/gated"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
     assert "has no tokenSecretRef" in failure.message
 
 
@@ -125,7 +126,7 @@ def test_a_gated_repository_with_another_accounts_token_asks_to_accept_the_licen
     hub.repository("acme/gated", gated=True, token="hf_good", other_tokens=["hf_other"])
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     failure = failure_of(lambda: _fetch(store, log, "acme/gated"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
     assert "has not been granted access" in failure.message
     assert "licence" in failure.remedy
 
@@ -136,7 +137,7 @@ def test_a_token_that_the_hub_does_not_know_is_said_to_be_refused(
     hub.repository("acme/gated", gated=True, token="hf_good")
     monkeypatch.setenv("HF_TOKEN", "hf_revoked")
     failure = failure_of(lambda: _fetch(store, log, "acme/gated"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
     assert "does not accept the token" in failure.message
     assert "hf_revoked" not in failure.message + failure.remedy
 
@@ -153,9 +154,9 @@ def test_a_private_repository_does_not_exist_without_its_token(
     hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.repository("acme/private", private=True, token="hf_good", other_tokens=["hf_other"])
-    assert failure_of(lambda: _fetch(store, log, "acme/private")).reason is FailureReason.SOURCE_NOT_FOUND
+    assert failure_of(lambda: _fetch(store, log, "acme/private")).reason is Reason.SOURCE_NOT_FOUND
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    assert failure_of(lambda: _fetch(store, log, "acme/private")).reason is FailureReason.SOURCE_NOT_FOUND
+    assert failure_of(lambda: _fetch(store, log, "acme/private")).reason is Reason.SOURCE_NOT_FOUND
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     assert _fetch(store, log, "acme/private").facts.model_type == "llama"
 
@@ -185,11 +186,11 @@ def test_what_a_broken_attempt_finished_is_not_downloaded_again(
         (repository / name).rename(repository / f"{name}.kept")
     (repository / "config.json").write_text("{}")
     failure = failure_of(lambda: _fetch(store, log))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
     assert "config.json" in hub.downloads()
     (repository / ".hub.json").write_text(json.dumps({"commit": _COMMIT}))
     hub.server.log.clear()
-    assert failure_of(lambda: _fetch(store, log)).reason is FailureReason.SOURCE_INCOMPLETE
+    assert failure_of(lambda: _fetch(store, log)).reason is Reason.SOURCE_INCOMPLETE
     assert hub.downloads() == ["model.safetensors"]
 
 
@@ -197,7 +198,7 @@ def test_files_of_another_commit_do_not_mix_with_this_ones(hub: Hub, store: Stor
     repository = hub.repository("acme/small", commit=_COMMIT)
     (repository / "tokenizer.json").unlink()
     (repository / "notes.txt").write_text("of the first commit")
-    assert failure_of(lambda: _fetch(store, log)).reason is FailureReason.SOURCE_INCOMPLETE
+    assert failure_of(lambda: _fetch(store, log)).reason is Reason.SOURCE_INCOMPLETE
     (repository / "notes.txt").unlink()
     hub.repository("acme/small", commit="2e" * 20)
     result = _fetch(store, log)
@@ -211,7 +212,7 @@ def test_an_endpoint_that_no_one_listens_at_is_tried_again(
     endpoint = _nowhere()
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     failure = failure_of(lambda: _fetch(store, log))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
     assert endpoint in failure.message
     assert "HF_ENDPOINT" in failure.remedy
 
@@ -229,7 +230,7 @@ def test_a_hub_that_goes_away_between_two_files_is_unreachable_and_no_file_vanis
     monkeypatch.setattr(hub_module, "hf_hub_download", away)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
     failure = failure_of(lambda: _fetch(store, log))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
 
 
 def test_a_volume_that_is_too_small_is_found_out_before_the_download_with_both_sizes(
@@ -238,7 +239,7 @@ def test_a_volume_that_is_too_small_is_found_out_before_the_download_with_both_s
     hub.repository("acme/small", commit=_COMMIT)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30, used=2**30, free=1024))
     failure = failure_of(lambda: _fetch(store, log))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.STORAGE_FULL)
     assert failure.message == "acme/small at 1f1f1f1f1f1f needs 204 KiB, but the store's volume has 1 KiB free."
     assert hub.downloads() == []
 
@@ -271,7 +272,7 @@ def test_progress_counts_the_bytes_of_the_download_and_then_of_the_verification(
 def test_a_repository_without_config_json_is_incomplete(hub: Hub, store: Store, log: Log) -> None:
     (hub.repository("acme/small") / "config.json").unlink()
     failure = failure_of(lambda: _fetch(store, log))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_INCOMPLETE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
 
 
 def test_the_same_content_from_two_repositories_is_stored_once(hub: Hub, store: Store, log: Log) -> None:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import pytest
 from fsspec.implementations.http import HTTPFileSystem
 
-from trtllm_api.contract import ExitCode, FailureReason, FetchRequest, FetchResult
+from trtllm_api.contract import ExitCode, FetchRequest, FetchResult
 from trtllm_api.manifest import ArtifactKind
+from trtllm_api.reasons import Reason
 from trtllm_api.source import Source, UriSource, VolumeSource
 from trtllm_builder.fetch import run_fetch
 from trtllm_builder.store import Store, read_artifact
@@ -52,14 +53,14 @@ def test_a_change_of_the_claim_after_the_fetch_is_found(tmp_path: Path, store: S
     result = _in_place(store, log, tmp_path / "claim", "small")
     (model / "tokenizer.json").write_text("{}")
     failure = failure_of(lambda: read_artifact((store.root / result.manifest_path).parent, files_at=model))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "tokenizer.json" in failure.message
 
 
 def test_a_path_that_the_claim_lacks_is_answered_with_what_is_there(tmp_path: Path, store: Store, log: Log) -> None:
     write_checkpoint(tmp_path / "claim" / "llama" / "small")
     failure = failure_of(lambda: _in_place(store, log, tmp_path / "claim", "llama/smal"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
     assert failure.message == "The claim models has no directory llama/smal; llama holds small."
     deeper = failure_of(lambda: _in_place(store, log, tmp_path / "claim", "lama/small/deep"))
     assert "its root holds llama" in deeper.message
@@ -131,7 +132,7 @@ def test_a_uri_is_fetched_into_the_store_with_the_sizes_of_its_files(site: _Site
 def test_files_that_an_earlier_attempt_brought_are_not_fetched_again(site: _Site, store: Store, log: Log) -> None:
     model = write_checkpoint(site.root / "small")
     (model / "tokenizer.json").unlink()
-    assert failure_of(lambda: _by_uri(store, log, f"{site.url}/small/")).reason is FailureReason.SOURCE_INCOMPLETE
+    assert failure_of(lambda: _by_uri(store, log, f"{site.url}/small/")).reason is Reason.SOURCE_INCOMPLETE
     write_checkpoint(site.root / "small")
     site.files.asked.clear()
     _by_uri(store, log, f"{site.url}/small/")
@@ -142,7 +143,7 @@ def test_files_that_an_earlier_attempt_brought_are_not_fetched_again(site: _Site
 def test_a_file_that_left_the_uri_between_two_attempts_is_not_published(site: _Site, store: Store, log: Log) -> None:
     model = write_checkpoint(site.root / "small")
     (model / "tokenizer.json").rename(model / "notes.txt")
-    assert failure_of(lambda: _by_uri(store, log, f"{site.url}/small/")).reason is FailureReason.SOURCE_INCOMPLETE
+    assert failure_of(lambda: _by_uri(store, log, f"{site.url}/small/")).reason is Reason.SOURCE_INCOMPLETE
     (model / "notes.txt").rename(model / "tokenizer.json")
     result = _by_uri(store, log, f"{site.url}/small/")
     assert not (store.root / result.path / "notes.txt").exists()
@@ -153,7 +154,7 @@ def test_a_file_that_ends_early_is_tried_again_and_named_with_both_sizes(site: _
     site.files.short = True
     size = (model / "model.safetensors").stat().st_size
     failure = failure_of(lambda: _by_uri(store, log, f"{site.url}/small/"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
     assert f"model.safetensors ended after {size // 2} of {size} bytes" in failure.message
 
 
@@ -161,19 +162,19 @@ def test_a_uri_with_nothing_behind_it_is_not_found(site: _Site, store: Store, lo
     (site.root / "empty").mkdir()
     for path in ("nothing/", "empty/"):
         failure = failure_of(lambda path=path: _by_uri(store, log, f"{site.url}/{path}"))  # type: ignore[misc]
-        assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+        assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
 
 
 @pytest.mark.parametrize(
     ("status", "code", "reason"),
     [
-        (403, ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED),
-        (401, ExitCode.INPUT_MISSING, FailureReason.SOURCE_ACCESS_DENIED),
-        (503, ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE),
+        (403, ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED),
+        (401, ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED),
+        (503, ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE),
     ],
 )
 def test_what_a_server_answers_decides_whether_it_is_tried_again(
-    site: _Site, store: Store, log: Log, status: int, code: ExitCode, reason: FailureReason
+    site: _Site, store: Store, log: Log, status: int, code: ExitCode, reason: Reason
 ) -> None:
     site.files.status = status
     failure = failure_of(lambda: _by_uri(store, log, f"{site.url}/small/"))
@@ -182,7 +183,7 @@ def test_what_a_server_answers_decides_whether_it_is_tried_again(
 
 def test_a_server_that_does_not_answer_is_tried_again(store: Store, log: Log) -> None:
     failure = failure_of(lambda: _by_uri(store, log, "http://127.0.0.1:9/small/"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, FailureReason.SOURCE_UNREACHABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
 
 
 def test_a_source_that_was_read_in_place_first_is_still_brought_whole_by_a_later_fetch(

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, FetchRequest, Stage
+from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FetchRequest, Stage
+from trtllm_api.reasons import Reason
 from trtllm_api.source import Source, VolumeSource
 from trtllm_builder.run import run
 
@@ -62,7 +63,7 @@ def model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Any:
     assert "Traceback" not in captured.out + captured.err
 
 
-def refused(model: Path, reason: FailureReason, *, trust: bool = False) -> str:
+def refused(model: Path, reason: Reason, *, trust: bool = False) -> str:
     result = fetch(model.parent, trust=trust)
     assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, reason)
     assert result.remedy
@@ -72,17 +73,17 @@ def refused(model: Path, reason: FailureReason, *, trust: bool = False) -> str:
 @pytest.mark.parametrize(("field", "digits"), [("hidden_size", 31), ("vocab_size", 11), ("num_hidden_layers", 5)])
 def test_a_number_that_no_model_has_is_refused_before_it_reaches_status(model: Path, field: str, digits: int) -> None:
     (model / "config.json").write_text(json.dumps({**CONFIG, field: 10 ** (digits - 1)}))
-    assert f"is a number of {digits} digits" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert f"is a number of {digits} digits" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_number_of_more_digits_than_python_reads_is_refused(model: Path) -> None:
     (model / "config.json").write_text('{"hidden_size":' + "9" * 5000 + "}")
-    assert "a number of more than 4300 digits" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "a number of more than 4300 digits" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_tensor_larger_than_its_bytes_is_refused_with_both_sizes(model: Path) -> None:
     write_header(model / "model.safetensors", {"a": {"dtype": "F32", "shape": [4096, 4096], "data_offsets": [0, 4]}})
-    assert refused(model, FailureReason.SOURCE_CORRUPT) == (
+    assert refused(model, Reason.SOURCE_CORRUPT) == (
         "In model.safetensors the tensor a has 4 bytes, but its shape [4096, 4096] of F32 takes 67108864."
     )
 
@@ -107,41 +108,41 @@ def test_tensors_that_do_not_lie_one_after_the_other_are_refused(
         for name, (shape, begin, end) in entries.items()
     }
     write_header(model / "model.safetensors", header, b"\0" * max(end for _, _, end in entries.values()))
-    assert "model.safetensors" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "model.safetensors" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_type_that_safetensors_does_not_have_is_named(model: Path) -> None:
     write_header(model / "model.safetensors", {"a": {"dtype": "F\u202e7", "shape": [4], "data_offsets": [0, 4]}})
-    assert "has the type F\ufffd7, which safetensors does not have" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "has the type F\ufffd7, which safetensors does not have" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "hf_quant_config.json"])
 def test_json_nested_without_end_is_refused(model: Path, name: str) -> None:
     (model / name).write_text('{"a":' * 200_000 + "1" + "}" * 200_000)
-    assert "objects or lists inside each other" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "objects or lists inside each other" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_header_nested_without_end_is_refused(model: Path) -> None:
     write_header(model / "model.safetensors", b'{"a":' * 100_000 + b"1" + b"}" * 100_000)
-    assert "header of model.safetensors" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "header of model.safetensors" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_configuration_of_many_megabytes_is_not_read(model: Path) -> None:
     with (model / "config.json").open("r+b") as file:
         file.truncate(1 << 34)
-    assert "17179869184 bytes, more than the 16777216 that are read" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "17179869184 bytes, more than the 16777216 that are read" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_mapping_of_more_ranks_than_any_cluster_has_is_refused(model: Path) -> None:
     config = {"architecture": "LlamaForCausalLM", "mapping": {"tp_size": 10**6, "pp_size": 10**6}}
     (model / "config.json").write_text(json.dumps(config))
-    assert "more than 65536 ranks" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "more than 65536 ranks" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 @pytest.mark.parametrize("names", [[5], ['x\n{"progress": {"stage": "Owned"}}\n'], ["a", None]])
 def test_only_the_name_of_a_class_is_an_architecture(model: Path, names: list[object]) -> None:
     (model / "config.json").write_text(json.dumps({**CONFIG, "architectures": names}))
-    assert "is not the name of an architecture" in refused(model, FailureReason.SOURCE_CORRUPT)
+    assert "is not the name of an architecture" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_only_the_name_of_a_class_is_an_architecture(model: Path, names: list[ob
 )
 def test_code_of_the_model_is_found_in_every_configuration(model: Path, file: str, content: object) -> None:
     (model / file).write_text(json.dumps(content))
-    assert "has Python code of its own" in refused(model, FailureReason.CUSTOM_CODE_NOT_TRUSTED)
+    assert "has Python code of its own" in refused(model, Reason.CUSTOM_CODE_NOT_TRUSTED)
     assert fetch(model.parent, trust=True).exit_code == ExitCode.OK
 
 
@@ -173,7 +174,7 @@ def test_a_link_out_of_the_claim_is_refused(model: Path, name: str, target: str)
     (model.parent.parent / "outside").write_bytes((model / "model.safetensors").read_bytes())
     (model / name).unlink(missing_ok=True)
     (model / name).symlink_to(target)
-    assert refused(model, FailureReason.SOURCE_CORRUPT) == (
+    assert refused(model, Reason.SOURCE_CORRUPT) == (
         f"{name} is a symbolic link to a place outside the volume that holds the model."
     )
 
@@ -189,21 +190,21 @@ def test_links_within_the_claim_are_followed_as_the_hubs_cache_has_them(model: P
 
 def test_a_link_to_nothing_is_refused(model: Path) -> None:
     (model / "LICENSE").symlink_to("absent")
-    assert refused(model, FailureReason.SOURCE_CORRUPT) == "LICENSE is a symbolic link to a file that does not exist."
+    assert refused(model, Reason.SOURCE_CORRUPT) == "LICENSE is a symbolic link to a file that does not exist."
 
 
 @pytest.mark.parametrize("name", ["config.json", "notes.txt"])
 def test_a_pipe_without_a_writer_is_refused_and_not_awaited(model: Path, name: str) -> None:
     (model / name).unlink(missing_ok=True)
     os.mkfifo(model / name)
-    assert refused(model, FailureReason.SOURCE_CORRUPT) == f"{name} is not a regular file."
+    assert refused(model, Reason.SOURCE_CORRUPT) == f"{name} is not a regular file."
 
 
 def test_a_source_that_is_a_link_out_of_its_claim_is_not_found(model: Path) -> None:
     elsewhere = write_checkpoint(model.parent.parent / "elsewhere")
     (model.parent / "link").symlink_to(elsewhere)
     result = fetch(model.parent, "link")
-    assert (result.exit_code, result.reason) == (ExitCode.INPUT_MISSING, FailureReason.SOURCE_NOT_FOUND)
+    assert (result.exit_code, result.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
     assert result.message == "link of the claim models is a symbolic link to a place outside the claim."
 
 
@@ -212,7 +213,7 @@ def test_an_index_names_only_files_that_become_part_of_the_model(model: Path, sh
     (model / ".hidden.safetensors").write_bytes((model / "model.safetensors").read_bytes())
     (model / "weights.bin").write_bytes((model / "model.safetensors").read_bytes())
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": shard}}))
-    assert shard in refused(model, FailureReason.SOURCE_INCOMPLETE)
+    assert shard in refused(model, Reason.SOURCE_INCOMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def _holds(what: str, change: Callable[[Path], None]) -> None:
         change(write_checkpoint(claim / "model"))
         result = fetch(claim)
     assert (result.exit_code == ExitCode.OK) is (result.reason is None)
-    assert result.reason is not FailureReason.INTERNAL_ERROR, result.message
+    assert result.reason is not Reason.INTERNAL_ERROR, result.message
     assert (result.message + result.remedy).isprintable()
 
 

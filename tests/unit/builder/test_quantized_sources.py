@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from trtllm_api.contract import ExitCode, FailureReason, FetchRequest
+from trtllm_api.contract import ExitCode, FetchRequest
 from trtllm_api.facts import CheckpointFacts, ModelFacts
+from trtllm_api.reasons import Reason
 from trtllm_api.source import Source, VolumeSource
 from trtllm_builder.checkpoint_files import inspect
 from trtllm_builder.fetch import run_fetch
@@ -248,7 +249,7 @@ def test_a_missing_rank_of_a_source_is_named_before_a_gpu_is_asked_for(tmp_path:
     directory = _ranks(tmp_path / "ranks")
     (directory / "rank3.safetensors").unlink()
     failure = failure_of(lambda: inspect(directory, trust_remote_code=False))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_INCOMPLETE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
     assert "1 of 4 rank files are missing (tensor 2, pipeline 2, context 1), the first is rank3.safetensors" in (
         failure.message
     )
@@ -265,7 +266,7 @@ def test_a_missing_rank_of_a_source_is_named_before_a_gpu_is_asked_for(tmp_path:
 def test_a_mapping_that_is_none_is_corrupt(tmp_path: Path, mapping: dict[str, object], says: str) -> None:
     directory = _ranks(tmp_path / "ranks", mapping=mapping)
     failure = failure_of(lambda: inspect(directory, trust_remote_code=False))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_CORRUPT)
     assert says in failure.message
 
 
@@ -274,5 +275,5 @@ def test_a_truncated_rank_of_a_source_is_corrupt_and_named(tmp_path: Path) -> No
     path = directory / "rank1.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     failure = failure_of(lambda: inspect(directory, trust_remote_code=False))
-    assert failure.reason is FailureReason.SOURCE_CORRUPT
+    assert failure.reason is Reason.SOURCE_CORRUPT
     assert "rank1.safetensors is truncated" in failure.message

@@ -18,22 +18,14 @@ from typing import Any
 
 import pytest
 
-from trtllm_api.contract import (
-    BuildRequest,
-    BuildResult,
-    ExitCode,
-    FailureReason,
-    FetchRequest,
-    QuantizeResult,
-    Stage,
-)
+from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FetchRequest, QuantizeResult, Stage
 from trtllm_api.modelstatus import CandidateStatus, Verdict
 from trtllm_api.quantization import Method
+from trtllm_api.reasons import Reason
 from trtllm_api.source import HuggingFaceSource, Source, VolumeSource
 from trtllm_builder import fetch
 from trtllm_builder.__main__ import main
 from trtllm_builder.failure import BuilderFailure, bad_model
-from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import write_checkpoint
 
@@ -110,7 +102,7 @@ def test_a_failure_is_told_with_cause_and_remedy_in_the_message_and_in_the_log(
 ) -> None:
     (pod.root / "source" / "small" / "tokenizer.json").unlink()
     result = pod.run()
-    assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_INCOMPLETE)
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
     assert "There is no tokenizer" in result.message
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said == {"message": f"{result.message} {result.remedy}"}
@@ -132,7 +124,7 @@ def test_a_request_that_cannot_be_read_is_a_bad_request_and_not_tried_again(
 ) -> None:
     (pod.root / "request.json").write_bytes(content)
     result = pod.run()
-    assert (result.exit_code, result.reason) == (ExitCode.BAD_REQUEST, FailureReason.BAD_REQUEST)
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_REQUEST, Reason.BAD_REQUEST)
     assert says in result.message
     assert "different versions" in result.remedy
 
@@ -140,7 +132,7 @@ def test_a_request_that_cannot_be_read_is_a_bad_request_and_not_tried_again(
 def test_a_request_that_is_not_there_is_a_bad_request(pod: _Pod) -> None:
     (pod.root / "request.json").unlink()
     result = pod.run()
-    assert (result.exit_code, result.reason) == (ExitCode.BAD_REQUEST, FailureReason.BAD_REQUEST)
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_REQUEST, Reason.BAD_REQUEST)
     assert "FileNotFoundError" in result.message
 
 
@@ -154,13 +146,13 @@ def test_a_request_without_the_part_of_its_stage_is_a_bad_request(pod: _Pod) -> 
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (RuntimeError("CUDA out of memory. Tried 2 GiB"), ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
-        (MemoryError(), ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY),
-        (OSError(errno.ENOSPC, "No space left"), ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
-        (OSError(errno.EDQUOT, "Quota"), ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
-        (KeyError("layers"), ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR),
-        (ValueError(""), ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR),
-        (ValueError("ü" * 100_000), ExitCode.TRANSIENT, FailureReason.INTERNAL_ERROR),
+        (RuntimeError("CUDA out of memory. Tried 2 GiB"), ExitCode.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        (MemoryError(), ExitCode.TRANSIENT, Reason.HOST_OUT_OF_MEMORY),
+        (OSError(errno.ENOSPC, "No space left"), ExitCode.INPUT_MISSING, Reason.STORAGE_FULL),
+        (OSError(errno.EDQUOT, "Quota"), ExitCode.INPUT_MISSING, Reason.STORAGE_FULL),
+        (KeyError("layers"), ExitCode.TRANSIENT, Reason.INTERNAL_ERROR),
+        (ValueError(""), ExitCode.TRANSIENT, Reason.INTERNAL_ERROR),
+        (ValueError("ü" * 100_000), ExitCode.TRANSIENT, Reason.INTERNAL_ERROR),
     ],
 )
 def test_every_error_has_a_reason(
@@ -168,7 +160,7 @@ def test_every_error_has_a_reason(
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
     code: ExitCode,
-    reason: FailureReason | DiagnosisReason,
+    reason: Reason,
 ) -> None:
     _fail_with(monkeypatch, error)
     result = pod.run()
@@ -181,13 +173,13 @@ def test_what_the_builder_itself_finds_invalid_is_no_bad_request(pod: _Pod, monk
     with pytest.raises(ValueError, match="facts") as caught:
         BuildResult.model_validate({"stage": "Fetch", "exitCode": 0, "fetch": {}})
     _fail_with(monkeypatch, caught.value)
-    assert pod.run().reason is FailureReason.INTERNAL_ERROR
+    assert pod.run().reason is Reason.INTERNAL_ERROR
 
 
 def test_a_failure_with_texts_of_any_length_fits(pod: _Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    _fail_with(monkeypatch, bad_model(FailureReason.SOURCE_CORRUPT, "cause " * 5000, "mend " * 5000))
+    _fail_with(monkeypatch, bad_model(Reason.SOURCE_CORRUPT, "cause " * 5000, "mend " * 5000))
     result = pod.run()
-    assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_CORRUPT)
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_CORRUPT)
     assert result.message.startswith("cause cause")
     assert result.remedy.startswith("mend mend")
 
@@ -196,7 +188,7 @@ def _refusal(candidates: int) -> BuilderFailure:
     one = CandidateStatus(method=Method.FP8, verdict=Verdict.REFUSED, reason="PerplexityTooHigh", message="m" * 300)
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,
-        FailureReason.QUALITY_REFUSED,
+        Reason.QUALITY_REFUSED,
         "Every candidate was refused.",
         "Raise the limits.",
         quantize=QuantizeResult(candidates=(one,) * candidates),
@@ -213,7 +205,7 @@ def test_evidence_is_carried_by_a_refusal(pod: _Pod, monkeypatch: pytest.MonkeyP
 def test_evidence_that_cannot_fit_never_costs_the_verdict(pod: _Pod, monkeypatch: pytest.MonkeyPatch) -> None:
     _fail_with(monkeypatch, _refusal(200))
     result = pod.run()
-    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, FailureReason.QUALITY_REFUSED)
+    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, Reason.QUALITY_REFUSED)
     assert result.quantize is None
 
 

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.digest import digest_of
 from trtllm_api.manifest import ArtifactKind, Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.store import Store, read_artifact
 
 from .conftest import failure_of
@@ -104,7 +105,7 @@ def test_abandoned_drafts_go_after_a_day_and_younger_ones_stay(store: Store) -> 
 def test_lookup_finds_a_file_of_another_size(store: Store) -> None:
     (_publish(store) / "model.safetensors").write_text("longer weights")
     failure = failure_of(lambda: store.lookup(_DIGEST, _KIND))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert "model.safetensors" in failure.message
     assert "has 14 bytes; its manifest says 7 bytes" in failure.message
 
@@ -112,7 +113,7 @@ def test_lookup_finds_a_file_of_another_size(store: Store) -> None:
 def test_lookup_finds_a_missing_file(store: Store) -> None:
     (_publish(store) / "nested" / "extra.json").unlink()
     failure = failure_of(lambda: store.lookup(_DIGEST, _KIND))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "nested/extra.json" in failure.message
     assert "is missing" in failure.message
 
@@ -122,7 +123,7 @@ def test_only_a_thorough_reader_finds_a_file_of_the_same_size_and_other_content(
     (directory / "model.safetensors").write_text("WEIGHTS")
     assert read_artifact(directory).bytes == len("weights") + len("{}")
     failure = failure_of(lambda: read_artifact(directory, thorough=True))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "has other content" in failure.message
 
 
@@ -131,12 +132,12 @@ def test_a_manifest_that_is_not_one_is_a_corrupt_artifact(store: Store, content:
     directory = _publish(store)
     (directory / "manifest.json").write_text(content)
     failure = failure_of(lambda: read_artifact(directory))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
 
 
 def test_a_directory_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
     failure = failure_of(lambda: read_artifact(tmp_path))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "has no manifest.json" in failure.message
 
 
@@ -151,7 +152,7 @@ def test_too_little_room_is_named_with_both_numbers(store: Store, monkeypatch: p
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**30))
     store.require_space(3 * 2**30, "The model")
     failure = failure_of(lambda: store.require_space(16 * 2**30, "The model"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.STORAGE_FULL)
     assert failure.message == "The model needs 16.0 GiB, but the store's volume has 3.0 GiB free."
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.datasets import TextSet
 from trtllm_builder.quantize.windows import cut
 
@@ -35,7 +36,7 @@ def test_rows_follow_each_other_with_the_end_of_each_text_marked() -> None:
 )
 def test_too_few_windows_are_refused_with_both_counts_and_the_field_to_lower(purpose: str, field: str) -> None:
     failure = failure_of(lambda: cut(_texts("abcdef"), _Letters(), count=3, length=4, purpose=purpose))  # type: ignore[arg-type]
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.DATASET_UNUSABLE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.DATASET_UNUSABLE)
     assert "own.txt holds 7 tokens; 3 x 4 = 12 are asked for" in failure.message
     assert field in failure.remedy
 
@@ -49,4 +50,4 @@ def test_the_builders_own_texts_overlap_to_give_as_many_windows_as_asked_for() -
 
 def test_even_the_builders_own_texts_must_hold_one_window() -> None:
     failure = failure_of(lambda: cut(_texts("ab", own=True), _Letters(), count=1, length=4, purpose="calibration"))
-    assert failure.reason is FailureReason.DATASET_UNUSABLE
+    assert failure.reason is Reason.DATASET_UNUSABLE

@@ -37,16 +37,16 @@ NODE = {
     "status": {"allocatable": {"nvidia.com/gpu": "4"}},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
-    "28 heads over 8 GPUs": ("Qwen2-7B", {"parallelism": {"tensor": 8}}, "HeadsAndLayers", "28 heads do not divide"),
-    "40 heads over 16 GPUs": ("Llama-2-13B", {"parallelism": {"tensor": 16}}, "HeadsAndLayers", "40 heads"),
+    "28 heads over 8 GPUs": ("Qwen2-7B", {"parallelism": {"tensor": 8}}, "HeadsNotDivisible", "28 heads do not divide"),
+    "40 heads over 16 GPUs": ("Llama-2-13B", {"parallelism": {"tensor": 16}}, "HeadsNotDivisible", "40 heads"),
     "more positions than the model has": (
         "Llama-3-8B",
         {"limits": {"maxSequenceLength": 16384}},
-        "Lengths",
+        "LimitsInvalid",
         "16384 exceeds the 8192 positions",
     ),
-    "an image of something else": ("Llama-3-8B", {"image": "vllm/vllm-openai:v0.9"}, "ImageRuntime", "vllm"),
-    "more GPUs than there are": ("Llama-3-70B", {"parallelism": {"tensor": 8, "pipeline": 4}}, "GpuInventory", "32"),
+    "an image of something else": ("Llama-3-8B", {"image": "vllm/vllm-openai:v0.9"}, "ImageMismatch", "vllm"),
+    "more GPUs than there are": ("Llama-3-70B", {"parallelism": {"tensor": 8, "pipeline": 4}}, "NoMatchingGpu", "32"),
 }
 ACCEPTED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a planned layout": ("Llama-3-70B", {}, "2 ranks on 1 node x 2 NVIDIA-H100"),
@@ -64,7 +64,7 @@ def test_what_cannot_work_is_refused_with_rule_numbers_and_remedy(run: Run, mode
     assert ran.code == 1, ran
     found = json.loads(ran.out)
     assert found["result"] == "Refused"
-    verdict = next(item for item in found["documents"][0]["verdicts"] if item["rule"] == rule)
+    verdict = next(item for item in found["documents"][0]["verdicts"] if item["reason"] == rule)
     assert says in verdict["message"]
     assert verdict["remedy"]
     assert rule in run("plan", "-f", file, "--model", model(name), "--gpus", H100S).out
@@ -119,7 +119,7 @@ def test_standard_input_is_read(run: Run, model: Model, monkeypatch: pytest.Monk
 def test_warnings_fail_with_strict_only(run: Run, model: Model) -> None:
     document = quantized(method="INT4AWQ", device="CPU")
     arguments = ("plan", "-f", written(document), "--model", model("Llama-3-8B"))
-    assert "Effort" in run(*arguments).out
+    assert "MethodSlow" in run(*arguments).out
     assert run(*arguments).code == 0
     assert run(*arguments, "--strict").code == 1
 
@@ -131,7 +131,7 @@ def test_an_engine_of_a_refused_model_is_refused(run: Run, model: Model) -> None
     )
     ran = run("plan", "-f", written(*documents), "--model", model("Qwen2-7B"), "--gpus", H100S)
     assert ran.code == 1
-    assert "QuantizedModel model is refused (GroupSize)" in ran.out
+    assert "QuantizedModel model is refused (GroupSizeNotDivisible)" in ran.out
 
 
 def test_a_fallback_that_the_gpu_does_not_run_is_a_warning(run: Run, model: Model) -> None:

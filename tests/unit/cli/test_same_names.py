@@ -59,7 +59,7 @@ def test_a_model_ref_is_the_model_of_its_own_namespace(run: Run, model: Model) -
     arguments = ("plan", "-f", file, "--model", model("Llama-3-70B"), "--gpus", H100S)
     ran = run(*arguments, "-o", "json")
     assert [result for *_, result in _documents(ran)] == ["Refused", "Accepted", "Refused", "Accepted"]
-    assert "QuantizedModel staging/llama is refused (GroupSize)" in run(*arguments).out
+    assert "QuantizedModel staging/llama is refused (GroupSizeNotDivisible)" in run(*arguments).out
 
 
 def test_a_model_of_another_namespace_is_no_answer_to_a_model_ref(run: Run, model: Model) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_diagnosis import Certainty, Diagnosis, DiagnosisReason, diagnose
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import Certainty, Diagnosis, diagnose
 from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.scan import literals
 
@@ -75,7 +76,7 @@ def test_identifiers_are_unique_and_literals_lower_case() -> None:
 
 
 def test_every_reason_is_short_and_camel_case() -> None:
-    assert [reason for reason in DiagnosisReason if not re.fullmatch(r"[A-Z][A-Za-z]{2,31}", reason.value)] == []
+    assert [reason for reason in Reason if not re.fullmatch(r"[A-Z][A-Za-z]{2,31}", reason.value)] == []
 
 
 def test_every_expression_compiles() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_diagnosis import DiagnosisReason, diagnose
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import diagnose
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -71,7 +72,7 @@ def test_a_plain_complaint_that_tells_what_it_is_about_is_better_than_a_warning_
     log = [*HEALTHY, "mpirun lost its daemon and cannot go on", "bye"]
     found = diagnose(log, 1)
     assert found is not None
-    assert (found.reason, found.guessed) == (DiagnosisReason.LAUNCH_FAILED, True)
+    assert (found.reason, found.guessed) == (Reason.LAUNCH_FAILED, True)
     assert diagnose(log, 0) is None
 
 
@@ -90,11 +91,11 @@ def test_what_was_raised_over_an_unknown_exception_may_tell_what_it_is_about() -
     askew = [*over[:2], "FrobError: askew", "", "During handling of the above exception, another exception occurred:"]
     found = diagnose([*askew, *over], 1)
     assert found is not None
-    assert (found.reason, found.line) == (DiagnosisReason.VERSION_MISMATCH, 8)
+    assert (found.reason, found.line) == (Reason.VERSION_MISMATCH, 8)
     bug = [*over[:2], "TypeError: frob", "", "During handling of the above exception, another exception occurred:"]
     found = diagnose([*bug, *over], 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.UNKNOWN
+    assert found.reason is Reason.UNKNOWN
 
 
 def test_a_tactic_that_was_skipped_for_another_reason_does_not_forgive_memory_errors() -> None:
@@ -107,7 +108,7 @@ def test_a_tactic_that_was_skipped_for_another_reason_does_not_forgive_memory_er
 def test_an_error_that_asks_to_come_back_later_is_an_error() -> None:
     found = diagnose(["RuntimeError: too many requests, retry after 300 seconds"], 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.RATE_LIMITED
+    assert found.reason is Reason.RATE_LIMITED
 
 
 def test_a_probe_that_was_refused_says_nothing_of_the_hub() -> None:
@@ -116,7 +117,7 @@ def test_a_probe_that_was_refused_says_nothing_of_the_hub() -> None:
     )
     found = diagnose([probe, "Container server failed startup probe, will be restarted"], 137)
     assert found is not None
-    assert found.reason is DiagnosisReason.PROBE_FAILED
+    assert found.reason is Reason.PROBE_FAILED
 
 
 @pytest.mark.parametrize(
@@ -137,4 +138,4 @@ def test_a_line_that_says_how_it_goes_on_is_no_cause(line: str) -> None:
     assert diagnose([line], 0) is None
     failed = diagnose([line], 1)
     assert failed is not None
-    assert failed.reason is DiagnosisReason.UNKNOWN
+    assert failed.reason is Reason.UNKNOWN

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from trtllm_diagnosis import Certainty, Diagnosis, DiagnosisReason, diagnose_end, diagnose_waiting
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import Certainty, Diagnosis, diagnose_end, diagnose_waiting
 
 
 def pod(
@@ -53,7 +54,7 @@ def test_a_healthy_pod_has_no_diagnosis() -> None:
 
 def test_out_of_memory_names_limit_and_peak() -> None:
     result = found(diagnose_end(terminated(137, "OOMKilled"), memory_peak=68_505_000_000))
-    assert result.reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+    assert result.reason is Reason.HOST_OUT_OF_MEMORY
     assert result.certainty is Certainty.CERTAIN
     assert result.message == "Container builder was killed at its memory limit (limit 64Gi, peak 63.8 GiB)."
     assert result.remedy == "Set podTemplate.resources.limits.memory above 64Gi."
@@ -76,12 +77,12 @@ def test_a_restarted_server_is_judged_by_its_last_words() -> None:
             }
         },
     )
-    assert found(diagnose_end(state)).reason is DiagnosisReason.TOO_FEW_GPUS
+    assert found(diagnose_end(state)).reason is Reason.TOO_FEW_GPUS
 
 
 def test_the_previous_containers_log_is_better_than_its_last_words() -> None:
     result = diagnose_end(terminated(1, message="tail"), log=["ValueError: Config name is missing."])
-    assert found(result).reason is DiagnosisReason.CALIBRATION_DATA
+    assert found(result).reason is Reason.DATASET_UNUSABLE
 
 
 def test_a_crash_loop_without_words_says_how_often() -> None:
@@ -89,7 +90,7 @@ def test_a_crash_loop_without_words_says_how_often() -> None:
         state={"waiting": {"reason": "CrashLoopBackOff"}}, last={"terminated": {"exitCode": 1, "reason": "Error"}}
     )
     result = found(diagnose_end(state))
-    assert result.reason is DiagnosisReason.CRASH_LOOP
+    assert result.reason is Reason.CRASH_LOOP
     assert "exit code 1 again and again (4 restarts)" in result.message
 
 
@@ -148,7 +149,7 @@ def test_an_eviction_names_the_resource(message: str, reason: str, words: str) -
 )
 def test_an_image_that_cannot_be_pulled_says_why(reason: str, message: str, words: str) -> None:
     result = found(diagnose_waiting(waiting(reason, message)))
-    assert result.reason is DiagnosisReason.IMAGE_PULL
+    assert result.reason is Reason.IMAGE_PULL_FAILED
     assert words in result.message
     assert result.remedy
 
@@ -164,15 +165,15 @@ def test_an_image_that_cannot_be_pulled_says_why(reason: str, message: str, word
 )
 def test_a_missing_reference_is_named(message: str, words: str) -> None:
     result = found(diagnose_waiting(waiting("CreateContainerConfigError", message)))
-    assert result.reason is DiagnosisReason.CONTAINER_CONFIG
+    assert result.reason is Reason.CONTAINER_CONFIG_INVALID
     assert words in result.message
 
 
 def test_a_missing_program_and_an_old_driver_are_told_apart_from_configuration() -> None:
     program = 'exec: "trtllm-build": executable file not found in $PATH: unknown'
     driver = "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver"
-    assert found(diagnose_waiting(waiting("RunContainerError", program))).reason is DiagnosisReason.WRONG_IMAGE
-    assert found(diagnose_waiting(waiting("RunContainerError", driver))).reason is DiagnosisReason.DRIVER_TOO_OLD
+    assert found(diagnose_waiting(waiting("RunContainerError", program))).reason is Reason.IMAGE_MISMATCH
+    assert found(diagnose_waiting(waiting("RunContainerError", driver))).reason is Reason.DRIVER_TOO_OLD
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_a_missing_program_and_an_old_driver_are_told_apart_from_configuration()
 )
 def test_the_schedulers_sentence_is_taken_apart(message: str, expected: str) -> None:
     result = found(diagnose_waiting(unscheduled(message)))
-    assert result.reason is DiagnosisReason.UNSCHEDULABLE
+    assert result.reason is Reason.UNSCHEDULABLE
     assert result.message == expected
     assert result.remedy
 
@@ -241,7 +242,7 @@ def test_the_schedulers_sentence_is_taken_apart(message: str, expected: str) -> 
 )
 def test_a_volume_that_cannot_be_mounted_is_named(message: str, words: str) -> None:
     result = found(diagnose_waiting(waiting("ContainerCreating"), [event("FailedMount", message, 1)]))
-    assert result.reason is DiagnosisReason.VOLUME_MOUNT
+    assert result.reason is Reason.VOLUME_NOT_MOUNTED
     assert words in result.message
 
 
@@ -273,7 +274,7 @@ def test_a_missing_key_of_a_mounted_configmap_is_named() -> None:
 def test_a_network_that_cannot_be_set_up_quotes_the_plugin() -> None:
     said = "Failed to create pod sandbox: plugin type=bridge failed: no IP addresses available in range set"
     result = found(diagnose_waiting(waiting("ContainerCreating"), [event("FailedCreatePodSandBox", said, 1)]))
-    assert result.reason is DiagnosisReason.POD_NETWORK
+    assert result.reason is Reason.POD_NETWORK_FAILED
     assert "no IP addresses available" in result.message
 
 
@@ -290,14 +291,14 @@ def test_an_unknown_reason_of_the_registry_is_quoted() -> None:
 def test_a_restart_by_a_probe_is_told_from_events() -> None:
     probe = {"reason": "Killing", "message": "Container server failed startup probe, will be restarted"}
     result = found(diagnose_end(terminated(137), events=[probe]))
-    assert result.reason is DiagnosisReason.PROBE_FAILED
+    assert result.reason is Reason.PROBE_FAILED
 
 
 def test_a_container_that_was_killed_without_a_probe_or_memory_says_just_that() -> None:
     result = found(
         diagnose_end(terminated(137), events=[{"reason": "Killing", "message": "Stopping container builder"}])
     )
-    assert (result.reason, result.certainty) == (DiagnosisReason.TERMINATED, Certainty.LIKELY)
+    assert (result.reason, result.certainty) == (Reason.TERMINATED, Certainty.LIKELY)
     assert result.message == (
         "Likely cause: container builder was killed from outside (exit code 137); "
         "Kubernetes does not report that its memory ran out."
@@ -314,4 +315,4 @@ def test_another_containers_trouble_is_left_out_when_one_is_named() -> None:
 def test_a_container_that_the_gpu_runtime_refuses_lacks_a_gpu_and_not_a_command(said: str) -> None:
     message = f"runc create failed: error running hook #0: nvidia-container-cli: initialization error: {said}: unknown"
     result = found(diagnose_waiting(waiting("RunContainerError", message)))
-    assert result.reason is DiagnosisReason.NO_GPU
+    assert result.reason is Reason.NO_GPU

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_diagnosis import Certainty, DiagnosisReason, diagnose, read_lines
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import Certainty, diagnose, read_lines
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -37,7 +38,7 @@ def test_an_empty_log_without_exit_code_has_no_diagnosis() -> None:
 def test_a_wrapper_alone_is_never_the_cause(line: str) -> None:
     found = diagnose([line], 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.UNKNOWN
+    assert found.reason is Reason.UNKNOWN
     assert "exit code 1" in found.message
 
 
@@ -99,7 +100,7 @@ def test_an_unknown_error_is_the_first_traceback_and_not_its_wrappers() -> None:
     ]
     found = diagnose(log, 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.UNKNOWN
+    assert found.reason is Reason.UNKNOWN
     assert found.message == "Not in the catalogue: acme.FrobError: widget 7 is askew"
     assert found.line == len(HEALTHY) + 4
 
@@ -140,7 +141,7 @@ def test_a_killed_rank_is_likely_short_of_memory_when_nothing_was_said_before() 
     for log in ([banner], [banner, TRACE, FRAME, "FrobError: askew"]):
         found = diagnose(log, 1)
         assert found is not None
-        assert (found.reason, found.certainty) == (DiagnosisReason.HOST_OUT_OF_MEMORY, Certainty.LIKELY)
+        assert (found.reason, found.certainty) == (Reason.HOST_OUT_OF_MEMORY, Certainty.LIKELY)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_what_follows_from_an_unknown_error_is_not_named_instead_of_it(consequen
     assert found.message == "Not in the catalogue: FrobError: askew"
     found = diagnose([consequence], 1)
     assert found is not None
-    assert found.reason is not DiagnosisReason.UNKNOWN
+    assert found.reason is not Reason.UNKNOWN
 
 
 def test_a_transfer_that_goes_on_is_forgiven_and_the_one_that_gives_up_is_not() -> None:
@@ -167,7 +168,7 @@ def test_a_transfer_that_goes_on_is_forgiven_and_the_one_that_gives_up_is_not() 
     assert diagnose([*again * 5, "done"], None) is None
     found = diagnose([*again * 5, error], 1)
     assert found is not None
-    assert (found.reason, found.line) == (DiagnosisReason.HUB_UNREACHABLE, 11)
+    assert (found.reason, found.line) == (Reason.SOURCE_UNREACHABLE, 11)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +188,13 @@ def test_a_line_that_says_it_goes_on_is_no_cause(line: str) -> None:
     assert diagnose([line], 0) is None
     failed = diagnose([line], 1)
     assert failed is not None
-    assert failed.reason is DiagnosisReason.UNKNOWN
+    assert failed.reason is Reason.UNKNOWN
 
 
 def test_an_exit_code_of_a_crash_comes_with_the_assertion_of_the_log() -> None:
     found = diagnose(["terminate called", "  what():  Assertion failed: frob != nullptr (frob.cpp:7)"], 134)
     assert found is not None
-    assert found.reason is DiagnosisReason.CRASHED
+    assert found.reason is Reason.CRASHED
     assert "frob != nullptr" in found.message
     assert found.line == 2
 
@@ -210,7 +211,7 @@ def test_colours_whose_escape_character_was_lost_hide_nothing() -> None:
 def test_a_request_error_is_judged_by_what_it_carries() -> None:
     found = diagnose(["acme.RequestError: Prompt length (9001) exceeds maximum input length (8192)."], 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.REQUEST_TOO_LONG
+    assert found.reason is Reason.REQUEST_TOO_LONG
 
 
 def test_a_rank_that_tells_why_its_executor_did_not_start_names_the_cause() -> None:
@@ -219,7 +220,7 @@ def test_a_rank_that_tells_why_its_executor_did_not_start_names_the_cause() -> N
         [head + "[TensorRT-LLM][ERROR] the fused path only supports Blackwell", "Executor worker returned error"], 1
     )
     assert found is not None
-    assert found.reason is DiagnosisReason.GPU_UNSUPPORTED
+    assert found.reason is Reason.GPU_NOT_SUPPORTED
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def test_an_exit_code_counts_only_when_the_log_names_nothing(code: int, reason: 
     assert found.certainty is Certainty.LIKELY
     named = diagnose([*HEALTHY, "ValueError: Config name is missing."], code)
     assert named is not None
-    assert named.reason is DiagnosisReason.CALIBRATION_DATA
+    assert named.reason is Reason.DATASET_UNUSABLE
 
 
 def test_what_only_a_warning_says_is_likely_and_weaker_than_an_unknown_error() -> None:
@@ -250,13 +251,13 @@ def test_what_only_a_warning_says_is_likely_and_weaker_than_an_unknown_error() -
     assert (found.id, found.certainty) == ("D1", Certainty.LIKELY)
     found = diagnose([warning, TRACE, FRAME, "FrobError: askew"], 1)
     assert found is not None
-    assert found.reason is DiagnosisReason.UNKNOWN
+    assert found.reason is Reason.UNKNOWN
 
 
 def test_exit_zero_is_not_success_when_the_export_only_warned() -> None:
     found = diagnose(["Cannot export model to the model_config. state_dict is saved to /out/m.pth"], 0)
     assert found is not None
-    assert found.reason is DiagnosisReason.EXPORT_INCOMPLETE
+    assert found.reason is Reason.EXPORT_INCOMPLETE
 
 
 def test_a_progress_bar_on_the_same_line_hides_nothing() -> None:

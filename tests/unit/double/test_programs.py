@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.contract import ExpectedGpu, FailureReason
+from trtllm_api.contract import ExpectedGpu
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.identity import Identity, look
 from trtllm_builder.failure import BuilderFailure
 
@@ -49,7 +50,7 @@ def test_the_builder_sees_the_double_as_it_sees_the_real_image(machine: Machine,
     assert look(expected, version, machine.root) == Identity("NVIDIA-L4", "8.9", 2, version)
     with pytest.raises(BuilderFailure) as caught:
         look(expected, "0.21.0", machine.root)
-    assert caught.value.reason is FailureReason.IMAGE_MISMATCH
+    assert caught.value.reason is Reason.IMAGE_MISMATCH
 
 
 def test_the_launcher_of_ranks_wants_mpi(machine: Machine) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tensorrt_llm.commands import build, serve
-from trtllm_diagnosis import DiagnosisReason, diagnose
+from trtllm_api.reasons import Reason
+from trtllm_diagnosis import diagnose
 
 from .conftest import A100, H100, L4, Machine
 
@@ -69,7 +70,7 @@ def edit(path: Path, change: Change) -> None:
     path.write_text(json.dumps(value))
 
 
-def reason_of(error: BaseException) -> DiagnosisReason | None:
+def reason_of(error: BaseException) -> Reason | None:
     """What the operator makes of a traceback that ends with this error."""
     import traceback
 
@@ -159,7 +160,7 @@ def test_trtllm_serve_takes_the_options_of_its_version_and_runtime(
         run_serve(machine, empty, *arguments)
     assert (refused or "config.json") in str(caught.value)
     if refused is not None and "Extra inputs" in str(caught.value):
-        assert reason_of(caught.value) is DiagnosisReason.INVALID_OPTIONS
+        assert reason_of(caught.value) is Reason.INVALID_OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -186,14 +187,14 @@ def test_a_missing_rank_is_a_bare_assertion(machine: Machine, checkpoint: Path) 
     (checkpoint / "rank1.safetensors").unlink()
     with pytest.raises(AssertionError) as caught:
         run_build(machine, checkpoint, machine.root / "engine")
-    assert reason_of(caught.value) is DiagnosisReason.WORLD_SIZE_MISMATCH
+    assert reason_of(caught.value) is Reason.WORLD_SIZE_MISMATCH
 
 
 def test_nothing_is_built_without_a_gpu_or_on_one_that_lacks_the_kernels(machine: Machine, checkpoint: Path) -> None:
     machine.set(CUDA_VISIBLE_DEVICES="")
     with pytest.raises(RuntimeError, match="No CUDA GPUs are available") as caught:
         run_build(machine, checkpoint, machine.root / "engine")
-    assert reason_of(caught.value) is DiagnosisReason.NO_GPU
+    assert reason_of(caught.value) is Reason.NO_GPU
     machine.monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     edit(checkpoint / "config.json", lambda config: config["quantization"].update(quant_algo="FP8"))
     machine.gpus(A100, 1)
@@ -274,7 +275,7 @@ def test_the_pytorch_runtime_refuses_what_it_does_not_load(machine: Machine, mod
     edit(copy / "config.json", lambda config: config.update(quantization_config={"quant_method": "awq", "bits": 4}))
     with pytest.raises(NotImplementedError, match="Unsupported quantization_config") as caught:
         run_serve(machine, copy)
-    assert reason_of(caught.value) is DiagnosisReason.CHECKPOINT_FORMAT
+    assert reason_of(caught.value) is Reason.CHECKPOINT_NOT_SUPPORTED
     with pytest.raises(AssertionError, match="num_attention_heads 8"):
         run_serve(machine, model, "--tp_size", "3")
     with pytest.raises(ValueError, match="Unknown architecture for AutoModelForCausalLM"):

@@ -92,67 +92,67 @@ PASSES: dict[str, EngineQuestion] = {
 WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "an architecture that a newer image may know": (
         ask(facts=ask().facts.model_copy(update={"architecture": "LlamaNextForCausalLM"}), image=image_info("x:1.9.0")),
-        "ArchitectureSupported",
+        "ArchitectureNotSupported",
         "architecture LlamaNextForCausalLM is none of the 58 that the PyTorch runtime is known to load",
     ),
     "a GPU that is newer than the table": (
         ask(gpu=GpuKind("NVIDIA-X", 200000, (13, 0))),
-        "AlgorithmVsGpu",
+        "GpuNotSupported",
         "NVIDIA-X is SM130, which is not in the table of kernels (SM80, SM86, SM89, SM90, SM100, SM103, SM120)",
     ),
     "tensor parallelism across nodes": (
         ask("Llama-3-70B", layout=Layout(16), gpus_per_node=8),
-        "WorldSize",
+        "TensorSpansNodes",
         "TP 16 spans nodes of 8 GPUs: every layer waits for the network",
     ),
     "idle GPUs": (
         ask("Llama-3-70B", layout=Layout(4, 3), gpus_per_node=8),
-        "WorldSize",
+        "GpusIdle",
         "TP 4, PP 3 has 12 ranks: 4 GPUs of the last of 2 pods of 8 stay idle",
     ),
     "an engine without a batch size": (
         made(limits=limits(max_batch_size=None)),
-        "Lengths",
+        "LimitsInvalid",
         "max_batch_size is not set: the engine is built for 2048 sequences, whose logits take 7.8 GiB of a GPU",
     ),
     "prompts that might be refused": (
         ask("Llama-3.1-8B", limits=limits(max_seq_len=32768)),
-        "Lengths",
+        "LimitsInvalid",
         "prompts longer than max_num_tokens 8192 are refused, though max_seq_len is 32768",
     ),
     "an engine of another product of the same kind": (
         made(stamp=stamp(product="NVIDIA-H200")),
-        "EngineRuntime",
+        "EngineIncompatible",
         "the engine was built on NVIDIA-H200 and would run on NVIDIA-H100-80GB-HBM3: its tactics may be slow there",
     ),
     "context attention that is switched off": (
         made(kv_cache=KvFormat.INT8),
-        "FeatureCombinations",
+        "OptionsConflict",
         "OptionsDowngraded: paged context attention is switched off beside an INT8 KV cache",
     ),
     "FP8 context attention without FP8": (
         made(options=Options(fp8_context_fmha=True)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "OptionsDowngraded: use_fp8_context_fmha is switched off beside NO_QUANT",
     ),
     "AWQ beside an FP8 cache that is reused": (
         ask(algorithm=AWQ, kv_cache=KvFormat.FP8, options=Options(block_reuse=True)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "W4A16_AWQ with an FP8 KV cache and paged context attention finds no kernels in some images",
     ),
     "a shared GPU": (
         ask("Qwen2.5-0.5B", gpu=SHARED),
-        "PodHygiene",
+        "PodUnsuitable",
         "NVIDIA-L4-SHARED is shared by 4 pods; nothing keeps them to 5.6 GiB each",
     ),
     "no time to finish": (
         pod(grace_seconds=None),
-        "PodHygiene",
+        "PodUnsuitable",
         "terminationGracePeriodSeconds is not set: 30 s may cut answers short",
     ),
     "a host that is small for a build": (
         ask(host=HostFacts(48 * GIB)),
-        "CalibrationAndHostMemory",
+        "HostMemoryTooSmall",
         "48.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB",
     ),
 }

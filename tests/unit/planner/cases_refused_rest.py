@@ -29,12 +29,12 @@ from trtllm_planner.tensorrt_llm.versions import Algorithm, KvFormat
 REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "more positions than the model has": (
         ask("Llama-3-8B", limits=limits(max_seq_len=16384), options=Options(chunked_prefill=True)),
-        "Lengths",
+        "LimitsInvalid",
         "max_seq_len 16384 exceeds the 8192 positions of the model (rotary scaling included): use 8192 or less",
     ),
     "prompts longer than sequences": (
         ask(limits=limits(max_seq_len=2048, max_input_len=4096)),
-        "Lengths",
+        "LimitsInvalid",
         (
             "max_input_len 4096 exceeds max_seq_len 2048, which counts prompt and answer: use max_input_len 2047 "
             "or less, or "
@@ -43,7 +43,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "prompts that are never scheduled": (
         ask(limits=limits(max_input_len=4000, max_num_tokens=2048)),
-        "Lengths",
+        "LimitsInvalid",
         (
             "prompts of max_input_len 4000 tokens exceed max_num_tokens 2048 and could never be scheduled: "
             "enable chunked "
@@ -52,7 +52,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "beams of the PyTorch runtime": (
         ask(limits=limits(max_beam_width=4)),
-        "Lengths",
+        "LimitsInvalid",
         (
             "with max_beam_width 4 the PyTorch runtime answers requests of exactly that many beams and no others, so "
             "that its server could never answer the known prompt: leave maxBeamWidth out, or use runtime TensorRT, "
@@ -61,22 +61,22 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "EAGLE beyond its batch": (
         ask(limits=limits(max_batch_size=1024), options=Options(speculation="eagle")),
-        "Lengths",
+        "LimitsInvalid",
         "EAGLE takes a max_batch_size of 512 at most, not 1024: set max_batch_size 512 or less",
     ),
     "EAGLE beyond its draft": (
         ask(options=Options(speculation="eagle", max_draft_len=300)),
-        "Lengths",
+        "LimitsInvalid",
         "EAGLE takes a max_draft_len of 256 at most, not 300: set max_draft_len 256 or less",
     ),
     "gathered logits beside speculation": (
         ask(options=Options(gather_context_logits=True, max_draft_len=4)),
-        "Lengths",
+        "LimitsInvalid",
         "gather_context_logits cannot be combined with speculative decoding (max_draft_len 4): leave one of them out",
     ),
     "an engine of another version": (
         made(stamp=stamp(version="1.0.0")),
-        "EngineRuntime",
+        "EngineIncompatible",
         (
             "the engine was built by TensorRT-LLM 1.0.0, and image nvcr.io/nvidia/tensorrt-llm/release:1.2.1 has "
             "1.2.1: build "
@@ -85,7 +85,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "an engine of another GPU": (
         made(stamp=stamp(product=A10.product, capability=(8, 6))),
-        "EngineRuntime",
+        "EngineIncompatible",
         (
             "the engine was built for SM86 (NVIDIA-A10), and NVIDIA-H100-80GB-HBM3 is SM90: bind it to nodes of "
             "NVIDIA-A10, "
@@ -94,17 +94,17 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "an engine of another size": (
         made(stamp=stamp(world=2, rank_files=2)),
-        "EngineRuntime",
+        "WorldSizeMismatch",
         "the engine has 2 ranks, and TP 1 asks for 1: serve it with 2 ranks, or build it again",
     ),
     "an engine without one of its ranks": (
         made(layout=Layout(2), stamp=stamp(world=2, rank_files=1)),
-        "EngineRuntime",
+        "EngineIncompatible",
         "the engine has files of 1 of its 2 ranks: build it again: a rank is missing or empty",
     ),
     "a pointer instead of weights": (
         files(replace(SHARD, bytes=134, pointer=True)),
-        "FileIntegrity",
+        "SourceCorrupt",
         (
             "model-00001-of-00002.safetensors is a Git-LFS pointer of 134 bytes, not weights: run `git lfs "
             "pull`, or use the "
@@ -113,12 +113,12 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a truncated file": (
         files(replace(SHARD, bytes=1000)),
-        "FileIntegrity",
+        "SourceCorrupt",
         "model-00001-of-00002.safetensors is truncated: 1000 of 1100 bytes: download it again",
     ),
     "a header that is none": (
         files(replace(SHARD, header_bytes=2_000_000_000)),
-        "FileIntegrity",
+        "SourceCorrupt",
         (
             "model-00001-of-00002.safetensors claims a header of 2000000000 bytes, where 100000000 is the most: "
             "download it "
@@ -127,7 +127,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a missing file": (
         files(SHARD, indexed=frozenset({SHARD.name, "model-00002-of-00002.safetensors"})),
-        "FileIntegrity",
+        "SourceIncomplete",
         (
             "1 of 2 files of the index are missing: model-00002-of-00002.safetensors: download the checkpoint again, "
             "completely"
@@ -135,7 +135,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "no weights": (
         files(),
-        "FileIntegrity",
+        "SourceIncomplete",
         (
             "the directory has no .safetensors file: name the directory of a Hugging Face checkpoint; GGUF and "
             ".bin are not "
@@ -144,7 +144,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "no tokenizer": (
         files(SHARD, tokenizer=False),
-        "FileIntegrity",
+        "SourceIncomplete",
         (
             "the checkpoint has no tokenizer: add tokenizer.json (or tokenizer.model) and tokenizer_config.json "
             "of the same "
@@ -153,7 +153,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "chat without a template": (
         ask(options=Options(chat=True)),
-        "FileIntegrity",
+        "ChatTemplateMissing",
         (
             "the chat endpoint is asked for, and the tokenizer has no chat template: use the model's instruction-tuned "
             "variant, give a chat template, or serve completions only"
@@ -161,27 +161,27 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "an INT8 cache in PyTorch": (
         ask(kv_cache=KvFormat.INT8),
-        "FeatureCombinations",
+        "OptionsConflict",
         "the PyTorch runtime has no INT8 KV cache: use an FP8 KV cache, or runtime TensorRT",
     ),
     "an INT8 cache that is reused": (
         made(kv_cache=KvFormat.INT8, options=Options(block_reuse=True)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "KV cache reuse cannot be combined with an INT8 KV cache: use FP8, or no reuse",
     ),
     "an INT8 cache that was not calibrated": (
         made(kv_cache=KvFormat.INT8, calibrated=False),
-        "FeatureCombinations",
+        "OptionsConflict",
         "an INT8 KV cache without calibrated scales answers garbage: calibrate the model, or leave it out",
     ),
     "reuse without paged context attention": (
         made(options=Options(block_reuse=True, paged_context_fmha=False)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "KV cache reuse needs paged context attention: enable use_paged_context_fmha and context_fmha",
     ),
     "a cache that is not paged": (
         made(options=Options(kv_cache_type=KvCacheType.CONTINUOUS)),
-        "FeatureCombinations",
+        "OptionsConflict",
         (
             "in-flight batching needs packed input and a paged KV cache, not continuous: use kv_cache_type paged and "
             "remove_input_padding"
@@ -189,12 +189,12 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "blocks of FP8 beside an NVFP4 cache": (
         ask("DeepSeek-V3", gpu=B200, layout=Layout(8), kv_cache=KvFormat.NVFP4),
-        "FeatureCombinations",
+        "OptionsConflict",
         "FP8_BLOCK_SCALES cannot be combined with an NVFP4 KV cache: use an FP8 KV cache",
     ),
     "an FP8 cache on Ampere": (
         ask(gpu=A100, kv_cache=KvFormat.FP8),
-        "FeatureCombinations",
+        "OptionsConflict",
         (
             "an FP8 KV cache needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: leave the KV "
             "cache at its "
@@ -203,22 +203,22 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "groups without a kernel": (
         ask(algorithm=AWQ, group_size=32),
-        "FeatureCombinations",
+        "OptionsConflict",
         "W4A16_AWQ with group size 32 has no kernel: use group size 64 or 128",
     ),
     "the fused plugin without the fused MLP": (
         made(options=Options(gemm_swiglu_plugin=True, fused_mlp=False)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "gemm_swiglu_plugin needs use_fused_mlp: enable use_fused_mlp, or leave the plugin out",
     ),
     "profiles beside an optimum": (
         made(options=Options(multiple_profiles=True, opt_num_tokens=1024)),
-        "FeatureCombinations",
+        "OptionsConflict",
         "multiple_profiles cannot be combined with opt_num_tokens: leave one of them out",
     ),
     "64 MiB of shared memory": (
         pod(shared_memory_bytes=None),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "2 GPUs in a pod with 64 MiB of /dev/shm: NCCL fails with a bus error: mount an emptyDir with medium "
             "Memory and "
@@ -227,7 +227,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "shared memory that eats the limit": (
         pod(memory_limit_bytes=GIB),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "the 2.0 GiB of /dev/shm are charged to the pod's memory limit of 1.0 GiB: raise the limit by the size of "
             "/dev/shm"
@@ -235,17 +235,17 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a server on localhost": (
         pod(host="localhost"),
-        "PodHygiene",
+        "PodUnsuitable",
         "--host localhost cannot be reached from outside the pod: use --host 0.0.0.0",
     ),
     "nowhere to write": (
         pod(writable=frozenset({"HOME"})),
-        "PodHygiene",
+        "PodUnsuitable",
         "HF_HOME, TRITON_CACHE_DIR name no writable directory: mount an emptyDir and set the variables to it",
     ),
     "a small volume": (
         pod(volume_bytes=100 * GIB, needed_bytes=95 * GIB),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "the volume has 100.0 GiB; source, checkpoint and engine need 104.5 GiB (10 % margin): use a volume "
             "of 104.5 GiB "
@@ -254,12 +254,12 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a short startup": (
         pod(startup_seconds=60, needed_startup_seconds=600),
-        "PodHygiene",
+        "PodUnsuitable",
         "the startup probe gives 60 s, and loading takes about 600 s: allow 600 s or more",
     ),
     "an old driver, compared as numbers": (
         pod(driver="99.10", least_driver="570.0"),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "the node's driver is 99.10; image nvcr.io/nvidia/tensorrt-llm/release:1.2.1 needs 570.0 or newer: "
             "use nodes with "
@@ -268,7 +268,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "calibration data behind an air gap": (
         pod(offline=True, needs_hub=True),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "the calibration data are on the hub, which an offline pod cannot reach: mount them from a claim or "
             "a ConfigMap"
@@ -276,7 +276,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "two ranks on MIG slices": (
         ask(gpu=MIG, layout=Layout(2)),
-        "PodHygiene",
+        "PodUnsuitable",
         (
             "NVIDIA-A100-SXM4-80GB-MIG-3g.40gb is a MIG slice: TP 2 needs 2 whole GPUs with peer access: use TP "
             "1, or nodes "
@@ -285,7 +285,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a GPU that cannot hold the source": (
         ask("Llama-3-70B", algorithm=Algorithm.FP8, host=HostFacts(512 * GIB, 80 * GIB, calibrates=True)),
-        "CalibrationAndHostMemory",
+        "HostMemoryTooSmall",
         (
             "80.0 GiB of GPU memory to calibrate a checkpoint of 131.4 GiB; the heuristic is 136.7 GiB: use more "
             "or larger "
@@ -294,7 +294,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     ),
     "a host that cannot hold the source": (
         ask(host=HostFacts(8 * GIB)),
-        "CalibrationAndHostMemory",
+        "HostMemoryTooSmall",
         (
             "8.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB: "
             "ask for 64.0 "

@@ -255,6 +255,8 @@ _FEATURES: dict[str, tuple[EngineQuestion, str]] = {
         ),
         "serving.lora.maxRank 64 exceeds the engine's 16: use 16 or less, or build with a larger build.lora.maxRank",
     ),
+}
+_EXTRA: dict[str, tuple[EngineQuestion, str]] = {
     "a plugin that trtllm-build does not have": (
         made(build=Build(plugins={"attention": PluginType.AUTO})),
         (
@@ -277,8 +279,6 @@ _FEATURES: dict[str, tuple[EngineQuestion, str]] = {
         ask(image=image_info("nvcr.io/nvidia/tensorrt-llm/release:1.0.0"), serving=_serving(tool_parser="qwen3")),
         "serving.toolParser needs --tool_parser, which trtllm-serve 1.0.0 does not have: leave serving.toolParser out",
     ),
-}
-_EXTRA: dict[str, tuple[EngineQuestion, str]] = {
     "a flag that trtllm-build had before": (
         made(build=Build(extra_args=("--max_output_len=128",))),
         (
@@ -296,13 +296,13 @@ _EXTRA: dict[str, tuple[EngineQuestion, str]] = {
     ),
 }
 _RULES = {
-    "ImageRuntime": _IMAGES,
-    "CheckpointRecognised": _CHECKPOINTS,
-    "AlgorithmVsGpu": _ALGORITHMS,
-    "Lengths": _LIMITS,
-    "PodHygiene": _PODS,
-    "FeatureCombinations": _FEATURES,
-    "ExtraArguments": _EXTRA,
+    "ImageMismatch": _IMAGES,
+    "CheckpointNotSupported": _CHECKPOINTS,
+    "QuantizationNotSupported": _ALGORITHMS,
+    "ServingExceedsEngine": _LIMITS,
+    "PodUnsuitable": _PODS,
+    "OptionsConflict": _FEATURES,
+    "InvalidOptions": _EXTRA,
 }
 REFUSED_SOURCES: dict[str, tuple[EngineQuestion, str, str]] = {
     name: (question, rule, sentence) for rule, cases in _RULES.items() for name, (question, sentence) in cases.items()

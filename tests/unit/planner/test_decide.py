@@ -9,6 +9,7 @@ import pytest
 from cases_refused_sources import DIVIDED
 from public_models import A10, A100, H100, L4, NEW_IMAGE, ask, nodes
 
+from support.clauses import clauses
 from trtllm_api.buildoptions import Build, GpuSelector
 from trtllm_api.enginebuild import Serving
 from trtllm_api.verdict import judge, refusals
@@ -44,7 +45,7 @@ def refused(
     found = decide(question(**changes), asked, inventory, selector)
     assert isinstance(found, Refused), found
     assert found.verdicts
-    return tuple(f"{verdict.rule}: {verdict.sentence()}" for verdict in found.verdicts)
+    return tuple(f"{verdict.reason}: {clauses(verdict)}" for verdict in found.verdicts)
 
 
 def test_what_is_not_asked_for_is_planned_with_memory_reasons_and_alternatives() -> None:
@@ -82,10 +83,10 @@ def test_a_layout_that_is_asked_for_goes_to_the_smallest_gpus_that_carry_it(
 def test_every_rule_is_judged_and_what_no_gpu_mends_comes_first() -> None:
     assert refused(Layout(8), MIXED, model="Qwen2-7B", image=NEW_IMAGE) == (
         (
-            "ImageRuntime: image nvcr.io/nvidia/tensorrt-llm/release:1.3.0 (TensorRT-LLM 1.3.0) has no TensorRT engine "
-            "backend: 1.3.0rc20 was the last with it: use an image <= 1.2.x, or runtime PyTorch"
+            "ImageMismatch: image nvcr.io/nvidia/tensorrt-llm/release:1.3.0 (TensorRT-LLM 1.3.0) has no TensorRT "
+            "engine backend: 1.3.0rc20 was the last with it: use an image <= 1.2.x, or runtime PyTorch"
         ),
-        "HeadsAndLayers: 28 heads do not divide by TP 8: valid TP: 1, 2, 4",
+        "HeadsNotDivisible: 28 heads do not divide by TP 8: valid TP: 1, 2, 4",
     )
 
 
@@ -93,11 +94,11 @@ def test_each_kind_of_gpu_says_what_it_lacks() -> None:
     found = refused(Layout(1), Inventory((*nodes(A100, 1).nodes, *nodes(L4, 1).nodes)), algorithm=Algorithm.FP8)
     assert found == (
         (
-            "GpuMemory: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 67.7 GiB + activations 2.6 GiB + runtime 1.5 GiB "
-            "exceed it by 49.3 GiB: use larger GPUs, more of them, or a smaller precision"
+            "GpuMemoryTooSmall: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 67.7 GiB + activations 2.6 GiB + "
+            "runtime 1.5 GiB exceed it by 49.3 GiB: use larger GPUs, more of them, or a smaller precision"
         ),
         (
-            "AlgorithmVsGpu: FP8 needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: usable here: "
+            "GpuNotSupported: FP8 needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: usable here: "
             "NO_QUANT, W8A16, W4A16, W4A16_AWQ, W4A16_GPTQ, W8A16_GPTQ, W8A8_SQ_PER_CHANNEL, MIXED_PRECISION"
         ),
     )
@@ -112,7 +113,7 @@ def test_another_parallelism_is_named_where_the_one_asked_for_does_not_fit() -> 
 def test_too_few_nodes_are_refused_with_numbers_unless_an_autoscaler_brings_more() -> None:
     assert refused(Layout(8, 4), MIXED) == (
         (
-            "GpuInventory: TP 8, PP 4 takes 32 GPUs of one product at the same time, and the cluster has "
+            "NoMatchingGpu: TP 8, PP 4 takes 32 GPUs of one product at the same time, and the cluster has "
             "16 x NVIDIA-H100-80GB-HBM3 (2 nodes of 8), 8 x NVIDIA-L4 (2 nodes of 4), 4 x NVIDIA-A10 (1 node): ask for "
             "16 ranks at most, or leave serving out and set build.gpus to build only, or set gpu.perNode if an "
             "autoscaler brings more nodes"
@@ -217,20 +218,20 @@ def test_a_plan_takes_nodes_that_will_come_only_where_those_that_are_there_do_no
 def test_gpus_that_are_not_there_are_named_beside_those_that_are(
     inventory: Inventory, selector: GpuSelector | None, sentence: str, asked: Layout | None
 ) -> None:
-    assert refused(asked, inventory, selector) == (f"GpuInventory: {sentence}",)
+    assert refused(asked, inventory, selector) == (f"NoMatchingGpu: {sentence}",)
 
 
 def test_without_a_gpu_everything_else_that_is_wrong_is_said_too() -> None:
     rules = [line.partition(":")[0] for line in refused(Layout(8), Inventory(), model="Qwen2-7B", image=NEW_IMAGE)]
-    assert rules == ["ImageRuntime", "HeadsAndLayers", "GpuInventory"]
+    assert rules == ["ImageMismatch", "HeadsNotDivisible", "NoMatchingGpu"]
 
 
 def test_one_gpu_builds_all_ranks_of_an_engine_that_is_not_served() -> None:
     one = nodes(H100, 1)
     found = decided(Layout(8, 2), one, serving=None, build=Build(gpus=1))
     assert (found.layout, found.build_pods, found.build_gpus) == (Layout(8, 2), 1, 1)
-    assert "GpuInventory" in refused(Layout(8, 2), one, build=Build(gpus=1))[0]
-    assert "GpuInventory" in refused(Layout(8, 2), one, serving=None)[0]
+    assert "NoMatchingGpu" in refused(Layout(8, 2), one, build=Build(gpus=1))[0]
+    assert "NoMatchingGpu" in refused(Layout(8, 2), one, serving=None)[0]
 
 
 def test_fewer_gpus_build_on_fewer_nodes_and_all_ranks_serve() -> None:
@@ -246,7 +247,7 @@ def test_fewer_gpus_build_on_fewer_nodes_and_all_ranks_serve() -> None:
 def test_a_build_that_finds_too_few_gpus_is_told_how_many_there_are() -> None:
     assert refused(Layout(8), nodes(H100, 1, 1), serving=None, build=Build(gpus=4)) == (
         (
-            "GpuInventory: the build takes 4 pods of 1 GPUs at the same time, and the cluster has "
+            "NoMatchingGpu: the build takes 4 pods of 1 GPUs at the same time, and the cluster has "
             "2 x NVIDIA-H100-80GB-HBM3 (2 nodes of 1): set build.gpus to 2 or less: ranks are built one after another "
             "then; or set gpu.perNode if an autoscaler brings more nodes"
         ),
@@ -255,7 +256,7 @@ def test_a_build_that_finds_too_few_gpus_is_told_how_many_there_are() -> None:
 
 def test_a_claim_of_one_node_carries_a_build_on_one_node_only() -> None:
     claim: dict[str, Any] = {"access_mode": "ReadWriteOnce"}
-    assert refused(Layout(8, 2), MIXED, **claim)[0].startswith("PodHygiene: the claim is ReadWriteOnce")
+    assert refused(Layout(8, 2), MIXED, **claim)[0].startswith("PodUnsuitable: the claim is ReadWriteOnce")
     alone = decided(Layout(8, 2), MIXED, serving=None, build=Build(gpus=8), **claim)
     assert alone.build_pods == 1
 
@@ -264,7 +265,7 @@ def test_slices_and_shared_gpus_carry_one_rank() -> None:
     mig = GpuKind("NVIDIA-A100-SXM4-80GB-MIG-3g.40gb", 40192, (8, 0), mig=True)
     slices = Inventory((GpuNode("a", mig, 14),))
     assert decided(Layout(1), slices, model="Llama-3-8B").gpu == mig
-    assert refused(Layout(2), slices, model="Llama-3-8B")[0].startswith(f"PodHygiene: {mig.product} is a MIG slice")
+    assert refused(Layout(2), slices, model="Llama-3-8B")[0].startswith(f"PodUnsuitable: {mig.product} is a MIG slice")
 
 
 def test_nothing_that_fits_is_said_with_what_would() -> None:
@@ -280,7 +281,7 @@ def test_nothing_that_fits_is_said_with_what_would() -> None:
 def test_a_checkpoint_that_is_divided_already_decides_the_layout_and_another_one_is_refused() -> None:
     baked: dict[str, Any] = {"artifact": DIVIDED, "algorithm": Algorithm.W4A16_AWQ}
     assert decided(Layout(2), MIXED, **baked).layout == Layout(2)
-    assert refused(Layout(4), MIXED, **baked)[0].startswith("CheckpointRecognised: the artifact of QuantizedModel")
+    assert refused(Layout(4), MIXED, **baked)[0].startswith("CheckpointNotSupported: the artifact of QuantizedModel")
 
 
 def test_what_was_built_before_does_not_bind_a_new_decision() -> None:

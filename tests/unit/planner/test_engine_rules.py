@@ -12,6 +12,8 @@ from cases_refused_sources import PASSING_SOURCES, REFUSED_SOURCES
 from engine_questions import AWQ, POD, limits, made, stamp
 from public_models import NEW_IMAGE
 
+from support.clauses import clauses
+from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Severity, judge, refusals
 from trtllm_planner.question import Options
 from trtllm_planner.rules import ENGINE_RULES
@@ -23,13 +25,13 @@ REFUSED = {**REFUSED_LAYOUT, **REFUSED_REST, **REFUSED_SOURCES}
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_nothing_speaks_against(name: str) -> None:
-    assert [verdict.sentence() for verdict in refusals(judge(ENGINE_RULES, ALLOWED[name]))] == []
+    assert [clauses(verdict) for verdict in refusals(judge(ENGINE_RULES, ALLOWED[name]))] == []
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_is_refused_with_the_numbers_and_a_way_out(name: str) -> None:
     question, rule, sentence = REFUSED[name]
-    found = {verdict.sentence(): verdict.rule for verdict in refusals(judge(ENGINE_RULES, question))}
+    found = {clauses(verdict): verdict.reason for verdict in refusals(judge(ENGINE_RULES, question))}
     assert found.get(sentence) == rule, "\n".join(found)
 
 
@@ -38,7 +40,7 @@ def test_goes_on_with_a_warning(name: str) -> None:
     question, rule, message = WARNED[name]
     found = {verdict.message: verdict for verdict in judge(ENGINE_RULES, question)}
     assert message in found, "\n".join(found)
-    assert (found[message].rule, found[message].severity) == (rule, Severity.WARNING)
+    assert (found[message].reason, found[message].severity) == (rule, Severity.WARNING)
     assert found[message].remedy
 
 
@@ -54,34 +56,24 @@ def test_everything_is_reported_at_once_and_what_no_layout_mends_comes_first() -
         stamp=stamp(version="1.2.1"),
         pod=replace(POD, host="localhost"),
     )
-    assert [verdict.rule for verdict in refusals(judge(ENGINE_RULES, question))] == [
-        "ImageRuntime",
-        "FeatureCombinations",
-        "ShardAlignment",
-        "WorldSize",
-        "Lengths",
-        "EngineRuntime",
-        "EngineRuntime",
-        "PodHygiene",
+    assert [verdict.reason for verdict in refusals(judge(ENGINE_RULES, question))] == [
+        "ImageMismatch",
+        "OptionsConflict",
+        "ShardNotAligned",
+        "WorldSizeMismatch",
+        "LimitsInvalid",
+        "EngineIncompatible",
+        "WorldSizeMismatch",
+        "PodUnsuitable",
     ]
 
 
-def test_every_rule_has_a_refused_case() -> None:
-    assert {rule for _, rule, _ in REFUSED.values()} == {
-        "ImageRuntime",
-        "AlgorithmVsGpu",
-        "CheckpointRecognised",
-        "HeadsAndLayers",
-        "ShardAlignment",
-        "Moe",
-        "WorldSize",
-        "GpuMemory",
-        "CalibrationAndHostMemory",
-        "Lengths",
-        "EngineRuntime",
-        "FileIntegrity",
-        "ArchitectureSupported",
-        "FeatureCombinations",
-        "ExtraArguments",
-        "PodHygiene",
-    }
+def test_every_reason_that_refuses_has_a_case_and_every_case_a_rule_that_gives_its_reason() -> None:
+    given = {reason for rule in ENGINE_RULES for reason in rule.reasons}
+    assert {reason for _, reason, _ in REFUSED.values()} == given - {Reason.GPUS_IDLE, Reason.TENSOR_SPANS_NODES}
+
+
+def test_a_rule_gives_no_reason_that_it_does_not_name() -> None:
+    questions = [*ALLOWED.values(), *(question for question, *_ in (*REFUSED.values(), *WARNED.values()))]
+    for rule in ENGINE_RULES:
+        assert {verdict.reason for question in questions for verdict in rule.judge(question)} <= set(rule.reasons)

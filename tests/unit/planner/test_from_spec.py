@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from public_models import CONFIGS, H100, facts
 from test_plan_properties import configurations, inventories
 
+from support.clauses import clauses
 from trtllm_api.buildoptions import GpuSelector
 from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
@@ -223,7 +224,7 @@ def test_a_checkpoint_of_somebody_else_gives_its_own_format() -> None:
     assert (question.algorithm, question.group, question.kv_cache) == (Algorithm.W4A16_GPTQ, 64, KvFormat.FP8)
     unknown = engine_question(spec(), with_checkpoint("Llama-3-8B", method="bitsandbytes"))
     assert unknown.algorithm is Algorithm.NONE
-    assert [verdict.rule for verdict in refusals(judge(ENGINE_RULES, unknown))] == ["CheckpointRecognised"]
+    assert [verdict.reason for verdict in refusals(judge(ENGINE_RULES, unknown))] == ["CheckpointNotSupported"]
     ours = engine_question(spec(), known, artifact=artifact(Method.NONE))
     assert ours.algorithm is Algorithm.NONE, "the facts are those of the source, the artifact is what is built from"
 
@@ -261,8 +262,8 @@ def test_checkpoints_of_others_are_refused_by_name_with_a_way_out_before_a_gpu_i
     found = decide(question, asked_layout(asked), Inventory(()), GpuSelector(product=H100.product, per_node=8))
     assert not isinstance(found, Decision)
     first = found.verdicts[0]
-    assert first.rule == "CheckpointRecognised"
-    assert "Unsupported AWQ" not in first.sentence()
+    assert first.reason == "CheckpointNotSupported"
+    assert "Unsupported AWQ" not in clauses(first)
     assert "quantize the original (BF16 or FP16) model" in first.remedy
 
 

@@ -155,10 +155,10 @@ def test_old_gpus_are_not_planned_on() -> None:
 
 def test_what_no_layout_mends_is_said_at_once() -> None:
     found = unplanned("Llama-3-8B", nodes(H100, 8), runtime=EngineRuntime.TENSORRT, image=NEW_IMAGE)
-    assert [verdict.rule for verdict in found.verdicts] == ["ImageRuntime"]
+    assert [verdict.reason for verdict in found.verdicts] == ["ImageMismatch"]
     assert found.would_fit == ("use an image <= 1.2.x, or runtime PyTorch",)
     small = unplanned("Llama-3-8B", nodes(H100, 8), host=HostFacts(1 << 30))
-    assert [verdict.rule for verdict in small.verdicts] == ["CalibrationAndHostMemory"]
+    assert [verdict.reason for verdict in small.verdicts] == ["HostMemoryTooSmall"]
 
 
 def test_expert_parallelism_that_was_asked_for_is_kept_or_refused() -> None:

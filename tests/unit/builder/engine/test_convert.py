@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.contract import ExitCode, ExpectedGpu
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.checkpoint import Mapping, check_checkpoint
 from trtllm_builder.failure import BuilderFailure
-from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import Claim, failure_of, write_ranks
 
@@ -64,7 +64,7 @@ def test_the_script_is_found_wherever_the_version_keeps_it(claim: Claim, place: 
 def test_an_image_without_scripts_names_its_version_and_what_has_them(claim: Claim) -> None:
     (claim.examples / "models").rename(claim.root / "elsewhere")
     failure = _refused(claim)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert failure.message == (
         "The image's TensorRT-LLM 1.2.1 has no convert_checkpoint.py; TensorRT-LLM 1.2.x and earlier have it."
     )
@@ -72,7 +72,7 @@ def test_an_image_without_scripts_names_its_version_and_what_has_them(claim: Cla
 
 def test_a_family_that_the_image_lacks_is_answered_with_those_it_has(claim: Claim) -> None:
     failure = failure_of(lambda: claim.convert(script="gemma"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert "no convert_checkpoint.py for gemma; it has llama" in failure.message
 
 
@@ -83,7 +83,7 @@ def test_a_family_is_a_name_and_no_path(claim: Claim, name: str) -> None:
 
 def test_another_gpu_is_found_before_the_script_runs(claim: Claim) -> None:
     failure = failure_of(lambda: claim.convert(gpu=ExpectedGpu(product="NVIDIA-L4")))
-    assert failure.reason is FailureReason.GPU_MISMATCH
+    assert failure.reason is Reason.GPU_MISMATCH
     assert claim.calls() == []
 
 
@@ -93,7 +93,7 @@ def test_a_model_that_changed_since_it_was_fetched_is_named(claim: Claim) -> Non
     file = {"path": "model.safetensors", "bytes": 1, "sha256": "0" * 64}
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "files": [file]}))
     failure = failure_of(claim.convert)
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "model.safetensors" in failure.message
 
 
@@ -109,14 +109,14 @@ def test_a_model_that_changed_since_it_was_fetched_is_named(claim: Claim) -> Non
 def test_exit_code_0_without_a_whole_checkpoint_is_a_failure(claim: Claim, fakes: dict[str, str], says: str) -> None:
     claim.fake(**fakes)
     failure = _refused(claim)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.CONVERSION_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.CONVERSION_FAILED)
     assert failure.message.startswith("convert_checkpoint.py ended with exit code 0 and wrote no whole checkpoint: ")
     assert says in failure.message
 
 
 def test_a_checkpoint_of_another_mapping_is_refused(claim: Claim) -> None:
     failure = failure_of(lambda: claim.convert(pipeline=2))
-    assert failure.reason is FailureReason.CONVERSION_FAILED
+    assert failure.reason is Reason.CONVERSION_FAILED
     assert "tensor 2, pipeline 1, context 1, and tensor 2, pipeline 2, context 1 was asked for" in failure.message
 
 
@@ -129,28 +129,28 @@ def test_ranks_of_context_parallelism_share_their_files(claim: Claim) -> None:
 @pytest.mark.parametrize(
     ("says", "code", "reason"),
     [
-        ("torch.OutOfMemoryError: CUDA out of memory.", ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
-        ("OSError: [Errno 28] No space left on device", ExitCode.INPUT_MISSING, FailureReason.STORAGE_TOO_SMALL),
+        ("torch.OutOfMemoryError: CUDA out of memory.", ExitCode.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        ("OSError: [Errno 28] No space left on device", ExitCode.INPUT_MISSING, Reason.STORAGE_FULL),
         (
             "ValueError: The checkpoint has model type `new` but Transformers does not recognize this architecture.",
             ExitCode.NOT_SUPPORTED,
-            FailureReason.ARCHITECTURE_NOT_SUPPORTED,
+            Reason.ARCHITECTURE_NOT_SUPPORTED,
         ),
         (
             "AssertionError: Unsupported AWQ quantized checkpoint format",
             ExitCode.BAD_MODEL,
-            DiagnosisReason.CHECKPOINT_FORMAT,
+            Reason.CHECKPOINT_NOT_SUPPORTED,
         ),
         (
             "convert_checkpoint.py: error: unrecognized arguments: --use_gemm_plugin",
             ExitCode.NOT_SUPPORTED,
-            DiagnosisReason.INVALID_OPTIONS,
+            Reason.INVALID_OPTIONS,
         ),
-        ("nothing in particular", ExitCode.NOT_SUPPORTED, FailureReason.CONVERSION_FAILED),
+        ("nothing in particular", ExitCode.NOT_SUPPORTED, Reason.CONVERSION_FAILED),
     ],
 )
 def test_a_failure_is_told_with_its_cause_and_is_tried_again_only_when_that_may_help(
-    claim: Claim, says: str, code: ExitCode, reason: FailureReason | DiagnosisReason
+    claim: Claim, says: str, code: ExitCode, reason: Reason
 ) -> None:
     claim.fake(convert_says=says, convert_exit="1")
     failure = _refused(claim)
@@ -161,4 +161,4 @@ def test_a_failure_is_told_with_its_cause_and_is_tried_again_only_when_that_may_
 def test_a_converter_that_the_kernel_killed_ran_out_of_memory(claim: Claim) -> None:
     claim.fake(convert_exit="137")
     failure = _refused(claim)
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.HOST_OUT_OF_MEMORY)

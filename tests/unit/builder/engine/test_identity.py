@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.contract import ExitCode, ExpectedGpu
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.identity import Identity, check_version, look, numbers, require_program, same_version
 
 from .conftest import H100, L4, PRODUCT, Claim, failure_of
@@ -34,7 +35,7 @@ def test_a_pod_that_has_what_was_asked_for_may_work(claim: Claim) -> None:
 )
 def test_another_gpu_or_too_few_are_named_with_both(claim: Claim, expected: ExpectedGpu, says: str) -> None:
     failure = failure_of(lambda: look(expected, None, claim.root))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.GPU_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.GPU_MISMATCH)
     assert says in failure.message
     assert failure.remedy
 
@@ -49,7 +50,7 @@ def test_capabilities_are_compared_as_numbers(claim: Claim) -> None:
 def test_gpus_of_two_kinds_in_one_pod_are_refused(claim: Claim) -> None:
     claim.fake(gpus=f"{H100}\n{L4}\n")
     failure = failure_of(lambda: look(_ANY, None, claim.root))
-    assert failure.reason is FailureReason.GPU_MISMATCH
+    assert failure.reason is Reason.GPU_MISMATCH
     assert PRODUCT in failure.message
     assert "NVIDIA-L4 (compute capability 8.9)" in failure.message
 
@@ -58,7 +59,7 @@ def test_gpus_of_two_kinds_in_one_pod_are_refused(claim: Claim) -> None:
 def test_a_pod_without_gpus_is_told_where_they_come_from(claim: Claim, said: str) -> None:
     claim.fake(gpus=said, smi_exit="0" if "," in said else "6")
     failure = failure_of(lambda: look(_ANY, None, claim.root))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.GPU_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.GPU_MISMATCH)
     assert "sees no GPU" in failure.message
     assert "runtimeClassName" in failure.remedy
 
@@ -88,7 +89,7 @@ def test_versions_agree_by_major_minor_and_patch(claim: Claim, has: str, asked: 
         assert check_version(asked, claim.root) == has
         return
     failure = failure_of(lambda: check_version(asked, claim.root))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert failure.message == f"The image has TensorRT-LLM {has}, but {asked} was asked for."
 
 
@@ -97,7 +98,7 @@ def test_an_image_without_tensorrt_llm_is_the_wrong_one(
 ) -> None:
     (tmp_path / "packages" / "tensorrt_llm").rename(tmp_path / "packages" / "other")
     failure = failure_of(lambda: check_version("1.2.1", claim.root))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert "Traceback" not in failure.message
     assert "tensorrt_llm" in failure.message
     assert "ModuleNotFoundError" in capfd.readouterr().out
@@ -115,7 +116,7 @@ def test_a_missing_program_names_the_images_version_and_what_has_it(claim: Claim
     (claim.root / "bin" / "trtllm-build").unlink()
     claim.monkeypatch.setenv("PATH", str(claim.root / "bin"))
     failure = failure_of(lambda: require_program("trtllm-build", "1.3.0"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert failure.message == (
         "The image's TensorRT-LLM 1.3.0 has no trtllm-build; TensorRT-LLM 1.2.x and earlier have it."
     )

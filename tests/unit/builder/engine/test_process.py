@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.process import Ended, run_program
-from trtllm_diagnosis import Certainty, DiagnosisReason
+from trtllm_diagnosis import Certainty
 
 
 def _run(program: str, tmp_path: Path, output: io.StringIO | None = None) -> Ended:
@@ -47,14 +48,14 @@ def test_errors_are_read_from_both_streams_and_explained(tmp_path: Path) -> None
     )
     assert ended.exit_code == 1
     assert ended.diagnosis is not None
-    assert ended.diagnosis.reason is DiagnosisReason.GPU_OUT_OF_MEMORY
+    assert ended.diagnosis.reason is Reason.GPU_OUT_OF_MEMORY
 
 
 def test_a_cause_is_found_however_much_is_written_after_it(tmp_path: Path) -> None:
     noise = "print('Error Code 2: OutOfMemory')\nfor n in range(60000): print('step', n, 'x' * 40)\nraise SystemExit(3)"
     ended = _run(noise, tmp_path)
     assert ended.diagnosis is not None
-    assert ended.diagnosis.reason is DiagnosisReason.GPU_OUT_OF_MEMORY
+    assert ended.diagnosis.reason is Reason.GPU_OUT_OF_MEMORY
     assert ended.diagnosis.line == 1
 
 
@@ -70,7 +71,7 @@ def test_a_program_killed_by_a_signal_is_told_by_it(tmp_path: Path) -> None:
     ended = _run("import os; os.kill(os.getpid(), 9)", tmp_path)
     assert (ended.exit_code, ended.how) == (-9, "signal 9")
     assert ended.diagnosis is not None
-    assert ended.diagnosis.reason is DiagnosisReason.HOST_OUT_OF_MEMORY
+    assert ended.diagnosis.reason is Reason.HOST_OUT_OF_MEMORY
 
 
 def test_a_program_whose_death_the_kernel_counts_ran_out_of_memory_whatever_it_said(

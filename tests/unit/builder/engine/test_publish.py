@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.digest import digest_of
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.manifest import ArtifactKind, Manifest, Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine import publish as publish_module
 from trtllm_builder.engine.hashing import describe_at_once
 from trtllm_builder.failure import BuilderFailure
@@ -77,7 +78,7 @@ def test_the_engine_carries_the_models_probe(built: Claim) -> None:
 
 def test_a_model_manifest_that_cannot_be_read_is_named(built: Claim) -> None:
     failure = _refused(built, probe_manifest=str(built.root / "none.json"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.ARTIFACT_CORRUPT)
     assert "none.json" in failure.message
     assert built.publish().reused is False
 
@@ -95,7 +96,7 @@ def test_a_pod_that_died_after_publishing_is_followed_by_one_that_finds_the_engi
     first = built.publish()
     assert built.publish() == first.model_copy(update={"reused": True})
     failure = failure_of(lambda: built.publish(inputs={"model": "another"}))
-    assert failure.reason is FailureReason.ENGINE_BUILD_FAILED
+    assert failure.reason is Reason.ENGINE_BUILD_FAILED
 
 
 def test_a_pod_that_died_between_publishing_and_cleaning_loses_nothing(
@@ -142,7 +143,7 @@ def test_a_file_system_without_hard_links_will_do(built: Claim, monkeypatch: pyt
 def test_a_missing_rank_is_named_with_its_pod(built: Claim, rank: int) -> None:
     (built.engine / f"rank{rank}.engine").unlink()
     failure = _refused(built)
-    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, FailureReason.ENGINE_BUILD_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.ENGINE_BUILD_FAILED)
     assert failure.message.startswith(f"rank{rank}.engine of pod {rank // 2} of 2 is missing")
 
 
@@ -150,7 +151,7 @@ def test_a_truncated_rank_is_named_with_both_sizes(built: Claim) -> None:
     path = built.engine / "rank2.engine"
     path.write_bytes(path.read_bytes()[:7])
     failure = _refused(built)
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert failure.message == (
         "rank2.engine of pod 1 of 2 has 7 bytes; the pod wrote 18 bytes: the engine of 4 ranks is not whole."
     )
@@ -184,7 +185,7 @@ def test_a_report_that_is_none_counts_as_absent(built: Claim, content: str) -> N
 def test_pods_of_two_versions_are_refused_with_both(built: Claim) -> None:
     _edit(built.engine / ".pod-1.json", lambda value: value.update(version="1.2.0"))
     failure = _refused(built)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert failure.message == "Pod 0 built with TensorRT-LLM 1.2.1, pod 1 with 1.2.0."
 
 
@@ -192,7 +193,7 @@ def test_pods_of_two_versions_are_refused_with_both(built: Claim) -> None:
 def test_pods_on_two_gpus_are_refused_with_both(built: Claim, change: dict[str, str]) -> None:
     _edit(built.engine / ".pod-1.json", lambda value: value.update(change))
     failure = _refused(built)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.GPU_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.GPU_MISMATCH)
     other = {"product": PRODUCT, "computeCapability": "9.0", **change}
     assert failure.message == (
         f"Pod 0 built on {PRODUCT} (compute capability 9.0) and pod 1 on {other['product']} "
@@ -207,7 +208,7 @@ def test_an_engine_of_another_version_than_its_pods_is_refused(built: Claim) -> 
         lambda value: value["files"].update({"config.json": (built.engine / "config.json").stat().st_size}),
     )
     failure = _refused(built)
-    assert failure.reason is FailureReason.IMAGE_MISMATCH
+    assert failure.reason is Reason.IMAGE_MISMATCH
     assert failure.message == "The engine's config.json says TensorRT-LLM 0.20.0, and its pods ran 1.2.1."
 
 
@@ -219,7 +220,7 @@ def _with_config(claim: Claim, change: Callable[[dict[str, Any]], object]) -> No
 
 def test_an_engine_split_otherwise_than_asked_for_is_refused(built: Claim) -> None:
     failure = _refused(built, tensor=4, pipeline=1)
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ENGINE_BUILD_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ENGINE_BUILD_FAILED)
     assert "tensor 2, pipeline 2, context 1 (4 ranks), and tensor 4, pipeline 1, context 1 (4 ranks)" in failure.message
 
 
@@ -251,7 +252,7 @@ def test_an_engine_that_was_truncated_after_publishing_is_corrupt_and_named(buil
     path = built.store.root / result.path / "rank1.engine"
     path.write_bytes(path.read_bytes()[:-1])
     failure = failure_of(lambda: read_artifact(path.parent))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "rank1.engine" in failure.message
     assert "11 bytes; its manifest says 12 bytes" in failure.message
 

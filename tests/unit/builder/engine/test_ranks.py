@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtllm_api.contract import ExitCode, ExpectedGpu, FailureReason
+from trtllm_api.contract import ExitCode, ExpectedGpu
+from trtllm_api.reasons import Reason
 from trtllm_builder.engine.pods import PodReport, Stamp, ranks_of
 from trtllm_builder.engine.ranks import _index
 from trtllm_builder.failure import BuilderFailure
-from trtllm_diagnosis import DiagnosisReason
 
 from .conftest import H100, L4, PRODUCT, Claim, failure_of, write_ranks
 
@@ -95,7 +95,7 @@ def test_a_pod_that_is_run_again_builds_nothing(converted: Claim) -> None:
 def test_a_rank_that_is_whole_is_not_built_again_after_a_kill(converted: Claim) -> None:
     converted.fake(die="1", exit="137")
     failure = failure_of(lambda: converted.ranks(0))
-    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, DiagnosisReason.HOST_OUT_OF_MEMORY)
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.HOST_OUT_OF_MEMORY)
     assert not (converted.engine / ".pod-0.json").exists()
     assert not (converted.engine / "rank1.engine").exists()
     converted.heal("die")
@@ -183,7 +183,7 @@ def test_exit_code_0_without_every_rank_is_a_failure(
 ) -> None:
     converted.fake(**fakes)
     failure = failure_of(lambda: converted.ranks(0, workers=workers))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.ENGINE_BUILD_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.ENGINE_BUILD_FAILED)
     assert failure.message == f"trtllm-build ended with exit code 0, but {says}."
     assert not (converted.engine / ".pod-0.json").exists()
 
@@ -192,13 +192,13 @@ def test_exit_code_0_without_every_rank_is_a_failure(
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        ("[TRT] Error Code 2: OutOfMemory", ExitCode.TRANSIENT, DiagnosisReason.GPU_OUT_OF_MEMORY),
-        ("Unsupported model architecture: Foo", ExitCode.NOT_SUPPORTED, FailureReason.ARCHITECTURE_NOT_SUPPORTED),
-        ("never seen before", ExitCode.NOT_SUPPORTED, FailureReason.ENGINE_BUILD_FAILED),
+        ("[TRT] Error Code 2: OutOfMemory", ExitCode.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        ("Unsupported model architecture: Foo", ExitCode.NOT_SUPPORTED, Reason.ARCHITECTURE_NOT_SUPPORTED),
+        ("never seen before", ExitCode.NOT_SUPPORTED, Reason.ENGINE_BUILD_FAILED),
     ],
 )
 def test_a_rank_that_fails_is_told_with_its_cause(
-    converted: Claim, error: str, code: ExitCode, reason: FailureReason | DiagnosisReason, workers: int
+    converted: Claim, error: str, code: ExitCode, reason: Reason, workers: int
 ) -> None:
     converted.fake(error_rank="0", error=error)
     failure = failure_of(lambda: converted.ranks(0, workers=workers))
@@ -211,7 +211,7 @@ def test_a_rank_that_fails_is_told_with_its_cause(
 
 def test_a_flag_that_the_version_does_not_know_is_named(converted: Claim) -> None:
     failure = failure_of(lambda: converted.ranks(0, arguments=("--use_gemm_plugin", "float16")))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, DiagnosisReason.INVALID_OPTIONS)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.INVALID_OPTIONS)
     assert "--use_gemm_plugin" in failure.message
 
 
@@ -226,17 +226,17 @@ def test_an_image_without_trtllm_build_is_the_wrong_one(converted: Claim) -> Non
     (converted.root / "bin" / "trtllm-build").unlink()
     converted.monkeypatch.setenv("PATH", f"{converted.root / 'bin'}")
     failure = _refused(converted)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert "TensorRT-LLM 1.2.1 has no trtllm-build" in failure.message
 
 
 def test_too_few_gpus_are_found_before_anything_is_built(converted: Claim) -> None:
-    assert _refused(converted, gpu=ExpectedGpu(count=8)).reason is FailureReason.GPU_MISMATCH
+    assert _refused(converted, gpu=ExpectedGpu(count=8)).reason is Reason.GPU_MISMATCH
 
 
 def test_a_checkpoint_that_is_not_there_is_said_before_anything_is_built(claim: Claim) -> None:
     failure = _refused(claim)
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.CONVERSION_FAILED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.CONVERSION_FAILED)
     assert "there is no config.json" in failure.message
 
 
@@ -246,7 +246,7 @@ def test_a_published_checkpoint_is_built_where_it_lies(claim: Claim) -> None:
     assert claim.calls()[0]["argv"][2] == str(directory)
     (directory / "rank3.safetensors").unlink()
     failure = failure_of(lambda: claim.ranks(1, checkpoint_path=str(directory)))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert "rank3.safetensors" in failure.message
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, FailureReason, Stage
+from trtllm_api.contract import BuildRequest, BuildResult, ExitCode, Stage
+from trtllm_api.reasons import Reason
 from trtllm_builder.__main__ import main
 from trtllm_builder.engine import convert as convert_module
 
@@ -64,7 +65,7 @@ def test_the_jobs_of_an_engine_hand_on_to_each_other(claim: Claim, monkeypatch: 
 def test_a_failure_of_a_stage_is_its_result(claim: Claim) -> None:
     claim.fake(version="1.3.0")
     result = _run(claim, _request(claim, Stage.BUILD))
-    assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.IMAGE_MISMATCH)
+    assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
     assert result.message == "The image has TensorRT-LLM 1.3.0, but 1.2.1 was asked for."
 
 

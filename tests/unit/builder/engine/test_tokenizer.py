@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.store import read_artifact
 
 from .conftest import Claim, failure_of
@@ -39,6 +40,6 @@ def test_beside_a_tensorrt_llm_checkpoint_the_models_own_config_is_taken(built: 
 def test_a_model_without_a_tokenizer_is_told_before_anything_is_published(built: Claim, tmp_path: Path) -> None:
     path = model(tmp_path / "model")
     failure = failure_of(lambda: built.publish(tokenizer_path=path))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.SOURCE_INCOMPLETE)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
     assert "has no tokenizer" in failure.message
     assert not list(built.store.root.glob("engines/*"))

@@ -139,7 +139,7 @@ def test_an_image_without_the_server_is_refused(pod: Pod) -> None:
         ("trtllm-serve: error: unrecognized arguments: --multi_block_mode", 64, "InvalidOptions"),
         ("pydantic_core: Extra inputs are not permitted [type=extra_forbidden]", 64, "InvalidOptions"),
         ("[TRT] [E] incompatible device, expecting compute 8.6 got compute 8.0", 67, "EngineIncompatible"),
-        ("NotImplementedError: Unsupported quantization_config: {'quant_method': 'awq'}", 67, "CheckpointFormat"),
+        ("NotImplementedError: Unsupported quantization_config: {'quant_method': 'awq'}", 67, "CheckpointNotSupported"),
         ("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB", 75, "GpuOutOfMemory"),
         ("Bus error: nonexistent physical address", 75, "SharedMemoryTooSmall"),
     ],

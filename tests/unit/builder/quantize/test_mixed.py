@@ -17,11 +17,12 @@ import roundtrip
 import torch
 from safetensors.torch import load_file
 
-from trtllm_api.contract import BuildResult, ExitCode, FailureReason
+from trtllm_api.contract import BuildResult, ExitCode
 from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, Verdict
 from trtllm_api.quality import Canary
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_api.reasons import Reason
 from trtllm_builder.quantize import attribution, mixing, modelopt_adapter, refusals
 from trtllm_builder.quantize.candidate import Bench
 from trtllm_builder.quantize.restoring import Restorable
@@ -83,7 +84,7 @@ def _report(claim: Claim) -> str:
 
 def test_a_refused_candidate_is_explained_and_a_mix_that_passes_is_proposed(claim: Claim) -> None:
     result = claim.quantize(_USUAL, _INT4)
-    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, FailureReason.QUALITY_REFUSED)
+    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, Reason.QUALITY_REFUSED)
     (tried,) = _tried(result)
     assert "KL divergence" in tried.message
     assert "from layers.2," in tried.explanation.partition("by kind")[0].replace(";", ",")
@@ -180,7 +181,7 @@ def test_of_several_refused_candidates_a_mix_is_sought_for_the_nearest_alone(
 def test_without_a_mix_that_passes_it_is_said_how_near_one_came_and_mixed_fails(claim: Claim) -> None:
     hopeless = _gated(claim, canaries=(Canary(prompt="Once", contains="xyzzy", max_tokens=4),))
     result = hopeless.quantize(_USUAL, _INT4, _MIXED)
-    assert result.reason is FailureReason.QUALITY_REFUSED
+    assert result.reason is Reason.QUALITY_REFUSED
     refused, mixed = _tried(result)
     assert refused.proposal is None
     assert "no mix passes: even with 15 of 16 parts in full precision" in refused.explanation
@@ -201,7 +202,7 @@ def test_mixed_without_a_refused_candidate_has_nothing_to_take(claim: Claim, mon
 
     monkeypatch.setattr(modelopt_adapter, "quantize", impossible)
     result = claim.quantize(_USUAL, _INT4, _MIXED)
-    assert result.reason is FailureReason.QUANTIZATION_NOT_SUPPORTED
+    assert result.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert "no method before it was refused" in result.message
 
 

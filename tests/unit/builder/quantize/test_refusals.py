@@ -9,7 +9,8 @@ import pytest
 import roundtrip
 import torch
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_for_inference, load_model
 from trtllm_builder.failure import BuilderFailure
 
@@ -25,7 +26,7 @@ def _refused(directory: Path) -> BuilderFailure:
 
 def _corrupt(directory: Path, *names: str) -> None:
     failure = _refused(directory)
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     for name in names:
         assert name in failure.message
     assert failure.remedy
@@ -111,7 +112,7 @@ def test_an_algorithm_that_is_not_computed_is_refused_by_its_name(copied: Copied
     directory = copied("FP8")
     roundtrip.edit_config(directory, lambda config: config["quantization_config"].update(quant_algo=algorithm))
     failure = _refused(directory)
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert str(algorithm) in failure.message
     assert "model.layers.0." in failure.message
     assert "W4A16_AWQ" in failure.remedy
@@ -125,7 +126,7 @@ def test_an_algorithm_of_one_layer_that_is_not_computed_is_refused_with_its_name
 
     roundtrip.edit_config(directory, change)
     failure = _refused(directory)
-    assert failure.reason is FailureReason.QUANTIZATION_NOT_SUPPORTED
+    assert failure.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert f"INT3 (layer {_LAYER})" in failure.message
 
 
@@ -185,7 +186,7 @@ def test_an_unknown_architecture_is_told_with_its_name(source: Path, tmp_path: P
     failure = _refused(directory)
     assert (failure.exit_code, failure.reason) == (
         ExitCode.NOT_SUPPORTED,
-        FailureReason.ARCHITECTURE_NOT_SUPPORTED,
+        Reason.ARCHITECTURE_NOT_SUPPORTED,
     )
     assert "perceptron" in failure.message
 

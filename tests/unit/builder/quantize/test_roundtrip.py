@@ -10,9 +10,10 @@ import roundtrip
 import torch
 from safetensors.torch import load_file
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import AutoQuantization, KVCache, Method
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_model, numerics
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.checkpoint.model import is_quantized_by_modelopt
@@ -190,7 +191,7 @@ def test_bits_out_of_reach_are_refused_with_the_least_number(shop: roundtrip.Wor
     batches = shop.calibration.batches(4, "cpu")
     model = load_model(shop.source, "cpu")
     failure = failure_of(lambda: modelopt_adapter.quantize(model, plan, batches, roundtrip.quiet_step()))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert f"effectiveBits {bits} is out of reach" in failure.message
     assert least in failure.message
     assert failure.remedy.startswith(f"Set spec.quantization.auto.effectiveBits to {least.split()[0]} or more")
@@ -200,7 +201,7 @@ def test_a_cache_format_without_scales_in_a_checkpoint_is_refused(shop: roundtri
     plan = CandidatePlan(method=Method.FP8, kv_cache=KVCache.INT8)
     model = load_model(shop.source, "cpu")
     failure = failure_of(lambda: modelopt_adapter.quantize(model, plan, [], roundtrip.quiet_step()))
-    assert failure.reason is FailureReason.QUANTIZATION_NOT_SUPPORTED
+    assert failure.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert "INT8 KV cache" in failure.message
 
 
@@ -208,7 +209,7 @@ def test_what_modelopt_cannot_do_is_told_in_its_words(shop: roundtrip.Workshop, 
     plan = CandidatePlan(method=Method.INT4_AWQ, group_size=96)
     model, batches = load_model(shop.source, "cpu"), shop.calibration.batches(4, "cpu")
     failure = failure_of(lambda: _ship(model, plan, batches, tmp_path))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert failure.message.startswith("ModelOpt cannot make INT4AWQ of this model: ")
 
 

@@ -14,10 +14,11 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import AutoQuantization, Method
 from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_model
 from trtllm_builder.quantize.ranks_refusals import refuse_layout, told
 
@@ -57,7 +58,7 @@ def _edit(directory: Path, change: Callable[[dict[str, torch.Tensor]], object], 
 
 def _corrupt(directory: Path, *said: str) -> None:
     failure = failure_of(lambda: load_model(directory, "cpu"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     for words in said:
         assert words in failure.message
     assert failure.remedy
@@ -85,7 +86,7 @@ _O_PROJ = "transformer.layers.1.attention.dense"
 def test_a_lost_tensor_is_refused_with_the_layers_name(copied: Ranks, name: str, part: str) -> None:
     directory = _edit(copied(name), lambda tensors: tensors.pop(f"{_O_PROJ}.{part}"))
     failure = failure_of(lambda: load_model(directory, "cpu"))
-    assert failure.reason is FailureReason.ARTIFACT_CORRUPT
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "layers.1" in failure.message
 
 
@@ -148,7 +149,7 @@ def test_an_algorithm_that_is_not_computed_is_refused_by_its_name(copied: Ranks,
     directory = copied("FP8")
     roundtrip.edit_config(directory, lambda config: config["quantization"].update(quant_algo=algorithm))
     failure = failure_of(lambda: load_model(directory, "cpu"))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert algorithm in failure.message
 
 
@@ -218,7 +219,7 @@ def test_a_layout_that_cannot_be_is_refused_from_the_configuration(
     plan: CandidatePlan, checkpoint: Checkpoint, changes: dict[str, Any], said: str, remedy: str
 ) -> None:
     failure = failure_of(lambda: refuse_layout(plan, checkpoint, _config(**changes)))
-    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert said in failure.message
     assert remedy in failure.remedy
 
@@ -230,7 +231,7 @@ def test_a_layout_that_can_be_is_not_refused(checkpoint: Checkpoint) -> None:
 
 def test_an_architecture_that_is_not_put_together_here_is_told() -> None:
     failure = failure_of(lambda: refuse_layout(_FP8, ranked(), _config(architectures=["FalconForCausalLM"])))
-    assert failure.reason is FailureReason.ARCHITECTURE_NOT_SUPPORTED
+    assert failure.reason is Reason.ARCHITECTURE_NOT_SUPPORTED
     assert "FalconForCausalLM" in failure.message
     assert "format HuggingFace with runtime PyTorch" in failure.remedy
 
@@ -258,7 +259,7 @@ def test_an_architecture_that_is_not_put_together_here_is_told() -> None:
 )
 def test_modelopts_assertions_are_told_with_their_numbers(error: Exception, said: str) -> None:
     failure = told(_AWQ, ranked(16), _config(), error)
-    assert failure.reason is FailureReason.QUANTIZATION_NOT_SUPPORTED
+    assert failure.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert said in failure.message
 
 
@@ -297,6 +298,6 @@ def test_a_recipe_that_a_tensorrt_llm_checkpoint_cannot_say_is_refused(
 ) -> None:
     model = shop.quantized(plan, checkpoint)
     failure = failure_of(lambda: shop.ship(model, plan, checkpoint, tmp_path / "out"))
-    assert failure.reason is FailureReason.QUANTIZATION_NOT_SUPPORTED
+    assert failure.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert said in failure.message
     assert failure.remedy

@@ -9,14 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from trtllm_api.contract import (
-    ExitCode,
-    FailureReason,
-)
+from trtllm_api.contract import ExitCode
 from trtllm_api.manifest import ArtifactKind
 from trtllm_api.modelstatus import CandidatePlan, Verdict
 from trtllm_api.quantization import Method
 from trtllm_api.quantizedmodel import Checkpoint
+from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_for_inference
 from trtllm_builder.checkpoint_files import inspect
 from trtllm_builder.model_facts import TENSORRT_LLM, model_facts
@@ -140,7 +138,7 @@ def test_a_shard_in_the_wrong_rank_is_refused_by_the_gate(
 
     monkeypatch.setattr(candidate, "export_ranks", wrong)
     result = claim.quantize(ranked(2))
-    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, FailureReason.QUALITY_REFUSED)
+    assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, Reason.QUALITY_REFUSED)
     assert result.quantize is not None
     assert result.quantize.candidates[0].verdict is Verdict.REFUSED
     assert not list((claim.root / "store" / "artifacts").glob("*"))
@@ -151,7 +149,7 @@ def test_a_layout_that_the_model_cannot_have_is_refused_before_it_is_calibrated(
 ) -> None:
     _never_quantize(monkeypatch)
     result = claim.quantize(ranked(3), CandidatePlan(method=Method.FP8))
-    assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, FailureReason.QUANTIZATION_NOT_SUPPORTED)
+    assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
     assert result.message == "The model cannot be cut as spec.checkpoint asks: 8 attention heads do not divide by 3."
     assert result.remedy == "Set spec.checkpoint.tensor to one of 1, 2, 4, 8."
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from trtllm_api.contract import ExitCode, FailureReason
+from trtllm_api.contract import ExitCode
 from trtllm_api.manifest import Probe
+from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.serve.generation import Engine
 from trtllm_builder.serve.probe import agrees, check
@@ -31,7 +32,7 @@ def test_the_first_four_tokens_decide(recorded: list[int], given: list[int], exp
 def failure_of(tiny: Tiny, probe: Probe | None) -> BuilderFailure:
     with pytest.raises(BuilderFailure) as caught:
         check(Engine(tiny), manifest_with(probe))
-    assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_MODEL, FailureReason.ARTIFACT_CORRUPT)
+    assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert caught.value.remedy
     return caught.value
 

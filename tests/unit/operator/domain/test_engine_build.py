@@ -197,7 +197,7 @@ def test_a_server_that_refuses_its_artifact_fails_the_rollout_in_its_own_words_a
         "RolloutFailed",
         (
             "servers of INT8WeightOnly artifact cccccccccccc do not get ready; 1 old ones serve on: "
-            "model.safetensors has 7 bytes, its manifest says 9: x"
+            "model.safetensors has 7 bytes, its manifest says 9. X."
         ),
     )
     assert condition(status, "Available")[0] == "True"

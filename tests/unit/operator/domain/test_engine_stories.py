@@ -22,7 +22,8 @@ from support.engine_world import (
     settled,
     unquantized,
 )
-from trtllm_api.contract import BuildResult, FailureReason, ProgressLine, Stage
+from trtllm_api.contract import BuildResult, ProgressLine, Stage
+from trtllm_api.reasons import Reason
 from trtllm_operator.shared.steps import Requeue
 
 SIXTEEN = {"tensor": 8, "pipeline": 2}
@@ -268,7 +269,7 @@ def test_a_build_that_failed_says_why_and_what_to_do(world: World) -> None:
     result = BuildResult(
         stage=Stage.BUILD,
         exit_code=66 - 1,
-        reason=FailureReason.ENGINE_BUILD_FAILED,
+        reason=Reason.ENGINE_BUILD_FAILED,
         message="trtllm-build exited with 0 and wrote no rank3.engine.",
         remedy="Set the annotation trtllm.dev/retry.",
     )
@@ -294,7 +295,7 @@ def test_nodes_that_appear_settle_a_spec_that_had_none(world: World) -> None:
     settled(world)
     end_stage(world, "fetch", result=fetch_result(LLAMA_70B))
     status = settled(world)
-    assert condition(status, "Stalled")[1] == "GpuInventory"
+    assert condition(status, "Stalled")[1] == "NoMatchingGpu"
     nodes(world)
     assert settled(world)["stage"] == "Converting"
 

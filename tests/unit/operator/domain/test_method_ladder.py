@@ -206,11 +206,11 @@ def test_gpus_without_a_common_method_are_refused_until_their_nodes_change(world
     gpus(world, "Tesla-T4", H100)
     unnamed(world)
     status = fetched(world)
-    assert condition(status, "Stalled")[1] == "NativeMethods"
+    assert condition(status, "Stalled")[1] == "NoMethodFits"
     assert condition(status, "Stalled")[2] == (
-        "no method is named, and no format of a HuggingFace checkpoint runs natively on all of Tesla-T4 (SM75), "
-        "NVIDIA-H100-80GB-HBM3 (SM90): set quantization.method, or choose among the GPUs with podTemplate.nodeSelector "
-        "(nvidia.com/gpu.product)"
+        "No method is named, and no format of a HuggingFace checkpoint runs natively on all of Tesla-T4 (SM75), "
+        "NVIDIA-H100-80GB-HBM3 (SM90). Set quantization.method, or choose among the GPUs with podTemplate.nodeSelector "
+        "(nvidia.com/gpu.product)."
     )
     gpus(world, H100)
     assert tried(world.settle()) == NATIVE[H100]
@@ -221,7 +221,7 @@ def test_a_model_that_can_have_none_of_them_is_refused_with_the_reasons(world: W
     unnamed(world)
     odd = LinearShape(name="model.layers.*.mlp.down_proj", out_features=64, in_features=1000, count=30)
     said = condition(fetched(world, linears=(odd,)), "Stalled")
-    assert said[1] == "NativeMethods"
+    assert said[1] == "NoMethodFits"
     assert "none of those that run natively on NVIDIA-A100-SXM4-80GB (SM80) fits this model" in said[2]
     assert "INT4AWQ: no group size divides 1000" in said[2]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.clauses import clauses
 from support.domain_world import SMOLLM2
 from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.quantization import Method
@@ -73,7 +74,7 @@ PASSES: dict[str, QuantizeQuestion] = {
 REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     "an explicit group size that does not divide": (
         question(quantization={"method": "INT4AWQ", "groupSize": 128}),
-        "GroupSize",
+        "GroupSizeNotDivisible",
         (
             "INT4AWQ: groupSize 128 does not divide 576, the input width of model.layers.*.self_attn.q_proj "
             "(nor that of 5 more layers): sizes that fit this model: 192, 96, 64, 48, 32, 16; "
@@ -82,7 +83,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "a width that no group size divides": (
         question(facts(linears=EIGHT), quantization={"method": "INT4WeightOnly"}),
-        "GroupSize",
+        "GroupSizeNotDivisible",
         (
             "INT4WeightOnly: no group size divides 1000, the input width of model.layers.*.mlp.down_proj: add "
             "model.layers.*.mlp.down_proj to excludeModules, or use INT8WeightOnly or FP8, which need no groups"
@@ -90,7 +91,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "a fallback that cannot work is refused before the hours that lead to it": (
         question(facts(linears=EIGHT), quality={"fallbacks": ["INT4WeightOnly"]}),
-        "GroupSize",
+        "GroupSizeNotDivisible",
         (
             "INT4WeightOnly: no group size divides 1000, the input width of model.layers.*.mlp.down_proj: add "
             "model.layers.*.mlp.down_proj to excludeModules, or use INT8WeightOnly or FP8, which need no groups"
@@ -98,7 +99,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "NVFP4 with a width of broken blocks": (
         question(facts(linears=EIGHT), quantization={"method": "NVFP4"}),
-        "GroupSize",
+        "GroupSizeNotDivisible",
         (
             "NVFP4: blocks of 16 do not divide 1000, the input width of model.layers.*.mlp.down_proj: add "
             "model.layers.*.mlp.down_proj to excludeModules, or use INT8WeightOnly or FP8, which need no groups"
@@ -106,7 +107,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "custom code that nobody trusts": (
         question(facts(custom_code=True)),
-        "CustomCode",
+        "CustomCodeNotTrusted",
         (
             "the checkpoint of LlamaForCausalLM runs its own Python code (auto_map): read that code, then set "
             "trustRemoteCode: true; or use a checkpoint that transformers knows without it"
@@ -129,7 +130,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "an INT8 KV cache": (
         question(quantization={"method": "INT8SmoothQuant", "kvCache": "INT8"}),
-        "KVCache",
+        "KVCacheNotSupported",
         (
             "kvCache INT8 cannot be exported to a Hugging Face checkpoint: use kvCache FP8, or leave it out, or set "
             "checkpoint.format TensorRTLLM"
@@ -137,7 +138,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "bits out of reach": (
         question(quantization={"method": "Auto", "auto": {"effectiveBits": "5.0"}}),
-        "EffectiveBits",
+        "EffectiveBitsOutOfReach",
         (
             "auto.effectiveBits 5.0 is out of reach: with 4 bits for every layer that may be quantized and 16 for the "
             "others the mean is 6.53: ask for 6.53 or more, or exclude fewer modules"
@@ -145,12 +146,12 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "Auto that may choose Auto": (
         question(quantization={"method": "Auto", "auto": {"effectiveBits": "8", "candidates": ["Auto", "FP8"]}}),
-        "EffectiveBits",
+        "EffectiveBitsOutOfReach",
         "auto.candidates has Auto, which is no format of a layer: choose from INT4AWQ,",
     ),
     "a fallback Auto that nobody has set up": (
         question(quality={"fallbacks": ["Auto"]}),
-        "EffectiveBits",
+        "EffectiveBitsOutOfReach",
         (
             "fallback Auto needs quantization.auto, which only method Auto may set: make Auto the method, or "
             "name another fallback"
@@ -158,7 +159,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
     ),
     "a fallback Mixed after methods that it cannot mix": (
         question(quantization={"method": "None"}, quality={"fallbacks": ["Mixed", "INT8WeightOnly"]}),
-        "MixedPrecision",
+        "MixedPrecisionNotPossible",
         (
             "fallback Mixed has no method before it to make a mix of (None has full precision already): take Mixed out "
             "of quality.fallbacks, or name a method before it that it can mix"
@@ -170,17 +171,17 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
             quality={"fallbacks": ["Mixed"]},
             checkpoint={"format": "TensorRTLLM", "pipeline": 2},
         ),
-        "MixedPrecision",
+        "MixedPrecisionNotPossible",
         "a TensorRTLLM checkpoint of several stages has no names for the layers of one stage alone",
     ),
     "calibration beyond the model's positions": (
         question(calibration={"sequenceLength": 9000}),
-        "Lengths",
+        "SequenceTooLong",
         "calibration.sequenceLength 9000 exceeds the 8192 positions of the model: use 8192 or less",
     ),
     "evaluation beyond the model's positions": (
         question(quality={"evaluation": {"sequenceLength": 9000}}),
-        "Lengths",
+        "SequenceTooLong",
         "quality.evaluation.sequenceLength 9000 exceeds the 8192 positions of the model: use 8192 or less",
     ),
     "two tokens for one process": (
@@ -188,7 +189,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
             calibration={"dataset": {"huggingFace": {"repo": "a", "tokenSecretRef": {"name": "s"}}}},
             quality={"evaluation": {"dataset": {"huggingFace": {"repo": "b", "tokenSecretRef": {"name": "t"}}}}},
         ),
-        "DatasetToken",
+        "DatasetTokensDiffer",
         "tokens from s/token (calibration) and t/token (evaluation): use one Secret key for both",
     ),
 }
@@ -203,8 +204,8 @@ def test_passes(case: str) -> None:
 def test_refused(case: str) -> None:
     asked, rule, sentence = REFUSED[case]
     verdicts = judge(QUANTIZE_RULES, asked)
-    assert [(v.rule, v.severity) for v in verdicts] == [(rule, Severity.REFUSAL)]
-    assert sentence in verdicts[0].sentence()
+    assert [(v.reason, v.severity) for v in verdicts] == [(rule, Severity.REFUSAL)]
+    assert sentence in clauses(verdicts[0])
 
 
 def test_everything_that_is_wrong_is_reported_at_once_in_the_order_to_mend_it() -> None:
@@ -213,12 +214,12 @@ def test_everything_that_is_wrong_is_reported_at_once_in_the_order_to_mend_it() 
         quantization={"method": "INT4AWQ", "groupSize": 128, "kvCache": "INT8"},
         device="CPU",
     )
-    assert [v.rule for v in judge(QUANTIZE_RULES, asked)] == [
+    assert [v.reason for v in judge(QUANTIZE_RULES, asked)] == [
         "AlreadyQuantized",
-        "CustomCode",
-        "GroupSize",
-        "KVCache",
-        "Effort",
+        "CustomCodeNotTrusted",
+        "GroupSizeNotDivisible",
+        "KVCacheNotSupported",
+        "MethodSlow",
     ]
 
 
@@ -227,7 +228,7 @@ def test_hours_of_awq_on_a_cpu_are_a_warning_with_the_hours() -> None:
     (verdict,) = judge(QUANTIZE_RULES, asked)
     assert verdict.severity is Severity.WARNING
     assert verdict.message == "INT4AWQ of 7.0B parameters takes about 3 hours on two CPU cores"
-    assert verdict.sentence() in quantization_plan(asked, (verdict,)).why
+    assert verdict.sentence in quantization_plan(asked, (verdict,)).why
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from support.domain_world import INT4, INT8, World, fetch_result, quantize_result, refused_result
 from support.engine_world import nodes
-from trtllm_api.contract import BuildResult, FailureReason, Stage
+from trtllm_api.contract import BuildResult, Stage
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.meta import ResourceRequirements as Requirements
 from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.reasons import Reason
 from trtllm_operator.manifests.resources import Resources, parse_quantity
 from trtllm_operator.shared.steps import Apply, Delete
 
-TRANSIENT = BuildResult(stage=Stage.FETCH, exit_code=75, reason=FailureReason.SOURCE_UNREACHABLE, message="no answer")
+TRANSIENT = BuildResult(stage=Stage.FETCH, exit_code=75, reason=Reason.SOURCE_UNREACHABLE, message="no answer")
 RESULTS = [
     fetch_result(),
     quantize_result(INT4, INT8),

@@ -28,7 +28,7 @@ def test_when_every_candidate_is_refused_it_stalls_with_all_numbers(world: World
         "INT4WeightOnly (group size 64): perplexity 39.15 against 25.98 of the source (+50.7%, limit +10%): refused"
     )
     assert status["stage"] == "Failed"
-    assert condition(status, "Stalled") == ("True", "QualityRefused", numbers + ". loosen quality, or add fallbacks")
+    assert condition(status, "Stalled") == ("True", "QualityRefused", numbers + ". Loosen quality, or add fallbacks.")
     assert condition(status, "QualityPassed") == ("False", "QualityRefused", numbers)
     assert not has(status, "Reconciling")
     assert status["quality"]["candidates"][0]["verdict"] == "Refused"
@@ -65,7 +65,7 @@ def refused(world: World, *candidates: CandidateStatus, **spec: Any) -> str:
 def test_a_refusal_ends_with_its_explanation_and_the_mix_that_was_measured_to_pass(world: World) -> None:
     message = refused(world, PROPOSED, quality={"onFailure": "Fail"})
     assert message.endswith(
-        "loosen quality, or add fallbacks INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2. With "
+        "Loosen quality, or add fallbacks. INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2. With "
         "excludeModules [layers.2, *.mlp.down_proj] it was measured to pass (perplexity 26.51, KL divergence 0.08, "
         "top-token agreement 91.0%; 150 MiB): set spec.quantization.excludeModules with method INT4WeightOnly, or add "
         "Mixed to spec.quality.fallbacks."
@@ -83,7 +83,7 @@ def test_without_a_mix_the_nearest_candidate_is_explained(world: World) -> None:
     near = INT8.model_copy(update={"verdict": Verdict.REFUSED, "explanation": "no mix passes"})
     far = PROPOSED.model_copy(update={"proposal": None})
     message = refused(world, far, near)
-    assert message.endswith("loosen quality, or add fallbacks INT8WeightOnly: no mix passes.")
+    assert message.endswith("Loosen quality, or add fallbacks. INT8WeightOnly: no mix passes.")
 
 
 def test_an_artifact_of_fallback_mixed_says_what_it_left_in_full_precision(world: World) -> None:

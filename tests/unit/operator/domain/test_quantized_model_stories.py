@@ -16,9 +16,10 @@ from support.domain_world import (
     quantize_result,
     refused_result,
 )
-from trtllm_api.contract import BuildResult, FailureReason, ProgressLine
+from trtllm_api.contract import BuildResult, ProgressLine
 from trtllm_api.contract import Stage as JobStage
 from trtllm_api.modelstatus import Verdict
+from trtllm_api.reasons import Reason
 from trtllm_operator.shared.steps import Delete, Requeue
 
 
@@ -227,7 +228,7 @@ def test_the_retry_annotation_makes_another_job_of_the_same_request(world: World
     world.model()
     world.settle()
     old = world.job("fetch")
-    failure = BuildResult(stage=JobStage.FETCH, exit_code=69, reason=FailureReason.SOURCE_NOT_FOUND, message="gone")
+    failure = BuildResult(stage=JobStage.FETCH, exit_code=69, reason=Reason.SOURCE_NOT_FOUND, message="gone")
     world.finish("fetch", failure)
     assert world.settle()["stage"] == "Failed"
     world.get("QuantizedModel", "smollm2")["metadata"]["annotations"] = {"trtllm.dev/retry": "1"}
@@ -292,11 +293,11 @@ def test_an_explicit_group_size_that_does_not_divide_is_refused_before_any_quant
     status = world.settle()
     assert condition(status, "Stalled") == (
         "True",
-        "GroupSize",
+        "GroupSizeNotDivisible",
         (
             "INT4WeightOnly: groupSize 128 does not divide 576, the input width of model.layers.*.self_attn.q_proj "
-            "(nor that of 5 more layers): sizes that fit this model: 192, 96, 64, 48, 32, 16; "
-            "without groupSize the best one is planned"
+            "(nor that of 5 more layers). Sizes that fit this model: 192, 96, 64, 48, 32, 16; "
+            "without groupSize the best one is planned."
         ),
     )
     assert condition(status, "PreflightPassed")[0] == "False"

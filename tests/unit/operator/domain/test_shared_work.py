@@ -10,8 +10,9 @@ from support.domain_world import (
     fetch_result,
     quantize_result,
 )
-from trtllm_api.contract import BuildResult, FailureReason
+from trtllm_api.contract import BuildResult
 from trtllm_api.contract import Stage as JobStage
+from trtllm_api.reasons import Reason
 
 
 def test_an_identical_second_resource_is_ready_in_its_first_pass_without_a_job(world: World) -> None:
@@ -57,9 +58,7 @@ def test_the_younger_takes_over_when_the_older_one_fails(world: World) -> None:
     world.settle("older")
     world.finish(
         "fetch",
-        BuildResult(
-            stage=JobStage.FETCH, exit_code=69, reason=FailureReason.SOURCE_NOT_FOUND, message="no such directory"
-        ),
+        BuildResult(stage=JobStage.FETCH, exit_code=69, reason=Reason.SOURCE_NOT_FOUND, message="no such directory"),
         "older",
     )
     assert condition(world.settle("older"), "Stalled")[1] == "SourceNotFound"

@@ -147,9 +147,9 @@ CASES: dict[str, tuple[Object | None, list[Object], dict[str, Any]]] = {
         lws(),
         [pod(0, going=True, **died(67, REFUSED))],
         {
-            "failed": "the engine is for 16 ranks and the group has 8: build it anew",
+            "failed": "The engine is for 16 ranks and the group has 8. Build it anew.",
             "trouble": "server llama-servers-0 ended with 67 (1 restarts): "
-            "the engine is for 16 ranks and the group has 8: build it anew",
+            "The engine is for 16 ranks and the group has 8. Build it anew.",
         },
     ),
     "an old group's crash is not blamed on the new template": (lws(), [pod(0, old=True, **died(67, REFUSED))], {}),

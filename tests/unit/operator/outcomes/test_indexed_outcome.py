@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from trtllm_api.contract import BuildResult, FailureReason, Stage
-from trtllm_diagnosis import DiagnosisReason
+from trtllm_api.contract import BuildResult, Stage
+from trtllm_api.reasons import Reason
 from trtllm_operator.outcomes.evidence import Evidence
-from trtllm_operator.outcomes.job import JobFailed, JobLost, JobRunning, JobSucceeded, PodReason, job_outcome
+from trtllm_operator.outcomes.job import JobFailed, JobLost, JobRunning, JobSucceeded, job_outcome
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BUILT = BuildResult(stage=Stage.BUILD, exit_code=0)
-TRANSIENT = BuildResult(stage=Stage.BUILD, exit_code=75, reason=FailureReason.ENGINE_BUILD_FAILED, message="it stopped")
+TRANSIENT = BuildResult(stage=Stage.BUILD, exit_code=75, reason=Reason.ENGINE_BUILD_FAILED, message="it stopped")
 MISMATCH = BuildResult(
     stage=Stage.BUILD,
     exit_code=67,
-    reason=FailureReason.GPU_MISMATCH,
+    reason=Reason.GPU_MISMATCH,
     message="the pod sees 4 GPUs and needs 8",
     remedy="ask for 8",
 )
@@ -66,42 +66,42 @@ FITS_NOT = (
 )
 GATED = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
 RUNNING: dict[str, tuple[Object, list[Object], JobRunning]] = {
-    "all pods run": (job(), [pod(0), pod(1)], JobRunning(PodReason.RUNNING, "2 of 2 pods run", "p1-0", "", ("p0-0",))),
+    "all pods run": (job(), [pod(0), pod(1)], JobRunning(Reason.POD_RUNNING, "2 of 2 pods run", "p1-0", "", ("p0-0",))),
     "one is done": (
         job(),
         [ended(0, BUILT), pod(1)],
-        JobRunning(PodReason.RUNNING, "1 of 2 pods run, 1 done", "p1-0"),
+        JobRunning(Reason.POD_RUNNING, "1 of 2 pods run, 1 done", "p1-0"),
     ),
     "the pod whose log is read is one that runs, and the other's trouble is told": (
         job(),
         [pod(0), unschedulable(1)],
-        JobRunning(PodReason.RUNNING, f"1 of 2 pods run; index 1: {FITS_NOT}", "p0-0"),
+        JobRunning(Reason.POD_RUNNING, f"1 of 2 pods run; index 1: {FITS_NOT}", "p0-0"),
     ),
     "the trouble names its index": (
         job(),
         [ended(0, BUILT), unschedulable(1)],
-        JobRunning(DiagnosisReason.UNSCHEDULABLE, f"index 1: {FITS_NOT}"),
+        JobRunning(Reason.UNSCHEDULABLE, f"index 1: {FITS_NOT}"),
     ),
     "an index that died is tried again beside the other": (
         job(),
         [pod(0), ended(1, TRANSIENT), pod(1, 1)],
-        JobRunning(PodReason.RUNNING, "2 of 2 pods run", "p1-1", "index 1: it stopped", ("p0-0",)),
+        JobRunning(Reason.POD_RUNNING, "2 of 2 pods run", "p1-1", "index 1: it stopped", ("p0-0",)),
     ),
     "a death that was made good is forgotten": (
         job(),
         [pod(0), ended(1, TRANSIENT), ended(1, BUILT, 1)],
-        JobRunning(PodReason.RUNNING, "1 of 2 pods run, 1 done", "p0-0"),
+        JobRunning(Reason.POD_RUNNING, "1 of 2 pods run, 1 done", "p0-0"),
     ),
     "nothing is alive between two attempts": (
         job(),
         [ended(1, TRANSIENT)],
-        JobRunning(PodReason.RETRYING, "index 1: it stopped; trying again"),
+        JobRunning(Reason.POD_RETRYING, "index 1: it stopped; trying again"),
     ),
     "a queue that took the Job back has it wait, whatever became of its pods": (
         job(suspend=True),
         [ended(1, None, code=143, conditions=MOVED)],
         JobRunning(
-            PodReason.QUEUED,
+            Reason.QUEUED,
             "Job j is suspended: a queue has not admitted it yet",
             earlier="index 1: pod p1-0 was taken from its node: preempted",
         ),
@@ -109,27 +109,27 @@ RUNNING: dict[str, tuple[Object, list[Object], JobRunning]] = {
     "a Job that a queue has not admitted yet waits": (
         job(suspend=True, indexes=None),
         [],
-        JobRunning(PodReason.QUEUED, "Job j is suspended: a queue has not admitted it yet"),
+        JobRunning(Reason.QUEUED, "Job j is suspended: a queue has not admitted it yet"),
     ),
     "a pod that a queue gates waits for it": (
         job(indexes=None),
         [pod(0, phase="Pending", conditions=GATED)],
-        JobRunning(PodReason.QUEUED, "pod p0-0 is held back by a scheduling gate: a queue has not admitted it yet"),
+        JobRunning(Reason.QUEUED, "pod p0-0 is held back by a scheduling gate: a queue has not admitted it yet"),
     ),
     "a preempted pod goes on as another": (
         job(indexes=None),
         [ended(0, None, code=143, conditions=MOVED)],
-        JobRunning(PodReason.RETRYING, "pod p0-0 was taken from its node: preempted; trying again"),
+        JobRunning(Reason.POD_RETRYING, "pod p0-0 was taken from its node: preempted; trying again"),
     ),
     "the Job itself says when it is complete": (
         job(),
         [ended(0, BUILT), ended(1, BUILT)],
-        JobRunning(PodReason.RUNNING, "every pod has ended; waiting for the Job to say so"),
+        JobRunning(Reason.POD_RUNNING, "every pod has ended; waiting for the Job to say so"),
     ),
     "a Job that ended a moment ago may still get its pods' last words": (
         job("Complete", ended="11:59:50"),
         [ended(0, BUILT), pod(1)],
-        JobRunning(PodReason.RUNNING, "the Job has ended; waiting for its pod's result"),
+        JobRunning(Reason.POD_RUNNING, "the Job has ended; waiting for its pod's result"),
     ),
 }
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from support.domain_world import World, fetch_result
-from trtllm_api.contract import BuildResult, FailureReason, Stage
+from trtllm_api.contract import BuildResult, Stage
+from trtllm_api.reasons import Reason
 from trtllm_operator.outcomes.evidence import Evidence
 from trtllm_operator.outcomes.job import JobFailed, JobLost, JobRunning, JobSucceeded, job_outcome
 from trtllm_operator.shared.jobs import pods_of
@@ -17,12 +18,12 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 NOT_FOUND = BuildResult(
     stage=Stage.FETCH,
     exit_code=69,
-    reason=FailureReason.SOURCE_NOT_FOUND,
+    reason=Reason.SOURCE_NOT_FOUND,
     message="repository org/model does not exist",
     remedy="check spec.source.huggingFace.repo",
 )
 UNREACHABLE = BuildResult(
-    stage=Stage.FETCH, exit_code=75, reason=FailureReason.SOURCE_UNREACHABLE, message="the hub does not answer"
+    stage=Stage.FETCH, exit_code=75, reason=Reason.SOURCE_UNREACHABLE, message="the hub does not answer"
 )
 
 
@@ -90,7 +91,7 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
     "an image that cannot be pulled is named": (
         job(),
         [waiting("ImagePullBackOff", "not found")],
-        "ImagePull",
+        "ImagePullFailed",
         (
             "pod p0: The image cannot be pulled: registry.example/b:1 does not exist in its registry or on the node. "
             "Check the name and the tag."
@@ -100,7 +101,7 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
     "a missing Secret is named": (
         job(),
         [waiting("CreateContainerConfigError", 'secret "hf" not found')],
-        "ContainerConfig",
+        "ContainerConfigInvalid",
         "pod p0: The secret hf does not exist in the pod's namespace. Create it there, or name one that exists.",
         None,
     ),
@@ -114,7 +115,7 @@ RUNNING: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str, str | N
     "after a transient failure the next attempt is awaited": (
         job(),
         [ended(75, text(UNREACHABLE))],
-        "Retrying",
+        "PodRetrying",
         "the hub does not answer; trying again",
         None,
     ),
@@ -196,7 +197,7 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     ),
     "a log that the catalogue knows is diagnosed": (
         [ended(1, "Traceback\n  ...\nModuleNotFoundError: No module named 'torch'\n")],
-        "WrongImage",
+        "ImageMismatch",
         "pod p0: The image lacks torch.",
         "Use an image that has it.",
     ),
@@ -249,14 +250,14 @@ def test_a_cause_that_the_end_of_the_log_does_not_reach_is_found_in_the_whole_lo
     log = "ModuleNotFoundError: No module named 'torch'\n" + LAST_WORDS * 40
     outcome = job_outcome(job("Failed"), [ended(1, LAST_WORDS)], NOW, Evidence(logs={"p0": log}))
     assert isinstance(outcome, JobFailed)
-    assert (outcome.reason, outcome.message) == ("WrongImage", "pod p0: The image lacks torch.")
+    assert (outcome.reason, outcome.message) == ("ImageMismatch", "pod p0: The image lacks torch.")
 
 
 EVENTS = {
     "a volume that cannot be mounted is told from the pod's Events": (
         "FailedMount",
         'MountVolume.SetUp failed for volume "x" : configmap "texts" not found',
-        "VolumeMount",
+        "VolumeNotMounted",
         (
             "pod p0: Volume x cannot be mounted: the configmap texts does not exist. "
             "Create it in the pod's namespace, or name one that exists."

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from support.clauses import clauses
 from trtllm_api.buildoptions import Build, Convert
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
@@ -19,6 +20,7 @@ from trtllm_planner.commands.convertflags import convert_script, convert_table
 from trtllm_planner.commands.flags import FlagTable, parse
 from trtllm_planner.commands.serve import serve_arguments, serve_options, serving_limits
 from trtllm_planner.commands.serveflags import options_flag, serve_table
+from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.rules.commands import extra_arguments, needs_conversion, options_of_version
 from trtllm_planner.spec_question import asked_layout, decided_limits, engine_question
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK
@@ -26,6 +28,9 @@ from trtllm_planner.tensorrt_llm.versions import Version, parse_version
 
 VERSIONS = ("0.20.0", "1.0.0", "1.2.1")
 ADAPTERS = {"legal": "/adapters/legal", "code": "/adapters/code"}
+
+
+_RULES = tuple(rule for rule in ENGINE_RULES if rule.judge in {options_of_version, extra_arguments})
 
 
 @dataclass(frozen=True)
@@ -294,14 +299,14 @@ def commands(sample: Sample, version: str) -> Commands:
             gpus_per_node=layout.world // sample.nodes if sample.nodes > 1 else None,
         )
         options = serve_options(serving, layout, spec.runtime, parsed, ADAPTERS)
-    verdicts = refusals(judge((options_of_version, extra_arguments), question))
+    verdicts = refusals(judge(_RULES, question))
     return Commands(
         convert=convert,
         build=build_arguments(spec.build or Build(), limits) if engine else None,
         serve=serve,
         options=options,
         options_flag=options_flag(parsed),
-        refused=tuple(verdict.sentence() for verdict in verdicts),
+        refused=tuple(clauses(verdict) for verdict in verdicts),
         family=family,
         version=parsed,
     )
