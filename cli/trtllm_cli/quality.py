@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from trtllm_api.modelstatus import CandidateStatus, Measures, QualityStatus, QuantizedModelStatus
 from trtllm_cli.kubectl import Object
 from trtllm_cli.problem import Unreadable
-from trtllm_cli.terminal import size
+from trtllm_report.numbers import NONE, human_bytes
 
-NONE: Final = "–"
 HEADER: Final = ("candidate", "perplexity", "KL", "same top token", "canaries", "size", "verdict")
 
 
@@ -41,7 +40,9 @@ def rows(quality: QualityStatus, source_bytes: int | None) -> list[tuple[str, ..
     """The source first, then every candidate in the order in which it was tried."""
     found: list[tuple[str, ...]] = []
     if quality.reference is not None:
-        found.append(("source", *_measures(quality.reference, ""), size(source_bytes) if source_bytes else NONE, ""))
+        found.append(
+            ("source", *_measures(quality.reference, ""), human_bytes(source_bytes) if source_bytes else NONE, "")
+        )
     found += [candidate_row(candidate) for candidate in quality.candidates]
     return found
 
@@ -59,7 +60,7 @@ def remarks(candidates: Iterable[CandidateStatus]) -> Iterator[str]:
             numbers = [f"perplexity {measures.perplexity}"]
             numbers += [f"KL {measures.kl_divergence}"] * bool(measures.kl_divergence)
             numbers += [f"same top token {measures.top_token_agreement}"] * bool(measures.top_token_agreement)
-            told = f"measured to pass ({', '.join(numbers)}, {size(mix.bytes)})"
+            told = f"measured to pass ({', '.join(numbers)}, {human_bytes(mix.bytes)})"
             yield f"{name}: {told} with excludeModules [{', '.join(mix.exclude_modules)}]"
 
 
@@ -73,7 +74,7 @@ def candidate_row(candidate: CandidateStatus) -> tuple[str, ...]:
     group = f" g{candidate.group_size}" if candidate.group_size else ""
     measures = candidate.measures
     told = _measures(measures, candidate.perplexity_change or "") if measures else ("not measured", NONE, NONE, NONE)
-    weight = size(candidate.bytes) if candidate.bytes else NONE
+    weight = human_bytes(candidate.bytes) if candidate.bytes else NONE
     return (f"{named(candidate)}{group}", *told, weight, candidate.verdict.value)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.modelstatus import QualityStatus, QuantizedModelStatus, Verdict
-from trtllm_cli.kubectl import Cluster, named
-from trtllm_cli.page import page
+from trtllm_cli.key import Key
+from trtllm_cli.kubectl import Cluster, Object, named
 from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.quality import HEADER, model_status, remarks, rows
 from trtllm_cli.terminal import Terminal, plain, table
@@ -35,8 +35,10 @@ def run(arguments: Namespace) -> int:
         stage = f" (stage {status.stage})" if status.stage else ""
         raise Unreadable(f"QuantizedModel {name} has not been measured yet{stage}: see trtllm status qm/{name}")
     if arguments.html:
+        from trtllm_cli.page import page  # jinja2 is imported only if it is used
+
         try:
-            Path(arguments.html).write_text(page(name, found, status), encoding="utf-8")
+            Path(arguments.html).write_text(page(_title(found, name), found, status), encoding="utf-8")
         except OSError as error:
             raise Unreadable(f"{arguments.html} cannot be written: {error.strerror}") from None
     if arguments.output == "json":
@@ -46,6 +48,12 @@ def run(arguments: Namespace) -> int:
     if arguments.html:
         print(f"\nwritten to {arguments.html}")
     return Exit.FINE
+
+
+def _title(found: Object, name: str) -> str:
+    """`QuantizedModel team/smollm2`."""
+    namespace = (found.get("metadata") or {}).get("namespace") or ""
+    return str(Key(qm.KIND, str(namespace), name))
 
 
 def _show(name: str, status: QuantizedModelStatus, quality: QualityStatus, terminal: Terminal) -> None:

@@ -10,9 +10,10 @@ from trtllm_api.modelstatus import CandidatePlan, QuantizationPlan
 from trtllm_api.quantization import Method
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
-from trtllm_cli.terminal import Terminal, plain, size, table
+from trtllm_cli.terminal import Terminal, plain, table
 from trtllm_planner.decide import Decision
 from trtllm_planner.tensorrt_llm.versions import EngineRuntime
+from trtllm_report.numbers import human_bytes
 
 _BAR: Final = 24
 
@@ -52,7 +53,7 @@ def _model(facts: ModelFacts) -> str:
     count = facts.parameters / 1e9
     parameters = f"{count:.1f}B" if count >= 1 else f"{facts.parameters / 1e6:.0f}M"
     quantized = f", quantized ({facts.quantization})" if facts.quantization else ""
-    return f"{facts.architecture}, {parameters} parameters, {facts.dtype}, {size(facts.bytes)}{quantized}"
+    return f"{facts.architecture}, {parameters} parameters, {facts.dtype}, {human_bytes(facts.bytes)}{quantized}"
 
 
 def _counted(verdicts: Sequence[Verdict]) -> str:
@@ -109,9 +110,9 @@ def _decision(decision: Decision, terminal: Terminal) -> Iterator[str]:
     host = decision.host
     if question.runtime is EngineRuntime.TENSORRT:
         build = _pods(decision.build_pods, decision.build_gpus, "pod")
-        yield f"  build      {build} GPUs, {size(host.memory)} of host memory, {size(host.disk)} of disk"
+        yield f"  build      {build} GPUs, {human_bytes(host.memory)} of host memory, {human_bytes(host.disk)} of disk"
     else:
-        yield f"  needs      {size(host.memory)} of host memory, {size(host.disk)} of disk"
+        yield f"  needs      {human_bytes(host.memory)} of host memory, {human_bytes(host.disk)} of disk"
     yield f"  memory     of the fullest GPU, {dict(decision.memory).get('GPU', '')}"
     whole = _gib(dict(decision.memory).get("GPU", ""))
     rows = []

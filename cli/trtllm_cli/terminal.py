@@ -78,15 +78,6 @@ def _padded(row: Sequence[str], widths: Iterable[int]) -> Iterable[str]:
     return (cell + " " * (width - length(cell)) for cell, width in zip(row, widths, strict=True))
 
 
-def size(number: float) -> str:
-    """Bytes as a person reads them."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.2f} TiB"
-
-
 def duration(seconds: float) -> str:
     """`2 h 5 min`, `3 min`, `12 s`."""
     whole = round(seconds)

@@ -17,7 +17,7 @@ from stages import REPOSITORY, Group, Stage
 
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 _DURATION = re.compile(r"^(\d+\.\d+)s (call|setup|teardown) +(\S.*)$", re.MULTILINE)
-_PATH = "crds:diagnosis:planner:operator:cli:builder-image:hack/cluster:hack/tensorrt_llm_double"
+_PATH = "crds:diagnosis:planner:report:operator:cli:builder-image:hack/cluster:hack/tensorrt_llm_double"
 _SLOWEST = 10
 
 

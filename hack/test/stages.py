@@ -15,6 +15,7 @@ _LIGHT = (
     "crds/trtllm_api",
     "diagnosis/trtllm_diagnosis",
     "planner/trtllm_planner",
+    "report/trtllm_report",
     "operator/trtllm_operator",
     "cli/trtllm_cli",
 )
@@ -50,7 +51,9 @@ def _types(name: str, python: Path, *what: str | Path) -> Stage:
 
 CHECK: Group = (
     _tests(
-        "unit tests: API, diagnosis, command line", TOOLS, *(f"tests/unit/{it}" for it in ("api", "diagnosis", "cli"))
+        "unit tests: API, diagnosis, report, command line",
+        TOOLS,
+        *(f"tests/unit/{it}" for it in ("api", "diagnosis", "report", "cli")),
     ),
     _types("builder", BUILDER, "builder-image/trtllm_builder", *sorted(_DOUBLE.glob("*.py")), _DOUBLE / "tensorrt_llm"),
     _types("the rest", TOOLS, *_LIGHT, "hack/cluster/clusterlib", "hack/test", "hack/demo/demo.py"),

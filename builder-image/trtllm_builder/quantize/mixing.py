@@ -21,7 +21,7 @@ from trtllm_builder.quantize.evaluation import measure
 from trtllm_builder.quantize.evidence import Measured
 from trtllm_builder.quantize.findings import Explanation, Proposal
 from trtllm_builder.quantize.restoring import Restorable
-from trtllm_builder.report.model import human_bytes
+from trtllm_report.numbers import human_bytes
 
 
 @dataclass(frozen=True)

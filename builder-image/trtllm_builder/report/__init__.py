@@ -1,7 +1,7 @@
-"""The quality report: what was tried, what was measured, what was chosen. Called by the quantize stage's ladder."""
+"""The quality report, what was tried, measured and chosen: as JSON, and as a page through trtllm_report."""
 
 from trtllm_builder.report.as_json import report_json
+from trtllm_builder.report.as_page import report_html
 from trtllm_builder.report.model import FreeAnswer, Mix, Report, ReportCandidate
-from trtllm_builder.report.page import report_html
 
 __all__ = ["FreeAnswer", "Mix", "Report", "ReportCandidate", "report_html", "report_json"]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from trtllm_api.contract import GateRequest
 from trtllm_api.modelstatus import Verdict
-from trtllm_builder.gate import ModelMeasures, perplexity_increase
+from trtllm_builder.gate import ModelMeasures
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,6 @@ class ReportCandidate:
     """Of its KL divergence, what comes from each part: by heading (layers, kinds), then by name."""
     mix: Mix | None = None
 
-    @property
-    def name(self) -> str:
-        """Method and group size, to tell candidates apart."""
-        name = f"{self.label} mixed" if self.mixed else self.label
-        return name if self.group_size is None else f"{name}, groups of {self.group_size}"
-
-    @property
-    def short_name(self) -> str:
-        """As name, for a chart's narrow margin."""
-        name = f"{self.label} mixed" if self.mixed else self.label
-        return name if self.group_size is None else f"{name} ({self.group_size})"
-
 
 @dataclass(frozen=True)
 class Report:
@@ -102,32 +89,3 @@ class Report:
         """Refuse an index that names no candidate: every reader relies on it."""
         if self.chosen is not None and not 0 <= self.chosen < len(self.candidates):
             raise ValueError(f"chosen is {self.chosen}, but there are {len(self.candidates)} candidates")
-
-    @property
-    def winner(self) -> ReportCandidate | None:
-        """The candidate that is published."""
-        return None if self.chosen is None else self.candidates[self.chosen]
-
-    def increase(self, candidate: ReportCandidate) -> Decimal | None:
-        """The candidate's perplexity increase in percent; None when there is none to state."""
-        return None if candidate.measures is None else perplexity_increase(self.reference, candidate.measures)
-
-
-def human_bytes(size: int) -> str:
-    """A size in the units of `ls -h`: 1.0 GiB."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
-def human_seconds(seconds: float) -> str:
-    """A duration with the precision that people care about: 4.2 s, 3 min 5 s, 2 h 10 min."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,13 +1,11 @@
-"""Measurements as a reader sees them; the page's tables and comparisons write numbers through here."""
+"""Measurements as a reader sees them; as_page.py writes every number through here."""
 
 from __future__ import annotations
 
 import math
 
 from trtllm_builder.gate import ModelMeasures, agreement_percent, significant
-
-NONE = "–"
-NOT_MEASURED = "not measured"
+from trtllm_report.numbers import NONE
 
 
 def fixed(value: float) -> str:
@@ -34,10 +32,10 @@ def agreement(measures: ModelMeasures) -> str:
     return fixed(value) if share is None else f"{share:.1f}%"
 
 
-def canary_count(measures: ModelMeasures) -> str:
-    """Passed and asked, as "2/2"."""
+def canary_count(measures: ModelMeasures) -> str | None:
+    """Passed and all, as `2/2`; None without canaries."""
     if not measures.canaries:
-        return NONE
+        return None
     return f"{sum(canary.passed for canary in measures.canaries)}/{len(measures.canaries)}"
 
 

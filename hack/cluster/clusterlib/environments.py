@@ -18,6 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 LOCKS = REPOSITORY / "requirements"
 SHARED = ("crds", "diagnosis", "planner")
 """Directories of the distributions that operator, builder and command line have in common."""
+WITH_REPORT = (*SHARED, "report")
+"""Those of the builder and the command line."""
 _OWN = ("operator", "cli", "builder-image")
 PYTHON = "3.11"
 """Of the images' base; the builder's packages are installed for it."""
@@ -45,7 +47,8 @@ def tools_environment() -> Path:
             _uv_install("--python", str(target / "bin" / "python"), LOCKS / "dev.txt", LOCKS / "operator.txt")
         stamp.write_text(key)
     _put_on_path(
-        target, *(REPOSITORY / name for name in (*SHARED, "operator", "cli", "builder-image", "hack/cluster", "tests"))
+        target,
+        *(REPOSITORY / name for name in (*WITH_REPORT, "operator", "cli", "builder-image", "hack/cluster", "tests")),
     )
     _put_programs(target, REPOSITORY / "cli" / "pyproject.toml")
     return target
@@ -78,7 +81,7 @@ def builder_tools() -> Path:
             _uv("venv", "--quiet", "--clear", "--python", f"python{PYTHON}", str(target))
             _uv_install("--python", str(target / "bin" / "python"), lock)
         stamp.write_text(key)
-    _put_on_path(target, packages, *(REPOSITORY / name for name in (*SHARED, "builder-image", "tests")))
+    _put_on_path(target, packages, *(REPOSITORY / name for name in (*WITH_REPORT, "builder-image", "tests")))
     return target
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from clusterlib import buildah
 from clusterlib.binary import pause_program
 from clusterlib.cache import cached, key_of
-from clusterlib.environments import SHARED, ml_site_packages
+from clusterlib.environments import SHARED, WITH_REPORT, ml_site_packages
 from clusterlib.processes import Processes, inside
 from clusterlib.settings import Settings
 from clusterlib.show import step
@@ -80,22 +80,22 @@ def ml_image() -> str:
 
 def build_operator(settings: Settings) -> str:
     """The operator's image, at the reference that its contents give it."""
-    key = key_of(
-        base_image(), *_inputs("Dockerfile", "requirements/operator.txt", *_SHARED, "operator/trtllm_operator")
-    )
+    inputs = ("Dockerfile", "requirements/operator.txt", *map(_package, SHARED), "operator/trtllm_operator")
+    key = key_of(base_image(), *_inputs(*inputs))
     return _build(settings, f"trtllm-operator:{key}", "Dockerfile", {"BASE": base_image()})
 
 
 def build_builder(settings: Settings) -> str:
     """The builder's image, at the reference that its contents give it."""
-    key = key_of(ml_image(), *_inputs("builder-image", *_SHARED))
+    key = key_of(ml_image(), *_inputs("builder-image", *map(_package, WITH_REPORT)))
     arguments = {"BASE": base_image(), "DEPENDENCIES": ml_image()}
     return _build(settings, f"trtllm-builder:{key}", "builder-image/Dockerfile", arguments)
 
 
 def build_double(settings: Settings, version: str) -> str:
     """The double of NVIDIA's image: its tag is the version alone, as NVIDIA's, so its contents' key is a directory."""
-    key = key_of(ml_image(), *_inputs("hack/tensorrt_llm_double", *_SHARED, "builder-image/trtllm_builder"))
+    inputs = ("hack/tensorrt_llm_double", *map(_package, WITH_REPORT), "builder-image/trtllm_builder")
+    key = key_of(ml_image(), *_inputs(*inputs))
     arguments = {"DEPENDENCIES": ml_image(), "VERSION": version}
     return _build(settings, f"{key}/tensorrt-llm-double:{version}", "hack/tensorrt_llm_double/Dockerfile", arguments)
 
@@ -143,7 +143,8 @@ def _build(settings: Settings, name: str, dockerfile: str, arguments: dict[str, 
     return reference
 
 
-_SHARED = tuple(f"{name}/trtllm_{'api' if name == 'crds' else name}" for name in SHARED)
+def _package(distribution: str) -> str:
+    return f"{distribution}/trtllm_{'api' if distribution == 'crds' else distribution}"
 
 
 def _inputs(*names: str) -> list[Path]:

@@ -19,11 +19,12 @@ from trtllm_cli.options import COMMANDS
 
 Run = Callable[..., Ran]
 REPOSITORY = Path(__file__).parents[3]
+DIRECTORIES = ("cli", "crds", "diagnosis", "planner", "report")
 PROJECT = tomllib.loads((REPOSITORY / "cli" / "pyproject.toml").read_text())["project"]
 
 
 def _program(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in DIRECTORIES)
     environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -37,7 +38,17 @@ def test_a_plan_imports_nothing_heavy(model: Callable[..., str]) -> None:
     arguments = ("plan", "-f", written(engine()), "--model", model("Llama-3-8B"), "--gpus", H100S)
     done = _program(code, *arguments)
     assert done.returncode == 0, done.stderr
-    heavy = {"torch", "transformers", "kubernetes", "kopf", "rich", "trtllm_operator", "trtllm_builder", "asyncio"}
+    heavy = {
+        "torch",
+        "transformers",
+        "kubernetes",
+        "kopf",
+        "rich",
+        "trtllm_operator",
+        "trtllm_builder",
+        "asyncio",
+        "jinja2",
+    }
     assert not heavy & set(json.loads(done.stderr))
 
 
@@ -54,7 +65,7 @@ def test_a_reader_that_has_enough_is_no_error(model: Callable[..., str]) -> None
     arguments = f"plan -f {written(engine())} --model {model('Llama-3-8B')} --gpus {H100S}"
     code = "import sys; from trtllm_cli.main import main; sys.exit(main(sys.argv[1:]))"
     line = f"'{sys.executable}' -c '{code}' {arguments} | /bin/true"
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in DIRECTORIES)
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -136,7 +147,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     program.write_text(f"#!{sys.executable}\nimport sys\nfrom trtllm_cli.main import main\nsys.exit(main())\n")
     program.chmod(0o755)
     script = f"{SCRIPTS['bash']}\nCOMP_WORDS=(trtllm plan -o y); COMP_CWORD=3; _trtllm; echo ${{COMPREPLY[@]}}"
-    path = os.pathsep.join(str(REPOSITORY / name) for name in ("cli", "crds", "diagnosis", "planner"))
+    path = os.pathsep.join(str(REPOSITORY / name) for name in DIRECTORIES)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": path}
     done = subprocess.run(["/bin/bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "yaml\n"

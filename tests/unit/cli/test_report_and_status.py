@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from cli_runs import Ran, assert_golden
 from public_models import facts
 
+from support.html_reader import Page
 from trtllm_cli.status import view
 from trtllm_cli.terminal import Terminal
 
@@ -116,40 +116,40 @@ def test_what_a_refusal_was_explained_with_and_the_mix_that_passes_are_printed_a
     mixed |= {"method": "INT4WeightOnly", "excludeModules": ["layers.2"]}
     cluster("quantizedmodels/smollm2", model(READY, **explained))
     said = " ".join(run("report", "qm/smollm2", "--html", "report.html").out.split())
-    for text in (said, Path("report.html").read_text()):
-        assert "INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2" in text
-        assert "measured to pass (perplexity 18.2, KL 0.08, 124.0 MiB) with excludeModules [layers.2]" in text
-        assert "INT4WeightOnly mixed" in text
+    assert "INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2" in said
+    assert "measured to pass (perplexity 18.2, KL 0.08, 124.0 MiB) with excludeModules [layers.2]" in said
+    assert "INT4WeightOnly mixed" in said
+    page = Page(Path("report.html").read_text()).text
+    assert "The KL divergence comes, by layer 89 % from layers.2." in page
+    assert "INT4WeightOnly without layers.2 18.2 – 0.08 – – 124.0 MiB" in page
+    assert "INT4WeightOnly mixed" in page
 
 
-class _Balance(HTMLParser):
-    """Which elements are open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "meta":
-            self.open.append(tag)
-        self.links += [value or "" for name, value in attrs if name in {"src", "href"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_is_whole_and_refers_to_nothing_outside(run: Run, cluster: Answer) -> None:
+def test_the_page_says_what_status_says(run: Run, cluster: Answer) -> None:
     cluster("quantizedmodels/smollm2", model(READY, **MEASURED))
     assert run("report", "qm/smollm2", "--html", "report.html").code == 0
     page = Path("report.html").read_text()
-    parser = _Balance()
-    parser.feed(page)
-    assert (parser.open, parser.links) == ([], [])
-    assert page.count("<svg") == 3
-    assert "25.64 (+44.1%)" in page
-    assert "&lt;allowed&gt;" in page
-    assert "<script" not in page
+    text = Page(page).text
+    for expected in (
+        "QuantizedModel team/smollm2", TIME, "INT8WeightOnly is published", "INT4WeightOnly, groups of 64",
+        "17.79 to 17.92", "+44.1%", "25.64", "0.6218", "61.6%", "95.8%", "111.0 MiB", "256.6 MiB", "1/1",
+        "at most 10%", "at most 0.2", "at least 80%", "Perplexity rose by 44.1%, more than 10% <allowed>.",
+        "True, ArtifactReady: INT8WeightOnly at artifacts/a", "LlamaForCausalLM, 0.13B parameters",
+        "artifacts/a on claim trtllm-store", DIGEST, "INT4WeightOnly: group size 64: 128 does not divide 576.",
+    ):  # fmt: skip
+        assert expected in text, expected
+    assert page.count("<svg") == 4
+    assert page.count('<line class="limit"') == 3
+
+
+def test_without_a_candidate_that_passed_nothing_is_published(run: Run, cluster: Answer) -> None:
+    refused = json.loads(json.dumps(MEASURED))
+    del refused["artifact"], refused["quality"]["candidates"][1]
+    cluster("quantizedmodels/smollm2", model(*STALLED, **refused))
+    assert run("report", "qm/smollm2", "--html", "report.html").code == 0
+    text = Page(Path("report.html").read_text()).text
+    assert "Nothing is published Refused None of the 2 candidates passed the quality gate." in text
+    assert "False, QualityRefused: all refused" in text
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(run: Run, cluster: Answer) -> None:
