@@ -101,6 +101,8 @@ StorePath = Annotated[str, StringConstraints(max_length=1024)]
 """Path on a PersistentVolumeClaim, relative to its root."""
 Size = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 """Bytes, or a number of parameters."""
+ComputeCapability = Annotated[str, StringConstraints(max_length=6, pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$")]
+"""A GPU's compute capability as its pods report it, such as "9.0"."""
 Dimension = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
 Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 DecimalString = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?$")]

@@ -23,7 +23,9 @@ from trtllm_api.base import (
 from trtllm_api.quantization import KVCache
 from trtllm_api.source import VolumeSource
 
-Count = Annotated[int, Field(ge=1, le=1048576)]
+MAX_COUNT = 1048576
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Beams = Annotated[int, Field(ge=1, le=64)]
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 ExtraArguments = Annotated[tuple[Argument, ...], Field(max_length=64)]
 """Arguments as on a command line: `--flag=value`, or `--flag` and `value`."""
@@ -75,7 +77,7 @@ class Limits(ApiModel):
     max_tokens: Count | None = None
     """Largest number of tokens in one step over all requests (max_num_tokens). If omitted, TensorRT-LLM's default
     (8192)."""
-    max_beam_width: Annotated[int, Field(ge=1, le=64)] = 1
+    max_beam_width: Beams = 1
     """Largest number of beams per request."""
 
 

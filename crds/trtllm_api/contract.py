@@ -12,7 +12,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from trtllm_api.base import MAX_INTEGER, ApiModel, Device, Digest, Dimension, Message, ShortText, Size, StorePath
+from trtllm_api.base import (
+    MAX_INTEGER,
+    ApiModel,
+    ComputeCapability,
+    Device,
+    Digest,
+    Dimension,
+    Message,
+    ShortText,
+    Size,
+    StorePath,
+)
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import ModelFacts
@@ -277,7 +288,7 @@ class EngineResult(ApiModel):
     bytes: Size
     version: ShortText
     product: ShortText
-    compute_capability: ShortText
+    compute_capability: ComputeCapability
     world: Dimension
     limits: EngineLimits
     reused: bool = False

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from trtllm_api.base import ApiModel, Device, Fraction, ObjectName, ResourceSpec, ShortText, cel, free_form
-from trtllm_api.buildoptions import Build, Convert, Count, ExtraArguments, GpuSelector, Limits, LoraServing, Parallelism
+from trtllm_api.buildoptions import (
+    Beams,
+    Build,
+    Convert,
+    Count,
+    ExtraArguments,
+    GpuSelector,
+    Limits,
+    LoraServing,
+    Parallelism,
+)
 from trtllm_api.meta import PodTemplate
 from trtllm_api.source import Source, Storage
 
@@ -74,7 +84,7 @@ class Serving(ApiModel):
     max_sequence_length: Count | None = None
     """Longest prompt and answer together, in tokens, at most the engine's. If omitted, limits.maxSequenceLength.
     Runtimes PyTorch and TensorRT."""
-    max_beam_width: Annotated[int, Field(ge=1, le=64)] | None = None
+    max_beam_width: Beams | None = None
     """Largest number of beams per request, at most the engine's. If omitted, limits.maxBeamWidth. Runtimes PyTorch and
     TensorRT."""
     kv_cache_fraction: Fraction | None = None

@@ -6,7 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trtllm_api.base import ApiModel, Digest, Dimension, Message, ObjectName, ShortText, Size, StorePath
+from trtllm_api.base import (
+    ApiModel,
+    ComputeCapability,
+    Digest,
+    Dimension,
+    Message,
+    ObjectName,
+    ShortText,
+    Size,
+    StorePath,
+)
+from trtllm_api.buildoptions import MAX_COUNT, Beams, Count
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import ConditionList, Generation, HistoryEntry, Progress
@@ -44,7 +55,7 @@ class EnginePlan(ApiModel):
     """Number of GPUs of each of these pods."""
     product: ShortText
     """GPU product, as in the node label nvidia.com/gpu.product."""
-    compute_capability: ShortText
+    compute_capability: ComputeCapability
     """Compute capability of the GPU, such as "9.0"."""
     memory: Annotated[tuple[PlanItem, ...], Field(max_length=8)] = ()
     """Estimated memory of the fullest GPU, item by item."""
@@ -57,15 +68,15 @@ class EnginePlan(ApiModel):
 class EngineLimits(ApiModel):
     """Limits that an engine was built for, read from its config.json."""
 
-    max_batch_size: Dimension
+    max_batch_size: Count
     """Largest number of requests that are scheduled at the same time."""
-    max_input_length: Dimension
+    max_input_length: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     """Longest prompt, in tokens."""
-    max_sequence_length: Dimension
+    max_sequence_length: Count
     """Longest prompt and answer together, in tokens."""
-    max_tokens: Dimension
+    max_tokens: Count
     """Largest number of tokens in one step over all requests."""
-    max_beam_width: Dimension
+    max_beam_width: Beams
     """Largest number of beams per request."""
 
 
@@ -86,7 +97,7 @@ class EngineArtifact(ApiModel):
     """Version of TensorRT-LLM that built the engine, as it reports itself."""
     product: ShortText
     """GPU product that the building pods saw. Servers run only on this GPU."""
-    compute_capability: ShortText
+    compute_capability: ComputeCapability
     """Compute capability of that GPU, such as "9.0"."""
     world: Dimension
     """Number of ranks: tensor x pipeline x context."""

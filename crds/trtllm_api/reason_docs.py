@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtllm_api import reasons
+from trtllm_api.docstrings import member_docstrings
 from trtllm_api.reasons import Reason
 
 
@@ -268,14 +266,8 @@ GROUPS = (
 
 
 def meanings() -> dict[Reason, str]:
-    """The docstring below each member, read from the source: Python does not keep it."""
-    (enum,) = (node for node in ast.parse(inspect.getsource(reasons)).body if isinstance(node, ast.ClassDef))
-    found: dict[Reason, str] = {}
-    for member, doc in zip(enum.body, enum.body[1:], strict=False):
-        if isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name) and isinstance(doc, ast.Expr):
-            text = ast.literal_eval(doc.value)
-            found[Reason[member.targets[0].id]] = " ".join(str(text).split())
-    return found
+    """Meaning of each reason, and what to do: its docstring."""
+    return {Reason(value): text for value, text in member_docstrings(Reason).items()}
 
 
 def page() -> str:

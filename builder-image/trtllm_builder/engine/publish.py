@@ -25,7 +25,15 @@ from trtllm_builder.progress import Progress
 from trtllm_builder.store import Artifact, Store
 
 _KIND = ArtifactKind.ENGINE
-_LIMITS = ("max_batch_size", "max_input_len", "max_seq_len", "max_num_tokens", "max_beam_width")
+_LIMITS = {
+    "max_batch_size": "max_batch_size",
+    "max_input_length": "max_input_len",
+    "max_sequence_length": "max_seq_len",
+    "max_tokens": "max_num_tokens",
+    "max_beam_width": "max_beam_width",
+}
+"""TensorRT-LLM's names by those of status."""
+_MOST_SHOWN = 60
 _REBUILD = "Set the annotation trtllm.dev/retry: what is missing is built again."
 _ALIKE = "Name one product in spec.gpu.product, or use one node pool; then set the annotation trtllm.dev/retry."
 
@@ -194,22 +202,17 @@ def _config(directory: Path) -> dict[str, Any]:
 
 def _limits(config: dict[str, Any]) -> EngineLimits:
     found = config.get("build_config")
-    values = [found.get(name) for name in _LIMITS] if isinstance(found, dict) else []
-    for name, value in zip(_LIMITS, values or [None] * len(_LIMITS), strict=True):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise _failed(
-                ExitCode.BAD_MODEL,
-                f"The engine's {CONFIG} says no {name} in its build_config: it has {value!r}.",
-                "This version of TensorRT-LLM writes another format than this operator reads: use one that is listed.",
-            )
-    batch, input_length, sequence, tokens, beams = values
-    return EngineLimits(
-        max_batch_size=batch,
-        max_input_length=input_length,
-        max_sequence_length=sequence,
-        max_tokens=tokens,
-        max_beam_width=beams,
-    )
+    said = found if isinstance(found, dict) else {}
+    try:
+        return EngineLimits.model_validate({name: said.get(theirs) for name, theirs in _LIMITS.items()}, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name, value = _LIMITS[str(first["loc"][0])], repr(first["input"])[:_MOST_SHOWN]
+        raise _failed(
+            ExitCode.BAD_MODEL,
+            f"The engine's {CONFIG} says no {name} in its build_config: it has {value}.",
+            "This version of TensorRT-LLM writes another format than this operator reads: use one that is listed.",
+        ) from None
 
 
 def _probe(request: PublishRequest) -> Probe | None:

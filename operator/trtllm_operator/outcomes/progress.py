@@ -73,7 +73,7 @@ def progress_of_line(line: ProgressLine, job: str | None) -> Progress:
     """What status shows."""
     return Progress(
         stage=line.stage,
-        percent=min(100, int(100 * line.done / line.total)) if line.total else None,
+        percent=_percent(line) if line.total else None,
         summary=summary(line),
         detail=line.detail or (f"{line.done:.0f} of {line.total:.0f} {line.unit}".strip() if line.total else ""),
         eta_seconds=None if line.eta_seconds is None else int(line.eta_seconds),
@@ -85,7 +85,7 @@ def summary(line: ProgressLine) -> str:
     """`Building 18%, 3/16 ranks, 2 min left`: one column for people."""
     parts = [_words(line.stage)]
     if line.total:
-        parts[0] += f" {min(100, int(100 * line.done / line.total))}%"
+        parts[0] += f" {_percent(line)}%"
         if line.unit not in {"", _BYTES, _SECONDS} and line.total < _MOST_COUNTED:
             parts.append(f"{line.done:.0f}/{line.total:.0f} {line.unit}")
     if line.rate and line.unit == _BYTES:
@@ -93,6 +93,11 @@ def summary(line: ProgressLine) -> str:
     if line.eta_seconds and line.done < line.total:
         parts.append(f"{_span(line.eta_seconds)} left")
     return ", ".join(parts)
+
+
+def _percent(line: ProgressLine) -> int:
+    """Whole percent, at most 100. A tiny total makes the quotient infinite, which no integer is."""
+    return int(100 * min(1.0, line.done / line.total))
 
 
 def _words(stage: str) -> str:
