@@ -18,7 +18,7 @@ def test_a_status_after_any_result_is_taken(api: ApiServer, what: str) -> None:
     api.create(kind, spec, "hostile")
     path = kind.at("hostile", "status")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(statuses(what))
     def every_status_is_taken(found: list[dict[str, object]]) -> None:
         for status in found:

@@ -23,7 +23,7 @@ def tried(count: int) -> settings:
 
 
 @pytest.mark.parametrize("what", NEWS)
-@tried(50)
+@tried(25)
 @given(data=st.data())
 def test_a_result_of_any_numbers_and_texts_has_a_status(what: str, data: st.DataObject) -> None:
     plural = "enginebuilds" if NEWS[what].kind == KIND else "quantizedmodels"
@@ -31,7 +31,7 @@ def test_a_result_of_any_numbers_and_texts_has_a_status(what: str, data: st.Data
         assert status_faults(plural, status) == []
 
 
-@tried(150)
+@tried(60)
 @given(st.lists(spoilt(wires(ProgressLine)), min_size=1, max_size=4))
 def test_progress_of_any_numbers_and_texts_has_a_status(lines: list[Any]) -> None:
     logs = ["\n".join(["noise", json.dumps({"progress": line})]) for line in lines]
