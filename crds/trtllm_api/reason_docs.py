@@ -93,8 +93,11 @@ GROUPS = (
             Reason.DATASET_MISSING,
             Reason.NO_GPU_NODES,
             Reason.REPLICAS_NOT_READY,
-            Reason.REPLICA_FAILURE,
+            Reason.POD_REFUSED,
             Reason.APPLY_REFUSED,
+            Reason.API_SERVER_ERROR,
+            Reason.CHILDREN_CONTESTED,
+            Reason.NAME_TAKEN,
         ),
     ),
     Group(

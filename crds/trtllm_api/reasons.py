@@ -100,12 +100,20 @@ class Reason(StrEnum):
     `spec.quantization.method`."""
     REPLICAS_NOT_READY = "ReplicasNotReady"
     """Servers of the current artifact have stopped answering, or more of them are starting."""
-    REPLICA_FAILURE = "ReplicaFailure"
-    """Kubernetes refuses to create server pods: a quota or an admission policy. Follow the API server's words in the
-    message."""
+    POD_REFUSED = "PodRefused"
+    """Kubernetes refuses to create pods: a quota, Pod Security or another admission policy. Follow the API server's
+    words in the message."""
     APPLY_REFUSED = "ApplyRefused"
     """The API server refuses an object that the operator makes. Follow its words in the message; the operator tries
     again."""
+    API_SERVER_ERROR = "ApiServerError"
+    """The API server, or a webhook that it calls, keeps failing or does not answer. Follow its words in the message."""
+    CHILDREN_CONTESTED = "ChildrenContested"
+    """Somebody else keeps changing objects that the operator makes. Find out who (`kubectl get -o yaml
+    --show-managed-fields`), and stop one of the two."""
+    NAME_TAKEN = "NameTaken"
+    """An object with the name of a child exists and belongs to somebody else. Delete or rename it, or rename the
+    resource."""
 
     # Stopped by the user
     SUSPENDED = "Suspended"
@@ -276,7 +284,7 @@ class Reason(StrEnum):
     BAD_TERMINATION = "BadTermination"
     """The container ended without a result that can be read. Read the pod's log."""
     INTERNAL_ERROR = "InternalError"
-    """The builder has a fault; the Job tries again a few times. Report it with the log."""
+    """The builder or the operator has a fault; it tries again with growing pauses. Report it with the log."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     """The Job took longer than its deadline. Raise the deadline, or use a faster method."""
     UNKNOWN = "Unknown"

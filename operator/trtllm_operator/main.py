@@ -8,21 +8,21 @@ import socket
 
 import kopf
 
-from trtllm_operator.enginebuild.controller import EngineBuildController
+from trtllm_operator.enginebuild import controller as enginebuild
 from trtllm_operator.kube.client import KubeClient, KubeError
 from trtllm_operator.kube.connect import connect
 from trtllm_operator.kube.resources import ENGINE_BUILDS, QUANTIZED_MODELS
 from trtllm_operator.loop.cache import Cache
-from trtllm_operator.loop.controller import AnyController, World
+from trtllm_operator.loop.controller import AnyController
 from trtllm_operator.loop.events import EventRecorder
 from trtllm_operator.loop.lease import Leadership, LeaseLostError
 from trtllm_operator.loop.reconciler import Reconciler
 from trtllm_operator.loop.resync import Resync
 from trtllm_operator.loop.watch import watch_registry, watch_settings
 from trtllm_operator.loop.web import servers
+from trtllm_operator.loop.world import World
 from trtllm_operator.metrics import LEADER
-from trtllm_operator.quantizedmodel.controller import QuantizedModelController
-from trtllm_operator.quantizedmodel.siblings import source_part
+from trtllm_operator.quantizedmodel import controller as quantizedmodel
 from trtllm_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,10 +45,11 @@ async def run(settings: Settings) -> int:
 
 
 async def _run(settings: Settings, client: KubeClient) -> int:
-    world = World(Cache({QUANTIZED_MODELS.kind: source_part}), client, settings.builder)
+    indexes = {QUANTIZED_MODELS.kind: quantizedmodel.INDEXES, ENGINE_BUILDS.kind: enginebuild.INDEXES}
+    world = World(Cache(indexes), client, settings.builder)
     controllers: dict[str, AnyController] = {
-        QUANTIZED_MODELS.kind: QuantizedModelController(),
-        ENGINE_BUILDS.kind: EngineBuildController(),
+        QUANTIZED_MODELS.kind: quantizedmodel.QuantizedModelController(),
+        ENGINE_BUILDS.kind: enginebuild.EngineBuildController(),
     }
     identity = settings.lease.identity if settings.lease else socket.gethostname()
     events = EventRecorder(client, identity)

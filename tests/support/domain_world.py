@@ -1,15 +1,16 @@
-"""A small world for the domain's tests: custom resources and children as dicts, reconciled by the pure functions alone.
+"""A small world for the domain's tests: resources and children as dicts, reconciled by the controllers' own code.
 
-It plays the engine and what Kubernetes does to Jobs and Deployments when a test says so; it decides nothing.
+It plays the reconcile loop, and what Kubernetes does to Jobs and Deployments when a test says so; it decides nothing.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from trtllm_api.contract import ArtifactResult, BuildResult, FetchResult, ProgressLine, QuantizeResult
 from trtllm_api.contract import Stage as JobStage
@@ -17,18 +18,15 @@ from trtllm_api.facts import LinearShape, ModelFacts
 from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
 from trtllm_api.quantization import Method
 from trtllm_api.reasons import Reason
-from trtllm_operator.enginebuild import determine as eb_determine
-from trtllm_operator.enginebuild import observe as eb_observe
-from trtllm_operator.enginebuild import status as eb_status
-from trtllm_operator.enginebuild import steps as eb_steps
-from trtllm_operator.enginebuild.observed import Observed as EngineObserved
+from trtllm_operator.enginebuild import controller as enginebuild
+from trtllm_operator.kube.client import KubeClient
+from trtllm_operator.kube.resources import Resource
+from trtllm_operator.loop.cache import Cache
+from trtllm_operator.loop.controller import AnyController
+from trtllm_operator.loop.world import World as LoopWorld
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.outcomes.evidence import Evidence
-from trtllm_operator.quantizedmodel import determine as qm_determine
-from trtllm_operator.quantizedmodel import observe as qm_observe
-from trtllm_operator.quantizedmodel import status as qm_status
-from trtllm_operator.quantizedmodel import steps as qm_steps
-from trtllm_operator.quantizedmodel.observed import Observed as ModelObserved
+from trtllm_operator.quantizedmodel import controller as quantizedmodel
 from trtllm_operator.shared.steps import Apply, Delete, ReadLogs, Scale
 
 SETTINGS = BuilderSettings(image="registry.example/trtllm-builder:1")
@@ -126,6 +124,44 @@ def refused_result(*candidates: CandidateStatus) -> BuildResult:
     )
 
 
+CONTROLLERS: dict[str, AnyController] = {
+    "QuantizedModel": quantizedmodel.QuantizedModelController(),
+    "EngineBuild": enginebuild.EngineBuildController(),
+}
+INDEXES = {"QuantizedModel": quantizedmodel.INDEXES, "EngineBuild": enginebuild.INDEXES}
+
+
+class _ApiServer:
+    """Answers the reads that a pass makes, from the world's objects."""
+
+    def __init__(self, objects: dict[tuple[str, str], dict[str, Any]], *, groups_served: bool) -> None:
+        self._objects = objects
+        self._groups_served = groups_served
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        found = self._objects.get((resource.kind, name))
+        return None if found is None else {"kind": resource.kind, **found}
+
+    async def serves(self, resource: Resource) -> bool:
+        return self._groups_served
+
+    async def list(self, *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+        for event in ():
+            yield event
+
+    async def log_tail(self, *_: Any) -> str:
+        return ""
+
+
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing: an event loop for each pass would cost more than the pass."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value
+    raise AssertionError("it waits")
+
+
 @dataclass
 class World:
     now: datetime = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -177,69 +213,28 @@ class World:
         obj["spec"] = {**obj["spec"], **spec}
         obj["metadata"]["generation"] += 1
 
-    # -- the engine's part --------------------------------------------------------------------------------------
-    def _mine(self, kind: str, owner_kind: str, name: str) -> list[dict[str, Any]]:
-        wanted = {"trtllm.dev/resource-kind": owner_kind, "trtllm.dev/resource": name}
-        return [o for o in self.of(kind) if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
-
-    def observe_model(self, name: str = "smollm2") -> ModelObserved:
-        resource = self.get("QuantizedModel", name)
-        spec = resource["spec"]
-        datasets = [
-            (spec.get("calibration") or {}).get("dataset"),
-            ((spec.get("quality") or {}).get("evaluation") or {}).get("dataset"),
-        ]
-        refs = [d["configMap"]["name"] for d in datasets if d and "configMap" in d]
-        claim = (spec.get("storage") or {}).get("claimName", "trtllm-store")
-        return qm_observe.observe(
-            resource,
-            jobs=self._mine("Job", "QuantizedModel", name),
-            pods=self._mine("Pod", "QuantizedModel", name),
-            store_exists=("PersistentVolumeClaim", claim) in self.objects,
-            config_maps={ref: self.objects.get(("ConfigMap", ref)) for ref in refs},
-            others=self.of("QuantizedModel"),
-            nodes=self.of("Node"),
-            progress=self.progress,
-            evidence=self.evidence,
-            settings=self.settings,
-            now=self.now,
-        )
-
-    def observe_engine(self, name: str = "smollm2") -> EngineObserved:
-        resource = self.get("EngineBuild", name)
-        model = self.objects.get(("QuantizedModel", eb_observe.model_name(resource)))
-        return eb_observe.observe(
-            resource,
-            model=model,
-            models=self.of("QuantizedModel"),
-            others=self.of("EngineBuild"),
-            claim=self.objects.get(("PersistentVolumeClaim", eb_observe.claim_name(resource, model))),
-            nodes=self.of("Node"),
-            jobs=self._mine("Job", "EngineBuild", name),
-            groups=next(iter(self._mine("LeaderWorkerSet", "EngineBuild", name)), None),
-            groups_served=self.groups_served,
-            deployment=next(iter(self._mine("Deployment", "EngineBuild", name)), None),
-            service=next(iter(self._mine("Service", "EngineBuild", name)), None),
-            replica_sets=self._mine("ReplicaSet", "EngineBuild", name),
-            pods=self._mine("Pod", "EngineBuild", name),
-            progress=self.progress,
-            evidence=self.evidence,
-            settings=self.settings,
-            now=self.now,
-        )
+    # -- the reconcile loop's part --------------------------------------------------------------------------------
+    def observe(self, kind: str, name: str = "smollm2") -> Any:
+        """The snapshot that the controller itself makes, of a cache and an API server that hold these objects."""
+        cache = Cache(INDEXES)
+        for (its_kind, _), obj in self.objects.items():
+            cache.put({"kind": its_kind, **obj})
+        api = _ApiServer(self.objects, groups_served=self.groups_served)
+        seen = LoopWorld(cache, cast("KubeClient", api), self.settings)
+        resource = cache.get(kind, "default", name)
+        assert resource is not None
+        gathered = _finished(CONTROLLERS[kind].gather(resource, seen, self.now))
+        own = {"progress": self.progress} if self.progress is not None else {}
+        children = replace(gathered.children, evidence=self.evidence, **own)
+        return CONTROLLERS[kind].observe(replace(gathered, children=children))
 
     def reconcile(self, name: str = "smollm2", kind: str = "QuantizedModel") -> dict[str, Any]:
         """One pass: steps taken, status written. Returns the status."""
-        if kind == "QuantizedModel":
-            observed = self.observe_model(name)
-            state = qm_determine.determine_state(observed)
-            self.steps = qm_steps.steps(observed, state)
-            wire = qm_status.compute_status(observed, state, self.now).to_wire()
-        else:
-            seen = self.observe_engine(name)
-            engine_state = eb_determine.determine_state(seen)
-            self.steps = eb_steps.steps(seen, engine_state)
-            wire = eb_status.compute_status(seen, engine_state, self.now).to_wire()
+        controller = CONTROLLERS[kind]
+        observed = self.observe(kind, name)
+        state = controller.determine_state(observed)
+        self.steps = controller.steps(observed, state)
+        wire = controller.compute_status(observed, state, self.now).to_wire()
         for step in self.steps:
             if isinstance(step, Apply):
                 made = copy.deepcopy(step.manifest)
@@ -278,9 +273,8 @@ class World:
     def pod(self, job: dict[str, Any], phase: str = "Running", **status: Any) -> dict[str, Any]:
         name = f"{job['metadata']['name']}-{len(self.of('Pod'))}"
         spec = copy.deepcopy(job["spec"]["template"]["spec"])
-        owner = {"kind": "Job", "name": job["metadata"]["name"], "controller": True}
         labels = job["spec"]["template"]["metadata"]["labels"]
-        meta = {"name": name, "labels": labels, "ownerReferences": [owner]}
+        meta = {"name": name, "labels": labels, "ownerReferences": [controlled_by(job)]}
         return self.put("Pod", {"metadata": meta, "spec": spec, "status": {"phase": phase, **status}})
 
     def end_pod(self, pod: dict[str, Any], code: int, message: str = "", reason: str = "") -> None:
@@ -327,6 +321,11 @@ class World:
 
     def log_pods(self) -> list[str]:
         return [step.pod for step in self.steps if isinstance(step, ReadLogs)]
+
+
+def controlled_by(obj: dict[str, Any]) -> dict[str, Any]:
+    """The ownerReference of what the object controls."""
+    return {"kind": "Any", "name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"], "controller": True}
 
 
 def _controller_of(pod: dict[str, Any]) -> str | None:

@@ -146,7 +146,8 @@ def groups_ready(world: World, ready: int = 1, name: str = "llama") -> None:
     lws["status"] = {"replicas": wanted, "readyReplicas": ready, "updatedReplicas": wanted}
     for number in range(wanted):
         answers = {"type": "Ready", "status": "True" if number < ready else "False"}
-        meta = {"name": f"{name}-servers-{number}", **template["metadata"]}
+        labels = {**template["metadata"]["labels"], "leaderworkerset.sigs.k8s.io/name": f"{name}-servers"}
+        meta = {"name": f"{name}-servers-{number}", **template["metadata"], "labels": labels}
         world.put(
             "Pod", {"metadata": meta, "spec": template["spec"], "status": {"phase": "Running", "conditions": [answers]}}
         )

@@ -131,7 +131,7 @@ def last_good_target(observed: Observed, spec: EngineBuildSpec, title: str) -> T
             # planned anew since, for an engine that was never built
             return None
         return tensorrt_target(observed, spec, engine, title, plan)
-    size = dig(observed.deployment, "metadata", "annotations", BYTES_ANNOTATION)
+    size = dig(observed.children.deployment, "metadata", "annotations", BYTES_ANNOTATION)
     if artifact.runtime is Runtime.PYTORCH or size is None:
         # its limits come from the model's facts: what serves is left as it is
         return None

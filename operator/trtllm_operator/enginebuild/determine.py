@@ -65,15 +65,17 @@ def _target(observed: Observed, spec: EngineBuildSpec, made: State) -> Target | 
 
 def found_servers(observed: Observed, kind: str) -> Object | None:
     """The Deployment or the LeaderWorkerSet, unless it is on its way out."""
-    found = observed.deployment if kind == "Deployment" else observed.groups
+    found = observed.children.deployment if kind == "Deployment" else observed.children.groups
     return None if found is None or is_deleting(found) else found
 
 
 def _rollout(observed: Observed, wanted: Target | None) -> Rollout | None:
     """Of the target's servers; those of the other kind, which serve until these are ready, are counted, too."""
     deployment, groups = found_servers(observed, "Deployment"), found_servers(observed, "LeaderWorkerSet")
-    pods, evidence = observed.pods, observed.evidence
-    single = rollout_outcome(deployment, observed.replica_sets, pods, evidence) if deployment is not None else None
+    pods, evidence = observed.children.pods, observed.children.evidence
+    single = (
+        rollout_outcome(deployment, observed.children.replica_sets, pods, evidence) if deployment is not None else None
+    )
     several = group_rollout_outcome(groups, pods, observed.now, evidence) if groups is not None else None
     if single is None or several is None:
         only = single or several
@@ -119,7 +121,7 @@ def _served(observed: Observed, made: State) -> State:
         message += f"; {rollout.trouble}"
     reason = Reason.ROLLING_OUT
     if rollout.refused:
-        reason = Reason.REPLICA_FAILURE
+        reason = Reason.POD_REFUSED
     elif observed.status.artifact == wanted.artifact:
         reason = Reason.REPLICAS_NOT_READY
     return replace(state, reason=reason, message=message)
@@ -151,6 +153,6 @@ def _stopped(state: State) -> State:
 def served_digest(observed: Observed) -> str:
     """The artifact that the servers' template names."""
     annotation = ("metadata", "annotations", ARTIFACT_ANNOTATION)
-    single = dig(observed.deployment, "spec", "template", *annotation)
-    several = dig(observed.groups, "spec", "leaderWorkerTemplate", "leaderTemplate", *annotation)
+    single = dig(observed.children.deployment, "spec", "template", *annotation)
+    several = dig(observed.children.groups, "spec", "leaderWorkerTemplate", "leaderTemplate", *annotation)
     return str(single or several or "")

@@ -1,52 +1,57 @@
-"""observe: Observed of one EngineBuild from plain objects; called by the controller."""
+"""observe: the snapshot of one EngineBuild, made of plain objects; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from trtllm_api.contract import ProgressLine
 from trtllm_api.enginebuild import KIND, EngineBuildSpec
 from trtllm_api.enginestatus import EngineBuildStatus
 from trtllm_api.modelstatus import QuantizedModelStatus
 from trtllm_api.source import Storage
 from trtllm_operator.enginebuild.checkpoint import wanted_source
 from trtllm_operator.enginebuild.observed import Model, Observed
-from trtllm_operator.enginebuild.siblings import fetched_by, siblings
+from trtllm_operator.enginebuild.siblings import Engines, fetched_by, leaders
 from trtllm_operator.kube.objects import Object, dig, is_deleting, name_of
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner
-from trtllm_operator.outcomes.evidence import Evidence
+from trtllm_operator.shared.children import Children
 from trtllm_operator.shared.parse import generation_of, parse_spec, parse_status, retry_of
 from trtllm_planner.inventory import gpu_inventory
 
+Holders = Mapping[Hashable, tuple[Object, ...]]
+"""Objects by the value that they have in an index of the cache."""
 
-def observe(
-    resource: Object,
-    *,
-    model: Object | None,
-    models: Iterable[Object],
-    others: Iterable[Object],
-    claim: Object | None,
-    nodes: Iterable[Object],
-    jobs: Iterable[Object],
-    deployment: Object | None,
-    groups: Object | None,
-    groups_served: bool,
-    service: Object | None,
-    replica_sets: Iterable[Object],
-    pods: Iterable[Object],
-    progress: ProgressLine | None,
-    evidence: Evidence,
-    settings: BuilderSettings,
-    now: datetime,
-) -> Observed:
-    """`model` is the QuantizedModel that modelRef names; models and others are both kinds' resources of the namespace.
 
-    The children are this resource's; `groups` is its LeaderWorkerSet.
-    """
+@dataclass(frozen=True)
+class Gathered:
+    """Everything that decides about an EngineBuild, as plain objects."""
+
+    resource: Object
+    children: Children
+    model: Object | None
+    """The QuantizedModel of spec.modelRef."""
+    claim: Object | None
+    """The PersistentVolumeClaim of model and engine."""
+    nodes: tuple[Object, ...]
+    same_source: tuple[Object, ...]
+    """EngineBuilds of the namespace whose spec.source is written alike, itself included."""
+    same_build: tuple[Object, ...]
+    """EngineBuilds of the namespace whose engine is asked for alike, itself included."""
+    engines: Holders
+    """EngineBuilds of the namespace by the request digest of their engine."""
+    sources: tuple[Holders, ...]
+    """Resources of both kinds by the request digest of their source."""
+    settings: BuilderSettings
+    now: datetime
+
+
+def observe(gathered: Gathered) -> Observed:
+    """Parse, and find the siblings that matter."""
+    resource = gathered.resource
     spec, error = parse_spec(EngineBuildSpec, resource.get("spec"))
-    owner, others = Owner.of(KIND, resource), tuple(others)
+    owner = Owner.of(KIND, resource)
     source = wanted_source(owner, spec, spec.source).digest if spec is not None and spec.source is not None else None
     return Observed(
         owner=owner,
@@ -56,22 +61,15 @@ def observe(
         status=parse_status(EngineBuildStatus, resource.get("status")),
         deleting=is_deleting(resource),
         retry=retry_of(resource),
-        model=_model(model),
-        siblings=siblings(resource, others),
-        fetched_by=fetched_by(resource, source, (*models, *others)) if source is not None else None,
-        claim=claim,
-        inventory=gpu_inventory(nodes),
-        jobs=tuple(jobs),
-        deployment=deployment,
-        groups=groups,
-        groups_served=groups_served,
-        service=service,
-        replica_sets=tuple(replica_sets),
-        pods=tuple(pods),
-        progress=progress,
-        evidence=evidence,
-        settings=settings,
-        now=now,
+        model=_model(gathered.model),
+        leaders=leaders(resource, gathered.same_source, gathered.same_build),
+        engines=Engines(resource, gathered.engines),
+        fetched_by=fetched_by(resource, source, gathered.sources) if source is not None else None,
+        claim=gathered.claim,
+        inventory=gpu_inventory(gathered.nodes),
+        children=gathered.children,
+        settings=gathered.settings,
+        now=gathered.now,
     )
 
 

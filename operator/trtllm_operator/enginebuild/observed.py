@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from trtllm_api.contract import ProgressLine
 from trtllm_api.enginebuild import EngineBuildSpec
-from trtllm_api.enginestatus import EngineBuildStatus
+from trtllm_api.enginestatus import EngineArtifact, EngineBuildStatus
 from trtllm_api.facts import ModelFacts
 from trtllm_api.meta import Condition
 from trtllm_api.modelstatus import QuantizedModelStatus, SourceStatus
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner
-from trtllm_operator.outcomes.evidence import Evidence
+from trtllm_operator.shared.children import Children
 from trtllm_operator.shared.conditions import READY, STALLED
 from trtllm_planner.inventory import Inventory
 
@@ -45,19 +45,22 @@ class Model:
 
 @dataclass(frozen=True)
 class Sibling:
-    """Another EngineBuild of the namespace, as far as it matters to this one."""
+    """An older EngineBuild of the namespace that is at work on the same."""
 
     name: str
-    leads: bool
-    """It is older: of two that ask for the same, the older one does the work."""
-    working: bool
-    """Neither failed, suspended nor on its way out."""
-    building: bool
-    """It is at work and has not got its engine yet: one that was planned on other GPUs may have another."""
     same_source: bool
     same_build: bool
-    """All that decides about the engine is written alike."""
-    status: EngineBuildStatus
+    """Everything that decides about the engine is written alike."""
+    building: bool
+    """It has no engine yet: one that was planned on other GPUs may have another."""
+
+
+@dataclass(frozen=True)
+class BuiltBy:
+    """An engine that another EngineBuild of the namespace has built."""
+
+    name: str
+    engine: EngineArtifact
 
 
 @dataclass(frozen=True)
@@ -85,25 +88,15 @@ class Observed:
     """Value of the user's retry annotation."""
     model: Model | None
     """None: there is no such QuantizedModel."""
-    siblings: tuple[Sibling, ...]
+    leaders: tuple[Sibling, ...]
+    """Older EngineBuilds that work on the same: of two, the older one does the work."""
+    engines: Mapping[str, BuiltBy]
+    """Engines of the namespace by their request digest."""
     fetched_by: FetchedBy | None
     claim: Object | None
     """The PersistentVolumeClaim of model and engine; None: it does not exist, or is not known yet."""
     inventory: Inventory
     """The cluster's GPUs."""
-    jobs: tuple[Object, ...]
-    deployment: Object | None
-    groups: Object | None
-    """The LeaderWorkerSet."""
-    groups_served: bool
-    """The cluster knows LeaderWorkerSets; True where it was not asked."""
-    service: Object | None
-    replica_sets: tuple[Object, ...]
-    pods: tuple[Object, ...]
-    """Of Jobs and servers."""
-    progress: ProgressLine | None
-    """Last progress line of the pod that works, or of a server that starts."""
-    evidence: Evidence
-    """Of the pods: Events and logs, where their status does not tell enough."""
+    children: Children
     settings: BuilderSettings
     now: datetime

@@ -75,7 +75,7 @@ def _with_source(observed: Observed, spec: EngineBuildSpec, source: Source) -> S
         known = Known(elsewhere.source, elsewhere.facts, elsewhere.name)
     else:
         known = Known()
-        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now, observed.evidence)
+        outcome = outcome_of(job, observed.children, observed.now)
         if isinstance(outcome, JobSucceeded):
             fetch = outcome.result.fetch
             if fetch is not None:
@@ -87,7 +87,7 @@ def _with_source(observed: Observed, spec: EngineBuildSpec, source: Source) -> S
         subject = subject_of_source(spec, known.source, known.facts)
         return _with_subject(observed, spec, subject, replace(state, known=replace(known, subject=subject)))
     state = replace(state, stage=ChildStage.FETCH, outcome=outcome)
-    older = next((s for s in observed.siblings if s.same_source and s.leads and s.working), None)
+    older = next((leader for leader in observed.leaders if leader.same_source), None)
     if older is not None and outcome is None:
         return _waiting(state, f"EngineBuild {older.name} is fetching the same source")
     return _working(state)
@@ -104,7 +104,7 @@ def _with_subject(observed: Observed, spec: EngineBuildSpec, subject: Subject, s
         if judged.would_fit:
             message += f" What would fit: {', or '.join(judged.would_fit)}."
         return replace(state, kind=StateKind.REFUSED, reason=refused[0].reason, message=message)
-    if spec.serving is not None and plan.nodes > 1 and not observed.groups_served:
+    if spec.serving is not None and plan.nodes > 1 and not observed.children.groups_served:
         message = (
             f"a replica of {plan.nodes} nodes needs LeaderWorkerSets, which this cluster does not know: "
             "install LeaderWorkerSet (lws.sigs.k8s.io) 0.7 or newer, or use GPUs of one node"
@@ -122,11 +122,11 @@ def _engine(observed: Observed, engine: Engine, state: State) -> State:
     known = _known_engine(observed, engine.digest)
     if known is not None:
         return _built(state, known)
-    older = next((s for s in observed.siblings if s.same_build and s.leads and s.building), None)
+    older = next((leader for leader in observed.leaders if leader.same_build and leader.building), None)
     jobs = engine.jobs()
     state = replace(state, jobs=(*state.jobs, *jobs))
     for job in jobs:
-        outcome = outcome_of(job, observed.jobs, observed.pods, observed.now, observed.evidence)
+        outcome = outcome_of(job, observed.children, observed.now)
         state = replace(state, kind=WORKING[job.stage], stage=job.stage, outcome=outcome)
         if older is not None and outcome is None:
             return _waiting(state, f"EngineBuild {older.name} is building the same engine")
@@ -145,11 +145,10 @@ def _known_engine(observed: Observed, digest: str) -> EngineArtifact | None:
     own = observed.status.engine
     if own is not None and own.request_digest == digest:
         return own
-    for sibling in observed.siblings:
-        found = sibling.status.engine
-        if found is not None and found.request_digest == digest:
-            return found.model_copy(update={"reused_from": found.reused_from or sibling.name})
-    return None
+    built = observed.engines.get(digest)
+    if built is None:
+        return None
+    return built.engine.model_copy(update={"reused_from": built.engine.reused_from or built.name})
 
 
 def _artifact(engine: Engine, result: EngineResult) -> EngineArtifact:

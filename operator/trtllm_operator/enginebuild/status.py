@@ -83,10 +83,10 @@ def _kept_engine(observed: Observed) -> EngineArtifact | None:
 def _progress(observed: Observed, state: State) -> Progress | None:
     if state.kind in WORKING.values() and isinstance(state.outcome, JobRunning):
         name = state.job.name if state.job else None
-        line = observed.progress if state.outcome.pod is not None else None
+        line = observed.children.progress if state.outcome.pod is not None else None
         return progress_of_line(line, name) if line is not None else starting(job=name)
     if state.kind is StateKind.ROLLING_OUT and state.rollout is not None:
-        line = observed.progress if state.rollout.starting is not None else None
+        line = observed.children.progress if state.rollout.starting is not None else None
         return progress_of_line(line, None) if line is not None else starting(state.reason)
     return None
 

@@ -31,7 +31,7 @@ def steps(observed: Observed, state: State) -> Steps:
         return ()
     steps = [
         *obsolete_steps(
-            observed.jobs,
+            observed.children.jobs,
             {job.name for job in state.jobs},
             observed.now,
             stopped=spec.suspend,
@@ -42,7 +42,7 @@ def steps(observed: Observed, state: State) -> Steps:
         claim = None
         if observed.claim is None and spec.source is not None:
             claim = store_claim(observed.owner.namespace, spec.storage, observed.settings)
-        steps += work_steps(state.job, observed.jobs, state.outcome, claim)
+        steps += work_steps(state.job, observed.children.jobs, state.outcome, claim)
     if state.reason == Reason.LEADER_WORKER_SET_MISSING:
         steps.append(Requeue(_INSTALLED_SECONDS))
     if not spec.suspend:
@@ -58,7 +58,7 @@ def _serve(observed: Observed, spec: EngineBuildSpec, state: State) -> Iterator[
             yield from _remove(observed, None)
         return
     found = found_servers(observed, target.servers["kind"])
-    for desired, present in ((target.servers, found), (target.service, observed.service)):
+    for desired, present in ((target.servers, found), (target.service, observed.children.service)):
         if not is_applied(desired, present):
             yield Apply(desired)
     if state.kind is StateKind.SERVING:
@@ -86,5 +86,5 @@ def _remove(observed: Observed, target: Target | None) -> Iterator[Step]:
         found = found_servers(observed, kind)
         if found is not None and (target is None or kind != target.servers["kind"]):
             yield Delete(kind, name_of(found))
-    if target is None and observed.service is not None:
-        yield Delete("Service", name_of(observed.service))
+    if target is None and observed.children.service is not None:
+        yield Delete("Service", name_of(observed.children.service))

@@ -37,6 +37,22 @@ def labels_of(obj: Object) -> Mapping[str, str]:
     return dig(obj, "metadata", "labels") or {}
 
 
+def owner_uids(obj: Object) -> frozenset[str]:
+    """The uids of the objects that own it."""
+    return frozenset(str(ref.get("uid")) for ref in items(obj, "metadata", "ownerReferences"))
+
+
+def is_owned(obj: Object, uid: str) -> bool:
+    """The object of that uid controls it."""
+    refs = items(obj, "metadata", "ownerReferences")
+    return any(ref.get("controller") and ref.get("uid") == uid for ref in refs)
+
+
+def uid_of(obj: Object) -> str:
+    """metadata.uid."""
+    return str(dig(obj, "metadata", "uid") or "")
+
+
 def is_deleting(obj: Object) -> bool:
     """The object is on its way out."""
     return dig(obj, "metadata", "deletionTimestamp") is not None

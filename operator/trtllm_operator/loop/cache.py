@@ -1,15 +1,19 @@
-"""What the cluster holds, as last heard: fed by watches, our own writes' answers and resyncs; read by controllers."""
+"""Cache: the objects of the cluster as last heard; watches, answers to our own writes and resyncs feed it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from trtllm_operator.kube.objects import Object, dig, labels_of, name_of
 from trtllm_operator.kube.resources import NODES, Resource
 from trtllm_operator.manifests.identity import KIND_LABEL, RESOURCE_LABEL
+
+Indexes = Mapping[str, Mapping[str, Callable[[Object], Hashable]]]
+"""By kind and by name of the index."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,13 @@ def owner_of(obj: Object) -> Key | None:
 class Cache:
     """Objects by kind, namespace and name; an older version never replaces a newer one."""
 
-    def __init__(self, indexes: Mapping[str, Callable[[Object], Hashable]] | None = None) -> None:
-        """`indexes` gives a value by which `alike` finds the objects of a kind."""
+    def __init__(self, indexes: Indexes | None = None) -> None:
+        """`indexes` gives, for each kind, named functions from an object to a value (None: not in that index)."""
         self._objects: defaultdict[tuple[str, str], dict[str, Object]] = defaultdict(dict)
         self._children: defaultdict[Key, set[Key]] = defaultdict(set)
         self._indexes = dict(indexes or {})
-        self._alike: defaultdict[tuple[str, str, Hashable], set[str]] = defaultdict(set)
+        self._values: dict[Key, dict[str, Hashable]] = {}
+        self._holders: defaultdict[tuple[str, str, str], dict[Hashable, dict[str, None]]] = defaultdict(dict)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object, or None."""
@@ -65,11 +70,22 @@ class Cache:
         found = (self.get(*_parts(child)) for child in self._children.get(owner, ()) if child.kind == kind)
         return sorted((obj for obj in found if obj is not None), key=name_of)
 
-    def alike(self, obj: Object) -> list[Object]:
-        """The objects of its kind and namespace with the same index value, itself included."""
+    def alike(self, obj: Object, index: str) -> list[Object]:
+        """The objects of its kind and namespace with the same value in that index, itself included."""
         key = key_of(obj)
-        names = self._alike.get((key.kind, key.namespace, self._indexes[key.kind](obj)), ())
-        return [found for name in names if (found := self.get(key.kind, key.namespace, name)) is not None]
+        value = self._indexes[key.kind][index](obj)
+        return self.having(key.kind, key.namespace, index, value) if value is not None else []
+
+    def having(self, kind: str, namespace: str, index: str, value: Hashable) -> list[Object]:
+        """The objects of a kind in a namespace that have the value in that index."""
+        names = self._holders[kind, namespace, index].get(value, ())
+        return [found for name in names if (found := self.get(kind, namespace, name)) is not None]
+
+    def holders(self, kind: str, namespace: str, index: str) -> dict[Hashable, tuple[Object, ...]]:
+        """The first two objects of each value of an index: one resource, and one that is not it."""
+        objects = self._objects.get((kind, namespace), {})
+        found = self._holders.get((kind, namespace, index), {})
+        return {value: tuple(objects[name] for name in islice(names, 2)) for value, names in found.items()}
 
     def put(self, obj: dict[str, Any]) -> bool:
         """Take it in; False when it was known already, or older than what is known."""
@@ -83,11 +99,9 @@ class Cache:
             before, now = _version(known), _version(obj)
             if now <= before:
                 return False
-        if known is not None:
-            self._unindex(key, known)
+        self._unindex(key)
         self._objects[key.kind, key.namespace][key.name] = obj
-        if key.kind in self._indexes:
-            self._alike[key.kind, key.namespace, self._indexes[key.kind](obj)].add(key.name)
+        self._index(key, obj)
         owner = owner_of(obj)
         if owner is not None:
             self._children[owner].add(key)
@@ -101,7 +115,7 @@ class Cache:
         del self._objects[key.kind, key.namespace][key.name]
         if not self._objects[key.kind, key.namespace]:
             del self._objects[key.kind, key.namespace]
-        self._unindex(key, known)
+        self._unindex(key)
         owner = owner_of(known)
         if owner is not None:
             self._children[owner].discard(key)
@@ -109,12 +123,19 @@ class Cache:
                 del self._children[owner]
         return known
 
-    def _unindex(self, key: Key, obj: Object) -> None:
-        if key.kind in self._indexes:
-            place = (key.kind, key.namespace, self._indexes[key.kind](obj))
-            self._alike[place].discard(key.name)
-            if not self._alike[place]:
-                del self._alike[place]
+    def _index(self, key: Key, obj: Object) -> None:
+        values = {name: value for name, of in self._indexes.get(key.kind, {}).items() if (value := of(obj)) is not None}
+        for name, value in values.items():
+            self._holders[key.kind, key.namespace, name].setdefault(value, {})[key.name] = None
+        if values:
+            self._values[key] = values
+
+    def _unindex(self, key: Key) -> None:
+        for name, value in self._values.pop(key, {}).items():
+            held = self._holders[key.kind, key.namespace, name]
+            held[value].pop(key.name, None)
+            if not held[value]:
+                del held[value]
 
     def vanished(self, resource: Resource, found: Iterable[Key], since: int) -> list[Object]:
         """Objects of a kind that a LIST did not hold although they were known before it."""

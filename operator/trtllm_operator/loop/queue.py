@@ -60,6 +60,10 @@ class WorkQueue(Generic[K]):
         self.add(key, pause)
         return pause
 
+    def failures(self, key: K) -> int:
+        """Failures in a row."""
+        return self._failures.get(key, 0)
+
     def succeeded(self, key: K) -> None:
         """Pauses begin small again."""
         self._failures.pop(key, None)

@@ -16,6 +16,8 @@ from trtllm_operator.manifests.server import BYTES_ANNOTATION, serving_of, stamp
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
 KIND = "LeaderWorkerSet"
+NAME_LABEL = "leaderworkerset.sigs.k8s.io/name"
+"""The name of the LeaderWorkerSet, on all of its pods; the controller sets it."""
 GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-key"
 """The same on all pods of a group; the controller sets it."""
 TEMPLATE_ANNOTATION = "trtllm.dev/template"

@@ -208,6 +208,9 @@ def _unfinished(job: Object, pods: list[Object], evidence: Evidence) -> JobRunni
             return JobRunning(Reason.POD_RETRYING, f"{earlier}; trying again")
         if len(done) >= max(1, _completions(job)):
             return JobRunning(Reason.POD_RUNNING, "every pod has ended; waiting for the Job to say so")
+        refused = evidence.refusal_of(job)
+        if refused:
+            return JobRunning(Reason.POD_REFUSED, f"Kubernetes refuses the pods of Job {name_of(job)}: {refused}")
         return JobRunning(Reason.POD_PENDING, f"Job {name_of(job)} has no pod yet")
     running = [pod for pod in alive if dig(pod, "status", "phase") == "Running"]
     waiting = [pod for pod in alive if pod not in running]

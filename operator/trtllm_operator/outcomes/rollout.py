@@ -120,6 +120,9 @@ def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datet
     # a pod that fails takes its group with it: what it said is read while it goes
     said, crashed = _server_failure(newest, evidence), _crash(sorted(newest, key=_was_stopped), evidence)
     troubles = [trouble[1] for pod in living if (trouble := pod_trouble(pod, evidence)) is not None]
+    refused = evidence.refusal_of(lws)
+    if refused:
+        troubles.insert(0, refused)
     first = next(filter(None, [*troubles, crashed]), "")
     failed = said or (f"not ready in time: {first or 'no server answered'}" if seen and _is_late(lws, now) else "")
     return Rollout(
@@ -129,7 +132,7 @@ def group_rollout_outcome(lws: Object | None, pods: Iterable[Object], now: datet
         complete=complete,
         failed="" if complete else failed,
         trouble=first,
-        refused=False,
+        refused=bool(refused),
         starting=next((name_of(pod) for pod in leaders if _is_starting(pod)), None),
     )
 

@@ -1,4 +1,4 @@
-"""QuantizedModel's part of the seam; main.py hands it to the engine."""
+"""QuantizedModelController: how the reconcile loop handles a QuantizedModel."""
 
 from __future__ import annotations
 
@@ -6,46 +6,55 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.source import Storage
 from trtllm_operator.kube.objects import Object, dig, is_deleting, is_true, name_of
-from trtllm_operator.kube.resources import JOBS, NODES, PODS, QUANTIZED_MODELS
+from trtllm_operator.kube.resources import NODES, QUANTIZED_MODELS
 from trtllm_operator.loop.cache import Cache, Key, key_of
-from trtllm_operator.loop.controller import World
+from trtllm_operator.loop.world import World
 from trtllm_operator.quantizedmodel.determine import determine_state
-from trtllm_operator.quantizedmodel.observe import observe
+from trtllm_operator.quantizedmodel.observe import Gathered, observe
 from trtllm_operator.quantizedmodel.observed import Observed
 from trtllm_operator.quantizedmodel.planning import gpus_of, wants_ladder
 from trtllm_operator.quantizedmodel.state import State
 from trtllm_operator.quantizedmodel.status import compute_status
 from trtllm_operator.quantizedmodel.steps import steps
+from trtllm_operator.shared.siblings import ARTIFACT, SOURCE, SOURCE_DIGEST, source_digest, source_part
 from trtllm_operator.shared.steps import Steps
 
+INDEXES = {
+    SOURCE: source_part,
+    ARTIFACT: lambda resource: dig(resource, "status", "artifact", "requestDigest"),
+    SOURCE_DIGEST: source_digest,
+}
+"""Values by which the cache finds QuantizedModels."""
 _DATASETS = (("calibration", "dataset", "configMap"), ("quality", "evaluation", "dataset", "configMap"))
 
 
 class QuantizedModelController:
-    """Pure but for `observe`, which reads the users' ConfigMaps and what pods say beside their status."""
+    """Pure but for `gather`, which reads the users' ConfigMaps and the claim."""
 
     resource = QUANTIZED_MODELS
 
-    async def observe(self, resource: Object, world: World, now: datetime) -> Observed:
-        """Jobs, pods, claim, data sets and siblings of the resource."""
+    async def gather(self, resource: Object, world: World, now: datetime) -> Gathered:
+        """The children, claim, data sets and siblings of the resource."""
         key = key_of(resource)
-        pods = world.cache.children(key, PODS.kind)
         named = {str(dig(resource, "spec", *path, "name") or "") for path in _DATASETS} - {""}
-        claim = str(dig(resource, "spec", "storage", "claimName") or "")
-        return observe(
-            resource,
-            jobs=world.cache.children(key, JOBS.kind),
-            pods=pods,
+        claim = str(dig(resource, "spec", "storage", "claimName") or Storage().claim_name)
+        return Gathered(
+            resource=resource,
+            children=await world.children(resource, now),
             store_exists=await world.claim(key.namespace, claim) is not None,
             config_maps={name: await world.config_map(key.namespace, name) for name in sorted(named)},
-            others=world.cache.alike(resource),
-            nodes=() if dig(resource, "spec", "quantization", "method") else world.cache.all(NODES.kind),
-            progress=world.progress_of(pods),
-            evidence=await world.evidence.of(pods, now),
+            same_source=tuple(world.cache.alike(resource, SOURCE)),
+            artifacts=world.cache.holders(QUANTIZED_MODELS.kind, key.namespace, ARTIFACT),
+            nodes=() if dig(resource, "spec", "quantization", "method") else tuple(world.cache.all(NODES.kind)),
             settings=world.builder,
             now=now,
         )
+
+    def observe(self, gathered: Gathered) -> Observed:
+        """Turn them into a snapshot."""
+        return observe(gathered)
 
     def determine_state(self, observed: Observed) -> State:
         """What the snapshot means."""
@@ -68,7 +77,7 @@ class QuantizedModelController:
             return
         if changed is None or changed.get("kind") != QUANTIZED_MODELS.kind or _use(before) == _use(after):
             return
-        for other in cache.alike(changed):
+        for other in cache.alike(changed, SOURCE):
             if name_of(other) != name_of(changed):
                 yield key_of(other)
 

@@ -42,17 +42,17 @@ def known_artifact(observed: Observed) -> Known | None:
     if observed.request_digest is None:
         return None
     own = observed.status
-    if own.artifact is not None and _tells_all(own, observed):
+    if own.artifact is not None and tells_all(own, observed.request_digest, observed.source_digest):
         return Known(own.source, own.model_facts, None, own.plan, own.quality, own.artifact)
     for sibling in observed.siblings:
         status = sibling.status
-        if status.artifact is not None and _tells_all(status, observed):
+        if status.artifact is not None and tells_all(status, observed.request_digest, observed.source_digest):
             artifact = status.artifact.model_copy(update={"reused_from": status.artifact.reused_from or sibling.name})
             return Known(status.source, status.model_facts, sibling.name, status.plan, status.quality, artifact)
     return None
 
 
-def _tells_all(status: QuantizedModelStatus, observed: Observed) -> bool:
+def tells_all(status: QuantizedModelStatus, request_digest: str | None, source_digest: str) -> bool:
     """The artifact is the one asked for, and source and measurements are its own, not a later, given up request's.
 
     Where they are not, the Jobs run again and find everything on the store.
@@ -60,7 +60,7 @@ def _tells_all(status: QuantizedModelStatus, observed: Observed) -> bool:
     artifact, source, quality = status.artifact, status.source, status.quality
     if artifact is None or source is None or quality is None or status.model_facts is None:
         return False
-    if artifact.request_digest != observed.request_digest or source.request_digest != observed.source_digest:
+    if artifact.request_digest != request_digest or source.request_digest != source_digest:
         return False
     shipped = (artifact.method, artifact.group_size)
     return not quality.candidates or any(

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from trtllm_api.contract import ProgressLine
 from trtllm_api.modelstatus import MethodLadder, QuantizedModelStatus
 from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.manifests.identity import Owner
-from trtllm_operator.outcomes.evidence import Evidence
+from trtllm_operator.shared.children import Children
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,11 @@ class Observed:
     deleting: bool
     retry: str
     """Value of the user's retry annotation."""
-    jobs: tuple[Object, ...]
-    pods: tuple[Object, ...]
+    children: Children
     store_exists: bool
     config_maps: Mapping[str, Object | None]
     """The user's ConfigMaps that the spec names; None for one that does not exist."""
     siblings: tuple[Sibling, ...]
-    progress: ProgressLine | None
-    """Last progress line of the running pod."""
-    evidence: Evidence
-    """Of the pods: Events and logs, where their status does not tell enough."""
     settings: BuilderSettings
     now: datetime
     source_digest: str = ""

@@ -102,7 +102,7 @@ def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> Sta
 
 
 def _outcome(observed: Observed, plan: DesiredJob) -> JobOutcome | None:
-    return outcome_of(plan, observed.jobs, observed.pods, observed.now, observed.evidence)
+    return outcome_of(plan, observed.children, observed.now)
 
 
 def _working(state: State, doing: str) -> State:

@@ -169,7 +169,7 @@ def _quality_passed(observed: Observed, state: State) -> Fact:
 def _progress(observed: Observed, state: State) -> Progress | None:
     if state.kind not in {StateKind.FETCHING, StateKind.QUANTIZING} or not isinstance(state.outcome, JobRunning):
         return None
-    job, line = state.job, observed.progress
+    job, line = state.job, observed.children.progress
     name = job.name if job else None
     if line is None or state.outcome.pod is None:
         return starting(job=name)

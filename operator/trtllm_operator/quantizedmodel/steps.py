@@ -19,7 +19,7 @@ def steps(observed: Observed, state: State) -> Steps:
         return ()
     steps: list[Step] = list(
         obsolete_steps(
-            observed.jobs,
+            observed.children.jobs,
             {job.name for job in state.jobs},
             observed.now,
             stopped=state.kind is StateKind.SUSPENDED,
@@ -29,7 +29,7 @@ def steps(observed: Observed, state: State) -> Steps:
     working = state.kind in {StateKind.FETCHING, StateKind.QUANTIZING} and _recorded(observed, state)
     if working and state.job is not None and observed.spec:
         claim = store_claim(observed.owner.namespace, observed.spec.storage, observed.settings)
-        steps += work_steps(state.job, observed.jobs, state.outcome, None if observed.store_exists else claim)
+        steps += work_steps(state.job, observed.children.jobs, state.outcome, None if observed.store_exists else claim)
     if state.reason == Reason.DATASET_MISSING:
         steps.append(Requeue(DATASET_POLL_SECONDS))
     return tuple(steps)

@@ -5,7 +5,7 @@ Ready always has a condition; Reconciling and Stalled exist only while they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -84,6 +84,31 @@ def suspended(reason: Reason, message: str) -> tuple[Fact, ...]:
 
 
 def blocked(wire: list[dict[str, Any]], reason: Reason, message: str) -> list[dict[str, Any]]:
-    """Conditions, as JSON, of a resource whose children the API server does not take: Ready says why it waits."""
+    """Conditions, as JSON, of a resource that waits for the API server: Ready and Reconciling have this reason."""
     told = {READY, RECONCILING}
-    return [{**c, "reason": reason, "message": cut(message)} if c["type"] in told else c for c in wire]
+    return [{**c, "reason": reason.value, "message": cut(message)} if c["type"] in told else c for c in wire]
+
+
+def broken(
+    before: Mapping[str, Any], generation: int, now: datetime, reason: Reason, message: str, *, final: bool
+) -> dict[str, Any]:
+    """Status, as JSON, of a resource whose pass failed: everything as it was, and Ready False with the cause."""
+    facts = stalled(reason, message) if final else reconciling(reason, message)
+    old = [c for c in before.get("conditions") or () if isinstance(c, dict)]
+    known = {c.get("type"): c for c in old}
+    told = []
+    for fact in facts:
+        last = known.get(fact.type) or {}
+        moved = last.get("status") != fact.status.value
+        told.append(
+            {
+                "type": fact.type,
+                "status": fact.status.value,
+                "observedGeneration": generation,
+                "lastTransitionTime": timestamp(now) if moved else last.get("lastTransitionTime", timestamp(now)),
+                "reason": reason.value,
+                "message": cut(message),
+            }
+        )
+    kept = [c for c in old if c.get("type") not in {READY, RECONCILING, STALLED}]
+    return {**before, "observedGeneration": generation, "conditions": [*told, *kept]}

@@ -16,12 +16,14 @@ from trtllm_operator.kube.objects import (
     by_name,
     condition_of,
     is_deleting,
+    is_owned,
     is_true,
     name_of,
     parse_time,
+    uid_of,
 )
 from trtllm_operator.manifests.job import CONTAINER, DesiredJob, builder_job, request_config_map
-from trtllm_operator.outcomes.evidence import QUIET, Evidence
+from trtllm_operator.outcomes.evidence import QUIET
 from trtllm_operator.outcomes.job import (
     EVIDENCE_GRACE,
     JobFailed,
@@ -31,6 +33,7 @@ from trtllm_operator.outcomes.job import (
     JobSucceeded,
     job_outcome,
 )
+from trtllm_operator.shared.children import Children
 from trtllm_operator.shared.steps import Apply, Delete, ReadLogs, Requeue, Step
 
 _TOLD_BY_EVENTS = {
@@ -44,23 +47,17 @@ KEEP_FINISHED = timedelta(days=1)
 """Finished Jobs and their logs stay that long after their result is in status."""
 
 
-def outcome_of(
-    plan: DesiredJob, jobs: Iterable[Object], pods: Iterable[Object], now: datetime, evidence: Evidence
-) -> JobOutcome | None:
+def outcome_of(plan: DesiredJob, children: Children, now: datetime) -> JobOutcome | None:
     """None while the Job does not exist."""
-    job = by_name(jobs, plan.name)
+    job = by_name(children.jobs, plan.name)
     if job is None or is_deleting(job):
         return None
-    return job_outcome(job, pods_of(plan.name, pods), now, evidence)
+    return job_outcome(job, pods_of(job, children.pods), now, children.evidence)
 
 
-def pods_of(job_name: str, pods: Iterable[Object]) -> tuple[Object, ...]:
+def pods_of(job: Object, pods: Iterable[Object]) -> tuple[Object, ...]:
     """The pods that a Job controls."""
-    return tuple(
-        pod
-        for pod in pods
-        if any(ref.get("name") == job_name for ref in (pod.get("metadata") or {}).get("ownerReferences") or ())
-    )
+    return tuple(pod for pod in pods if is_owned(pod, uid_of(job)))
 
 
 def foreign_result(outcome: JobSucceeded) -> JobFailed:

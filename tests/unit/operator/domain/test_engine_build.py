@@ -13,6 +13,7 @@ from support.domain_world import (
     INT8,
     World,
     condition,
+    controlled_by,
     fetch_result,
     has,
     quantize_result,
@@ -72,9 +73,10 @@ def server(world: World, name: str = "s-new-0", *, template_hash: str = "new", *
     labels = deployment["spec"]["template"]["metadata"]["labels"] | {"pod-template-hash": template_hash}
     revision = {"deployment.kubernetes.io/revision": "2" if template_hash == "new" else "1"}
     meta = {"name": f"rs-{template_hash}", "labels": labels, "annotations": revision}
-    world.put("ReplicaSet", {"metadata": meta})
+    replicas = world.put("ReplicaSet", {"metadata": {**meta, "ownerReferences": [controlled_by(deployment)]}})
     spec = deployment["spec"]["template"]["spec"]
-    return world.put("Pod", {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status})
+    owned = {"name": name, "labels": labels, "ownerReferences": [controlled_by(replicas)]}
+    return world.put("Pod", {"metadata": owned, "spec": spec, "status": status})
 
 
 def crashed(code: int, message: str, reason: str = "Error", restarts: int = 1) -> dict[str, Any]:
@@ -264,7 +266,7 @@ def test_a_quota_that_refuses_pods_is_told(serving: World) -> None:
     conditions = [{"type": "ReplicaFailure", "status": "True", "message": said}]
     serving.get("Deployment", "smollm2-serve")["status"]["conditions"] = conditions
     status = serving.settle(kind=KIND)
-    assert condition(status, "Reconciling")[1] == "ReplicaFailure"
+    assert condition(status, "Reconciling")[1] == "PodRefused"
     assert said in condition(status, "Reconciling")[2]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trtllm_operator.enginebuild.controller import EngineBuildController
+from trtllm_operator.enginebuild.controller import INDEXES, EngineBuildController
 from trtllm_operator.loop.cache import Cache
 
 IMAGE = "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
@@ -35,7 +35,7 @@ def node(gpus: str, **status: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def cache() -> Cache:
-    cache = Cache()
+    cache = Cache({"EngineBuild": INDEXES})
     planned = {"plan": {"nodes": 1}}
     for resource in (
         build("waits"),

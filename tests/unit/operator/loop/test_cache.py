@@ -42,15 +42,15 @@ def test_children_are_found_by_their_labels() -> None:
 
 
 def test_objects_that_are_alike_are_found_by_their_index() -> None:
-    cache = Cache({"Job": lambda found: found["metadata"]["labels"].get("colour")})
+    cache = Cache({"Job": {"colour": lambda found: found["metadata"]["labels"].get("colour")}})
     cache.put(obj("a", 1, colour="red"))
     cache.put(obj("b", 2, colour="red"))
     cache.put(obj("c", 3, colour="blue"))
-    assert {found["metadata"]["name"] for found in cache.alike(obj("x", 0, colour="red"))} == {"a", "b"}
+    assert {found["metadata"]["name"] for found in cache.alike(obj("x", 0, colour="red"), "colour")} == {"a", "b"}
     cache.put(obj("b", 4, colour="blue"))
-    assert {found["metadata"]["name"] for found in cache.alike(obj("x", 0, colour="blue"))} == {"b", "c"}
+    assert {found["metadata"]["name"] for found in cache.alike(obj("x", 0, colour="blue"), "colour")} == {"b", "c"}
     cache.remove(Key("Job", "default", "a"))
-    assert cache.alike(obj("x", 0, colour="red")) == []
+    assert cache.alike(obj("x", 0, colour="red"), "colour") == []
 
 
 def test_what_a_list_did_not_hold_has_vanished_unless_it_is_younger_than_the_list() -> None:

@@ -9,7 +9,7 @@ import pytest
 from trtllm_api.contract import ProgressLine
 from trtllm_operator.kube.client import KubeClient
 from trtllm_operator.loop.cache import Cache
-from trtllm_operator.loop.controller import World
+from trtllm_operator.loop.world import World
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.outcomes.progress import progress_of_line, summary
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,15 @@ import pytest
 
 from trtllm_api.meta import Progress
 from trtllm_api.modelstatus import QuantizedModelStatus
+from trtllm_api.reasons import Reason
 from trtllm_operator.kube.client import KubeError
 from trtllm_operator.kube.objects import Object
 from trtllm_operator.kube.resources import JOBS, QUANTIZED_MODELS, Resource
+from trtllm_operator.loop import reconciler
 from trtllm_operator.loop.cache import Cache, Key
-from trtllm_operator.loop.controller import World
 from trtllm_operator.loop.events import EventRecorder
 from trtllm_operator.loop.reconciler import Reconciler
+from trtllm_operator.loop.world import World
 from trtllm_operator.manifests.builder_settings import BuilderSettings
 from trtllm_operator.settings import Settings
 from trtllm_operator.shared.conditions import conditions, reconciling
@@ -35,6 +38,7 @@ class FakeClient:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.calls: list[str] = []
         self.refuse: KubeError | None = None
+        self.refuse_stage = "none"
         self._version = 100
 
     def accept(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +64,8 @@ class FakeClient:
         if subresource == "status":
             if known is None:
                 raise KubeError(404, "NotFound", "no such object")
+            if manifest["status"].get("stage") == self.refuse_stage:
+                raise KubeError(422, "Invalid", "spec.stage: Unsupported value")
             return self.accept({**known, "status": manifest["status"]})
         return self.accept(manifest)
 
@@ -86,12 +92,17 @@ class OneJob:
     percent: int | None = None
     broken = False
     never_satisfied = False
+    slow = 0.0
 
-    async def observe(self, resource: Object, world: World, now: datetime) -> Seen:
-        if self.broken:
-            raise ValueError("a defect")
+    async def gather(self, resource: Object, world: World, now: datetime) -> Seen:
         key = Key("QuantizedModel", "default", resource["metadata"]["name"])
         return Seen(resource, tuple(world.cache.children(key, "Job")), now)
+
+    def observe(self, gathered: Seen) -> Seen:
+        if self.broken:
+            raise ValueError("a defect")
+        time.sleep(self.slow)
+        return gathered
 
     def determine_state(self, observed: Seen) -> str:
         return "missing" if self.never_satisfied or not observed.jobs else "there"
@@ -102,11 +113,12 @@ class OneJob:
         name = observed.resource["metadata"]["name"]
         labels = {"trtllm.dev/resource-kind": "QuantizedModel", "trtllm.dev/resource": name}
         suffix = f"-{len(observed.jobs)}" if self.never_satisfied else ""
-        meta = {"name": f"{name}-job{suffix}", "namespace": "default", "labels": labels}
+        owner = {"kind": "QuantizedModel", "controller": True, "uid": observed.resource["metadata"]["uid"]}
+        meta = {"name": f"{name}-job{suffix}", "namespace": "default", "labels": labels, "ownerReferences": [owner]}
         return (Apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}),)
 
     def compute_status(self, observed: Seen, state: str, now: datetime) -> QuantizedModelStatus:
-        told = conditions(reconciling("Working", self.message), (), 1, datetime(2026, 1, 1))  # noqa: DTZ001
+        told = conditions(reconciling(Reason.QUANTIZING, self.message), (), 1, datetime(2026, 1, 1))  # noqa: DTZ001
         progress = None if self.percent is None else Progress(stage="Building", percent=self.percent)
         return QuantizedModelStatus(stage=state, conditions=told, progress=progress)
 
@@ -193,11 +205,77 @@ async def test_a_refusal_of_the_api_server_is_told_in_its_words_and_tried_again(
     bench.add()
     await bench.until("status QuantizedModel")
     assert bench.condition()["reason"] == "ApplyRefused"
-    assert "Job m-job is refused by the API server: exceeded quota: jobs=0" in bench.condition()["message"]
+    assert "The API server refuses Job m-job: exceeded quota: jobs=0." in bench.condition()["message"]
     bench.client.refuse = None
     async with asyncio.timeout(5):
         while ("Job", "m-job") not in bench.client.objects:
             await asyncio.sleep(0.01)
+
+
+async def test_an_api_server_that_keeps_failing_is_told_in_its_own_words_after_a_few_tries(bench: Bench) -> None:
+    bench.client.refuse = KubeError(500, "InternalError", 'failed calling webhook "vjob.kb.io": no endpoints')
+    bench.add()
+    await bench.until("status QuantizedModel")
+    tries = bench.client.calls[: bench.client.calls.index("status QuantizedModel")]
+    assert tries == ["create Job"] * 3
+    assert (bench.condition()["status"], bench.condition()["reason"]) == ("False", "ApiServerError")
+    assert 'failed calling webhook "vjob.kb.io": no endpoints' in bench.condition()["message"]
+
+
+async def test_a_defect_is_told_in_status_and_tried_again(bench: Bench) -> None:
+    bench.kind.broken = True
+    bench.add()
+    await bench.until("status QuantizedModel")
+    assert bench.condition()["reason"] == "InternalError"
+    assert bench.condition()["message"] == "The operator has a fault here: ValueError: a defect"
+    bench.kind.broken = False
+    await bench.until("create Job")
+
+
+async def test_a_status_that_the_api_server_refuses_is_told_in_a_status_that_it_takes(bench: Bench) -> None:
+    bench.client.refuse_stage = "there"
+    bench.add()
+    await bench.until("create Event")
+    assert bench.condition()["reason"] == "InternalError"
+    assert "spec.stage: Unsupported value" in bench.condition()["message"]
+
+
+async def test_an_object_of_somebody_else_with_a_childs_name_is_left_alone(bench: Bench) -> None:
+    owner = {"kind": "CronJob", "name": "nightly", "controller": True, "uid": "another"}
+    meta = {"name": "m-job", "namespace": "default", "ownerReferences": [owner]}
+    theirs = bench.client.accept({"apiVersion": "batch/v1", "kind": JOBS.kind, "metadata": meta})
+    bench.add()
+    await bench.until("status QuantizedModel")
+    assert bench.condition()["reason"] == "NameTaken"
+    assert bench.condition()["message"].startswith(
+        "Job m-job exists and is not this resource's. It belongs to CronJob nightly."
+    )
+    assert bench.client.objects["Job", "m-job"] == theirs
+
+
+async def test_children_that_somebody_else_keeps_changing_are_told_and_not_fought_over(bench: Bench) -> None:
+    bench.kind.never_satisfied = True
+    settling, reconciler._SETTLE_SECONDS = reconciler._SETTLE_SECONDS, 0.0
+    try:
+        bench.add()
+        await bench.until("status QuantizedModel")
+    finally:
+        reconciler._SETTLE_SECONDS = settling
+    assert bench.condition()["reason"] == "ChildrenContested"
+    assert "21 times in a row" in bench.condition()["message"]
+    await asyncio.sleep(0.15)
+    assert bench.client.calls.count("create Job") == 21
+
+
+async def test_a_slow_judgement_holds_up_nobody_else(bench: Bench) -> None:
+    bench.kind.slow = 0.3
+    bench.add()
+    longest, before = 0.0, time.monotonic()
+    while "status QuantizedModel" not in bench.client.calls:
+        await asyncio.sleep(0.005)
+        now = time.monotonic()
+        longest, before = max(longest, now - before), now
+    assert longest < 0.2
 
 
 async def test_a_server_that_does_not_answer_is_tried_again_without_a_word_to_the_user(bench: Bench) -> None:
@@ -222,7 +300,7 @@ async def test_a_defect_in_the_way_of_one_resource_does_not_stop_the_others(benc
 
 async def test_a_deleted_resource_is_forgotten(bench: Bench) -> None:
     bench.add()
-    await bench.until("status QuantizedModel")
+    await bench.until("create Event")
     bench.engine.gone(bench.client.objects.pop(("QuantizedModel", "m")))
     bench.client.calls.clear()
     await asyncio.sleep(0.7)
@@ -233,14 +311,17 @@ async def test_an_event_is_posted_for_a_transition(bench: Bench) -> None:
     bench.add()
     await bench.until("create Event")
     events = [found for (kind, _), found in bench.client.objects.items() if kind == "Event"]
-    assert [(event["reason"], event["type"]) for event in events] == [("Working", "Normal")]
+    assert [(event["reason"], event["type"]) for event in events] == [("Quantizing", "Normal")]
     assert events[0]["involvedObject"]["name"] == "m"
 
 
 async def test_an_object_made_by_an_earlier_process_is_taken_as_it_is(bench: Bench) -> None:
-    labels = {"trtllm.dev/resource-kind": "QuantizedModel", "trtllm.dev/resource": "m"}
-    meta = {"name": "m-job", "namespace": "default", "labels": labels}
-    existing = bench.client.accept({"apiVersion": "batch/v1", "kind": JOBS.kind, "metadata": meta})
     bench.add()
     await bench.until("status QuantizedModel")
-    assert bench.client.objects["Job", "m-job"]["metadata"]["uid"] == existing["metadata"]["uid"]
+    existing = bench.client.objects["Job", "m-job"]
+    bench.client.calls.clear()
+    bench.engine.gone(existing)
+    await bench.until("create Job")
+    await asyncio.sleep(0.1)
+    assert bench.client.objects["Job", "m-job"] == existing
+    assert bench.engine.world.cache.get("Job", "default", "m-job") is not None

@@ -301,5 +301,6 @@ def test_a_pod_of_another_job_does_not_count(world: World) -> None:
     world.settle()
     first = world.job("fetch")
     world.pod(first)
-    assert len(pods_of(first["metadata"]["name"], world.of("Pod"))) == 1
-    assert not pods_of("smollm2-fetch-0000000000", world.of("Pod"))
+    assert len(pods_of(first, world.of("Pod"))) == 1
+    other = {**first, "metadata": {**first["metadata"], "uid": "of a Job that had the same name"}}
+    assert not pods_of(other, world.of("Pod"))
