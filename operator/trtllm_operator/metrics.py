@@ -1,4 +1,4 @@
-"""What the operator counts, for Prometheus; every module counts its own, web.py serves it."""
+"""The operator's metrics for Prometheus; each module sets its own, loop/web.py serves them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation decides; cli.py makes it once from flags and environment, everything else only reads it."""
+"""Settings of an installation; cli.py makes them once from flags and environment, everything else only reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trtllm_operator.manifests.builder_settings import BuilderSettings
 
 @dataclass(frozen=True)
 class LeaseSettings:
-    """Who leads. Seconds as client-go's controllers have them."""
+    """The Lease that elects the working replica. Seconds as client-go's controllers have them."""
 
     name: str
     namespace: str

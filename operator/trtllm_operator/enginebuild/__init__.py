@@ -1,1 +1,1 @@
-"""The EngineBuild controller's decisions: observe, state, plan, desired, status. Pure; driven by the engine."""
+"""The decisions about an EngineBuild: observe, determine_state, steps, status. Pure, but for controller.gather."""

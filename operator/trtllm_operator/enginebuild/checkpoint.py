@@ -1,6 +1,6 @@
 """The checkpoint that is served, or that an engine is made of: a QuantizedModel's artifact or a fetched source.
 
-Pure; called by enginebuild.making.
+Pure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Subject:
     """A checkpoint as pods find it."""
 
     title: str
-    """For messages: `INT8WeightOnly artifact 0123456789ab`."""
+    """Title for messages: `INT8WeightOnly artifact 0123456789ab`."""
     digest: str
     store: str
     """The claim that is mounted as the store: the engine goes there, too."""
@@ -37,19 +37,19 @@ class Subject:
     path: str
     """Absolute, inside a pod."""
     manifest: str
-    """Of its manifest: absolute, inside a pod."""
+    """Path of its manifest: absolute, inside a pod."""
     source_claims: tuple[ClaimMount, ...]
     """Beside the store."""
     bytes: int
     facts: ModelFacts
-    """Of the unquantized source, where there is an artifact."""
+    """Facts of the checkpoint; of the unquantized source where there is an artifact."""
     artifact: ArtifactStatus | None = None
     candidate: CandidatePlan | None = None
-    """As which the artifact was made."""
+    """The candidate as which the artifact was made."""
 
     @property
     def method(self) -> Method | None:
-        """How it was quantized here."""
+        """The method that it was quantized with here."""
         return self.artifact.method if self.artifact else None
 
     @property
@@ -116,6 +116,6 @@ def subject_of_source(spec: EngineBuildSpec, source: SourceStatus, facts: ModelF
 
 
 def adapters_root(spec: EngineBuildSpec) -> str:
-    """Where build.lora's directories are: on the model's claim."""
+    """Root of build.lora's directories: the model's claim."""
     in_place = spec.source is not None and spec.source.persistent_volume_claim is not None
     return SOURCE_PATH if in_place else STORE_PATH

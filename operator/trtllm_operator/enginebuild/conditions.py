@@ -13,11 +13,11 @@ from trtllm_operator.enginebuild.state import State, StateKind
 from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.shared.conditions import Fact, ready, reconciling, stalled, suspended
 
-_PENDING = "an earlier stage has not ended yet"
+_PENDING = "waiting for an earlier stage"
 
 
 def status_facts(observed: Observed, state: State) -> tuple[Fact, ...]:
-    """In the order in which a reader asks."""
+    """The conditions in the order in which a reader asks."""
     spec = observed.spec
     facts = [*_overall(state)]
     if spec is not None and spec.source is not None:
@@ -118,5 +118,5 @@ def _available(state: State) -> Fact:
         said = f"{rollout.ready} of {rollout.replicas} servers answer"
         return Fact(kind, ConditionStatus.TRUE, Reason.AVAILABLE, said)
     if state.reason == Reason.SCALED_TO_ZERO:
-        return Fact(kind, ConditionStatus.FALSE, Reason.SCALED_TO_ZERO, "replicas is 0")
+        return Fact(kind, ConditionStatus.FALSE, Reason.SCALED_TO_ZERO, "spec.serving.replicas is 0")
     return Fact(kind, ConditionStatus.FALSE, Reason.UNAVAILABLE, "no server answers")

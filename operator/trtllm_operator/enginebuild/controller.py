@@ -70,7 +70,7 @@ class EngineBuildController:
         return observe(gathered)
 
     def determine_state(self, observed: Observed) -> State:
-        """What the snapshot means."""
+        """Judge the snapshot."""
         return determine_state(observed)
 
     def steps(self, observed: Observed, state: State) -> Steps:
@@ -78,7 +78,7 @@ class EngineBuildController:
         return steps(observed, state)
 
     def compute_status(self, observed: Observed, state: State, now: datetime) -> EngineBuildStatus:
-        """What users see."""
+        """Write the status."""
         return compute_status(observed, state, now)
 
     def dependents(self, before: Object | None, after: Object | None, cache: Cache) -> Iterable[Key]:
@@ -114,7 +114,7 @@ def _gpus(node: Object | None) -> object:
 
 
 def _use(resource: Object | None) -> object:
-    """What siblings could use or wait for."""
+    """The parts that siblings could use or wait for."""
     if resource is None:
         return None
     return (

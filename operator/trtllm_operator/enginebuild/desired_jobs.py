@@ -1,4 +1,4 @@
-"""The Jobs that make an engine, as plans: convert, build, publish; pure, called by enginebuild.making.
+"""The Jobs that make an engine, as plans: convert, build, publish; pure.
 
 They share the request digest, and so a work directory on the store.
 """
@@ -47,7 +47,7 @@ class Engine:
     digest: str
 
     def jobs(self) -> tuple[DesiredJob, ...]:
-        """In the order in which they run; no conversion of what is a TensorRT-LLM checkpoint already."""
+        """The Jobs in the order in which they run; a TensorRT-LLM checkpoint needs no conversion."""
         convert = () if self.subject.engine_format else (_convert(self),)
         return (*convert, _build(self), _publish(self))
 
@@ -64,7 +64,7 @@ def gpu_binding(plan: EnginePlan) -> GpuBinding:
 
 
 def expected_gpu(plan: EnginePlan, count: int) -> ExpectedGpu:
-    """What a pod must find on its node."""
+    """The GPUs that a pod must find on its node."""
     return ExpectedGpu(product=plan.product, compute_capability=plan.compute_capability, count=count)
 
 

@@ -1,4 +1,4 @@
-"""What the cluster should hold to serve something: servers and Service; pure, called by enginebuild.state.
+"""Target: the servers and the Service that should exist; pure.
 
 One replica is one pod of a Deployment, or a group of a LeaderWorkerSet where its GPUs are on several nodes.
 """
@@ -41,10 +41,10 @@ _ADAPTERS_PATH = "/adapters"
 
 @dataclass(frozen=True)
 class Target:
-    """What the cluster should hold."""
+    """The servers and the Service that should exist."""
 
     title: str
-    """What is served, for messages."""
+    """Name of the served artifact, for messages."""
     artifact: ServedArtifact
     servers: Manifest
     """A Deployment or a LeaderWorkerSet."""
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True)
 class _Served:
-    """What trtllm-serve is started on, with paths inside the pod."""
+    """The input of trtllm-serve, with paths inside the pod."""
 
     artifact: ServedArtifact
     title: str
@@ -119,7 +119,7 @@ def tensorrt_target(
 
 
 def last_good_target(observed: Observed, spec: EngineBuildSpec, title: str) -> Target | None:
-    """When the model is gone: what was served completely, so that it can still be scaled; None if that is not told."""
+    """The last complete rollout, for scaling when the model is gone; None if status does not hold it."""
     artifact, status = observed.status.artifact, observed.status
     if artifact is None or artifact.runtime is not spec.runtime:
         return None

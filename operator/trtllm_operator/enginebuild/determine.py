@@ -1,4 +1,4 @@
-"""determine_state: what a snapshot of an EngineBuild means; pure, called by the engine.
+"""determine_state: what a snapshot of an EngineBuild means; pure.
 
 First what should be served (making), then how far that is rolled out. What serves goes on until better is ready.
 """
@@ -64,13 +64,13 @@ def _target(observed: Observed, spec: EngineBuildSpec, made: State) -> Target | 
 
 
 def found_servers(observed: Observed, kind: str) -> Object | None:
-    """The Deployment or the LeaderWorkerSet, unless it is on its way out."""
+    """The Deployment or the LeaderWorkerSet, unless it is being deleted."""
     found = observed.children.deployment if kind == "Deployment" else observed.children.groups
     return None if found is None or is_deleting(found) else found
 
 
 def _rollout(observed: Observed, wanted: Target | None) -> Rollout | None:
-    """Of the target's servers; those of the other kind, which serve until these are ready, are counted, too."""
+    """The rollout of the target's servers; servers of the other kind count, too: they serve until these are ready."""
     deployment, groups = found_servers(observed, "Deployment"), found_servers(observed, "LeaderWorkerSet")
     pods, evidence = observed.children.pods, observed.children.evidence
     single = (
@@ -103,18 +103,17 @@ def _served(observed: Observed, made: State) -> State:
     )
     if rollout is None or not is_applied(wanted.servers, found):
         return state
-    old = (
-        f"; {rollout.ready - rollout.updated_ready} old ones serve on" if rollout.ready > rollout.updated_ready else ""
-    )
+    left = rollout.ready - rollout.updated_ready
+    old = f"; {left} old ones keep serving" if left > 0 else ""
     if rollout.complete:
         if replicas == 0:
-            message = f"no server runs, because replicas is 0; {wanted.title} would be served"
+            message = "no server runs, because spec.serving.replicas is 0"
             return replace(state, kind=StateKind.SERVING, reason=Reason.SCALED_TO_ZERO, message=message)
         count = "the server has" if replicas == 1 else f"all {replicas} servers have"
         message = f"{count} answered as {wanted.title} should"
         return replace(state, kind=StateKind.SERVING, reason=Reason.SERVING, message=message)
     if rollout.failed:
-        message = f"servers of {wanted.title} do not get ready{old}: {rollout.failed}"
+        message = f"servers of {wanted.title} are not becoming ready{old}: {rollout.failed}"
         return replace(state, kind=StateKind.FAILED, reason=Reason.ROLLOUT_FAILED, message=message)
     message = f"{rollout.updated_ready} of {replicas} servers of {wanted.title} ready{old}"
     if rollout.trouble:
@@ -132,13 +131,12 @@ def _held_back(observed: Observed, state: State) -> State:
     target = state.target
     applied = target is not None and is_applied(target.servers, found_servers(observed, target.servers["kind"]))
     if applied and state.kind in {StateKind.SERVING, StateKind.FAILED}:
-        return replace(state, message=f"{state.message}; changes are held back by spec.suspend")
+        return replace(state, message=f"{state.message}; rollouts are paused by spec.suspend")
     serving = served_digest(observed)
     held = f"{target.title} is not rolled out" if target and not applied else "no change is rolled out"
-    still = f"; {serving[7:19]} goes on serving" if serving else ""
-    return replace(
-        state, kind=StateKind.SUSPENDED, reason=Reason.SUSPENDED, message=f"held back by spec.suspend: {held}{still}"
-    )
+    still = f"; {serving[7:19]} keeps serving" if serving else ""
+    message = f"Rollout paused by spec.suspend: {held}{still}"
+    return replace(state, kind=StateKind.SUSPENDED, reason=Reason.SUSPENDED, message=message)
 
 
 def _stopped(state: State) -> State:

@@ -1,4 +1,4 @@
-"""Identity of an engine as asked for: two resources with the same digest share one; called by enginebuild.making."""
+"""Identity of an engine as asked for: two resources with the same digest share one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def engine_inputs(observed: Observed, spec: EngineBuildSpec, subject: Subject, p
 
 
 def engine_digest(inputs: dict[str, object]) -> str:
-    """Of engine_inputs."""
+    """Digest of engine_inputs."""
     return digest_of(inputs)
 
 

@@ -12,12 +12,12 @@ from trtllm_operator.enginebuild.checkpoint import Subject
 
 @dataclass(frozen=True)
 class Known:
-    """What is settled for this spec; None where it is not."""
+    """The settled parts of a spec; None where a part is not settled."""
 
     source: SourceStatus | None = None
-    """Of spec.source."""
+    """The fetched spec.source."""
     facts: ModelFacts | None = None
-    """Of spec.source."""
+    """Facts of spec.source."""
     source_from: str | None = None
     """The resource that fetched it."""
     subject: Subject | None = None

@@ -39,7 +39,7 @@ class Model:
 
     @property
     def stalled(self) -> Condition | None:
-        """Why it cannot get on without a person."""
+        """The cause why it cannot continue without a person."""
         return self.condition(STALLED) if self.current else None
 
 
@@ -82,7 +82,7 @@ class Observed:
     """None: it does not parse; see spec_error."""
     spec_error: str
     status: EngineBuildStatus
-    """As last written."""
+    """The status as last written."""
     deleting: bool
     retry: str
     """Value of the user's retry annotation."""

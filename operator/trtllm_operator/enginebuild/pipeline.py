@@ -1,4 +1,4 @@
-"""From spec to something that can be served: the checkpoint, the plan, the engine; pure, called by enginebuild.state.
+"""The pipeline of an EngineBuild: checkpoint, plan, engine; pure.
 
 Each part is known already, is being made, or is refused; nothing that is known is made again.
 """
@@ -51,7 +51,7 @@ def make(observed: Observed, spec: EngineBuildSpec) -> State:
 def _without_artifact(observed: Observed, spec: EngineBuildSpec) -> State:
     model, name = observed.model, spec.model_ref.name if spec.model_ref else ""
     if model is None:
-        message = f"QuantizedModel {name} does not exist in namespace {observed.owner.namespace}: create it"
+        message = f"QuantizedModel {name} does not exist in namespace {observed.owner.namespace}. Create it"
         return State(StateKind.WAITING, Reason.MODEL_NOT_FOUND, message)
     if model.stalled is not None:
         message = (
@@ -106,8 +106,8 @@ def _with_subject(observed: Observed, spec: EngineBuildSpec, subject: Subject, s
         return replace(state, kind=StateKind.REFUSED, reason=refused[0].reason, message=message)
     if spec.serving is not None and plan.nodes > 1 and not observed.children.groups_served:
         message = (
-            f"a replica of {plan.nodes} nodes needs LeaderWorkerSets, which this cluster does not know: "
-            "install LeaderWorkerSet (lws.sigs.k8s.io) 0.7 or newer, or use GPUs of one node"
+            f"A replica of {plan.nodes} nodes needs LeaderWorkerSets, which this cluster does not know. "
+            "Install LeaderWorkerSet (lws.sigs.k8s.io) 0.9 or newer, or use GPUs of one node"
         )
         return replace(state, kind=StateKind.REFUSED, reason=Reason.LEADER_WORKER_SET_MISSING, message=message)
     state = replace(state, known=replace(state.known, plan=plan))
@@ -176,7 +176,7 @@ def _built(state: State, engine: EngineArtifact) -> State:
 
 
 def engine_title(engine: EngineArtifact) -> str:
-    """For messages: `engine 0123456789ab of 16 ranks for NVIDIA-L4`."""
+    """Title for messages: `engine 0123456789ab of 16 ranks for NVIDIA-L4`."""
     ranks = "1 rank" if engine.world == 1 else f"{engine.world} ranks"
     return f"engine {engine.digest[7:19]} of {ranks} for {engine.product}"
 

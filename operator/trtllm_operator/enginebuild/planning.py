@@ -1,4 +1,4 @@
-"""What is asked of the planner, and its answer kept: decided once for a spec; pure, called by enginebuild.making."""
+"""preflight: the question to the planner, and its answer, which is decided once for a spec; pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import product_named
 
 _LOOKS = ("replicas", "servedModelName", "service", "podTemplate", "maxConcurrentRequests", "sharedMemory")
-"""Of spec.serving: what decides nothing about GPUs."""
+"""Fields of spec.serving that decide nothing about GPUs."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Preflight:
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
-        """Why there is no plan."""
+        """The refusals, where there is no plan."""
         return refusals(self.verdicts) if self.plan is None else ()
 
 
@@ -56,7 +56,7 @@ def preflight(observed: Observed, spec: EngineBuildSpec, subject: Subject) -> Pr
 
 
 def layout_of(plan: EnginePlan) -> Layout:
-    """As the planner and the argument makers have it."""
+    """The plan's parallelism as the planner writes it."""
     return Layout(plan.tensor, plan.pipeline, plan.context, plan.moe_tensor, plan.moe_expert)
 
 
@@ -99,7 +99,7 @@ def _gpu(observed: Observed, spec: EngineBuildSpec, plan: EnginePlan) -> GpuKind
 
 
 def _stamp(observed: Observed, spec: EngineBuildSpec, subject: Subject, plan: EnginePlan) -> EngineStamp | None:
-    """Of the engine that was asked for, once it is there."""
+    """The stamp of the engine of this request, once it exists."""
     engine = observed.status.engine
     wanted = engine_digest(engine_inputs(observed, spec, subject, plan)) if engine is not None else None
     if engine is None or engine.request_digest != wanted:

@@ -16,7 +16,7 @@ from trtllm_operator.outcomes.rollout import Rollout
 
 
 class StateKind(StrEnum):
-    """Where the resource is."""
+    """The place of the resource in its pipeline."""
 
     DELETING = "Deleting"
     INVALID = "Invalid"
@@ -40,27 +40,27 @@ WORKING = {
     ChildStage.BUILD: StateKind.BUILDING,
     ChildStage.PUBLISH: StateKind.PUBLISHING,
 }
-"""While a Job of that stage is at work."""
+"""The state while a Job of that stage is at work."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What the snapshot means; the plan and the status follow from it alone."""
+    """The meaning of a snapshot; steps and status follow from it alone."""
 
     kind: StateKind
     reason: Reason
     message: str
     target: Target | None = None
-    """What should be served; None while that is not known, and what serves is left alone."""
+    """The servers that should exist; None while that is not known, and existing ones are left alone."""
     rollout: Rollout | None = None
-    """Of what serves now; None while nothing does."""
+    """The rollout of the present servers; None while there are none."""
     known: Known = field(default_factory=Known)
     stage: ChildStage | None = None
     """The stage that works, waits or has failed."""
     jobs: tuple[DesiredJob, ...] = ()
     """Jobs that belong to this spec, whether they exist or not: all others are obsolete."""
     outcome: JobOutcome | None = None
-    """Of the Job of `stage`; None while it does not exist."""
+    """Outcome of the Job of `stage`; None while it does not exist."""
     verdicts: tuple[Verdict, ...] = ()
 
     @property

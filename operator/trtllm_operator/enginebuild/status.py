@@ -1,4 +1,4 @@
-"""compute_status: what users see of a State; pure, called by the engine after every pass."""
+"""compute_status: what users see of a State; pure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def compute_status(observed: Observed, state: State, now: datetime) -> EngineBui
 
 
 def _known(observed: Observed, state: State) -> Known:
-    """What this pass knows, over what was known before: a refused spec does not take the last good engine away."""
+    """The knowledge of this pass over that of earlier ones: a refused spec does not take the last good engine away."""
     before, known = observed.status, state.known
     if observed.spec is not None and observed.spec.source is None:
         source, facts = None, None
@@ -75,7 +75,7 @@ def _known(observed: Observed, state: State) -> Known:
 
 
 def _kept_engine(observed: Observed) -> EngineArtifact | None:
-    """Until there is a new one, or the resource has changed to a runtime without engines."""
+    """The present engine, until there is a new one or the resource changes to a runtime without engines."""
     spec = observed.spec
     return observed.status.engine if spec is None or spec.runtime is Runtime.TENSORRT else None
 

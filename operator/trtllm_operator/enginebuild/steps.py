@@ -1,4 +1,4 @@
-"""plan: the steps from a State of an EngineBuild to the next; pure, called by the engine."""
+"""plan: the steps from a State of an EngineBuild to the next; pure."""
 
 from __future__ import annotations
 

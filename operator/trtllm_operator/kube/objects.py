@@ -54,7 +54,7 @@ def uid_of(obj: Object) -> str:
 
 
 def is_deleting(obj: Object) -> bool:
-    """The object is on its way out."""
+    """The object is being deleted."""
     return dig(obj, "metadata", "deletionTimestamp") is not None
 
 

@@ -18,7 +18,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """As manifests have it."""
+        """The amount as manifests write it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def group_path(self) -> str:

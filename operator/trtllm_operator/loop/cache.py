@@ -13,7 +13,7 @@ from trtllm_operator.kube.resources import NODES, Resource
 from trtllm_operator.manifests.identity import KIND_LABEL, RESOURCE_LABEL
 
 Indexes = Mapping[str, Mapping[str, Callable[[Object], Hashable]]]
-"""By kind and by name of the index."""
+"""Index functions by kind and by name of the index."""
 
 
 @dataclass(frozen=True)

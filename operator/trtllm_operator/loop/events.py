@@ -1,4 +1,4 @@
-"""Kubernetes Events for people: one for each transition of Ready; called by the engine after a status write."""
+"""Kubernetes Events for people: one for each transition of Ready; the Reconciler posts it after a status write."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Leadership:
         self.held = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled; raises LeaseLostError when the lease ran out while it was held."""
+        """Acquire and renew until cancelled. Raises LeaseLostError when the lease ran out while it was held."""
         renewed = 0.0
         while True:
             started = time.monotonic()

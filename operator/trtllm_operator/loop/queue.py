@@ -1,4 +1,4 @@
-"""The work queue: each key at most once, due at a time, tried again with growing pauses; the engine's workers take."""
+"""WorkQueue: each key at most once, due at a time, tried again with growing pauses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WorkQueue(Generic[K]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._due: dict[K, tuple[float, int]] = {}
-        """When each waiting key is due, and its ticket: an entry of a heap with another ticket is void."""
+        """The time when each waiting key is due, and its ticket: an entry of a heap with another ticket is void."""
         self._urgent: list[tuple[float, int, K]] = []
         self._ordinary: list[tuple[float, int, K]] = []
         self._working: set[K] = set()

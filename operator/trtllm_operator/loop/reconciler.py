@@ -49,7 +49,7 @@ _CONTESTED = (
     "kubectl get -o yaml --show-managed-fields, and stop it."
 )
 _SETTLE_SECONDS = 0.5
-"""What was made has mostly begun by then: one status write instead of two, and none in the way of others' children."""
+"""Pause after which new children have mostly begun: one status write instead of two, after the children of others."""
 _NEVER_CHANGED = frozenset({"Job", "ConfigMap", "PersistentVolumeClaim"})
 """Named by their content, or the user's from then on."""
 
@@ -321,7 +321,7 @@ class Reconciler:
 
 @dataclass(frozen=True)
 class _Decided:
-    """What one pass is to do, and the status that it leads to."""
+    """The steps of one pass, and the status that they lead to."""
 
     steps: Steps
     status: dict[str, Any]

@@ -35,7 +35,7 @@ class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
 
 
 def watch_settings(settings: Settings) -> kopf.OperatorSettings:
-    """What makes kopf a watcher and nothing more; each line has its reason in docs/architecture.md."""
+    """Settings that make kopf a watcher and nothing more; docs/architecture.md gives the reason for each line."""
     result = kopf.OperatorSettings()
     result.peering.standalone = True
     result.posting.enabled = False

@@ -1,4 +1,4 @@
-"""What the installation decides for all children; the operator's command line fills it."""
+"""BuilderSettings: the installation's settings for all children; the operator's command line fills them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class BuilderSettings:
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables of every builder and server pod, such as HF_ENDPOINT or a proxy's."""
     storage_class: str | None = None
-    """Of claims whose resource names none; None: the cluster's default class."""
+    """Class of claims whose resource names none; None: the cluster's default class."""
     drain_seconds: int = 120
-    """How long a server may finish its running requests after it was told to stop."""
+    """Seconds in which a server may finish its running requests after SIGTERM."""

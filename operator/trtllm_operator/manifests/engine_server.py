@@ -38,7 +38,7 @@ from trtllm_operator.manifests.server import (
 
 CONTROL_PORT_NAME = "control"
 LAUNCH_ANNOTATION = "trtllm.dev/launch"
-"""On the pods: the LaunchRequest, which they read as a file."""
+"""Annotation of the pods: the LaunchRequest, which they read as a file."""
 LAUNCH_ARGS = ("launch", "--request", LAUNCH_PATH)
 _STOP_SECONDS = 30
 """After the drain: trtllm-serve and its ranks give their GPUs back."""
@@ -46,15 +46,15 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class DesiredEngineServer:
-    """What to serve for whom, on which GPUs."""
+    """A server on GPUs before it is a manifest."""
 
     owner: Owner
     spec: EngineBuildSpec
     artifact: ServedArtifact
     artifact_bytes: int
-    """Of the whole artifact."""
+    """Bytes of the whole artifact."""
     claims: tuple[ClaimMount, ...]
-    """With the artifact, its manifest, and LoRA adapters."""
+    """Claims with the artifact, its manifest and LoRA adapters."""
     launch: LaunchRequest
     nodes: int
     """Pods of a replica."""

@@ -16,15 +16,15 @@ KIND_LABEL = f"{GROUP}/resource-kind"
 RESOURCE_LABEL = f"{GROUP}/resource"
 STAGE_LABEL = f"{GROUP}/stage"
 SERVER_LABEL = f"{GROUP}/server"
-"""On the pods that answer clients: all of a Deployment, the leaders of a LeaderWorkerSet."""
+"""Label of the pods that answer clients: all of a Deployment, the leaders of a LeaderWorkerSet."""
 KUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
-"""Of podTemplate.labels: Kueue reads them on the Job, Deployment or LeaderWorkerSet itself."""
+"""Labels of podTemplate.labels that Kueue reads on the Job, Deployment or LeaderWorkerSet itself."""
 RETRY_ANNOTATION = f"{GROUP}/retry"
 """Set by users on a resource: a new value makes new Jobs."""
 
 
 class ChildStage(StrEnum):
-    """What a child is there for: the value of its stage label and part of its name."""
+    """The purpose of a child: the value of its stage label and part of its name."""
 
     FETCH = "fetch"
     QUANTIZE = "quantize"
@@ -46,7 +46,7 @@ class Owner:
 
     @classmethod
     def of(cls, kind: str, resource: Object) -> Owner:
-        """From a custom resource as the API server sends it."""
+        """The owner that a custom resource is, as the API server sends it."""
         meta = dig(resource, "metadata") or {}
         return cls(kind, str(meta.get("namespace", "")), str(meta.get("name", "")), str(meta.get("uid", "")))
 

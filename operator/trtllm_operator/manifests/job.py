@@ -46,7 +46,7 @@ class DesiredJob:
 
     @property
     def name(self) -> str:
-        """Of the Job and of its ConfigMap."""
+        """Name of the Job and of its ConfigMap."""
         depends_on = {
             "request": self.request.to_wire(),
             "image": self.settings.image,
@@ -60,7 +60,7 @@ class DesiredJob:
         return child_name(self.owner, self.stage, depends_on)
 
     def _beyond_the_usual(self) -> Manifest:
-        """What only some Jobs have; absent otherwise, so that it renames no other Job."""
+        """Parts of the name's hash that only some Jobs have; absent otherwise, so that they rename no other Job."""
         pod = self.pod
         found = {
             "podImage": pod.image,

@@ -10,7 +10,7 @@ import re
 from trtllm_api.digest import digest_of, short
 from trtllm_operator.kube.objects import Manifest
 from trtllm_operator.manifests.engine_server import DesiredEngineServer, server_template, worker_template
-from trtllm_operator.manifests.identity import ChildStage, Owner, metadata, selector
+from trtllm_operator.manifests.identity import KUEUE_LABELS, ChildStage, Owner, metadata, selector
 from trtllm_operator.manifests.pod import Apart
 from trtllm_operator.manifests.server import BYTES_ANNOTATION, serving_of, stamped
 
@@ -21,13 +21,13 @@ NAME_LABEL = "leaderworkerset.sigs.k8s.io/name"
 GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-key"
 """The same on all pods of a group; the controller sets it."""
 TEMPLATE_ANNOTATION = "trtllm.dev/template"
-"""On LeaderWorkerSet and pods: the templates that they were made from; says which pods are the newest."""
+"""Annotation of LeaderWorkerSet and pods: the templates that they were made from; it tells the newest pods."""
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,37}[a-z0-9])?")
 """A DNS label, short enough for what the controller and Kueue append."""
 
 
 def group_name(owner: Owner) -> str:
-    """Of the LeaderWorkerSet and of its own headless Service, which must not be the Service for clients."""
+    """Name of the LeaderWorkerSet and of its own headless Service, which must not be the Service for clients."""
     name = f"{owner.name}-servers"
     if _NAME.fullmatch(name):
         return name
@@ -43,6 +43,9 @@ def leader_worker_set(plan: DesiredEngineServer) -> Manifest:
     made_from = short(digest_of({"leader": leader, "worker": worker, "size": plan.nodes}))
     for template in (leader, worker):
         template["metadata"]["annotations"][TEMPLATE_ANNOTATION] = made_from
+        for label in KUEUE_LABELS:
+            # Kueue sets them on the pods itself; up to 0.17 it never admits a group whose pods have them already
+            template["metadata"]["labels"].pop(label, None)
     desired: Manifest = {
         "apiVersion": API_VERSION,
         "kind": KIND,

@@ -1,4 +1,4 @@
-"""Which nodes a pod may run on: those with its engine's GPU, and away from its siblings; pure, called by children.pod.
+"""Nodes that a pod may run on: those with its engine's GPU, and away from its siblings; pure.
 
 The user's podTemplate.affinity stays: the operator's requirements are added to it.
 """
@@ -26,7 +26,7 @@ class GpuBinding:
     product: str
     """Exactly as the node label nvidia.com/gpu.product has it."""
     compute_capability: str
-    """As "9.0"."""
+    """The compute capability, such as "9.0"."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class SecretEnv:
 
 @dataclass(frozen=True)
 class DesiredPod:
-    """What one pod of a stage needs, before the user's podTemplate is merged over it."""
+    """A pod of a stage, before the user's podTemplate is merged over it."""
 
     container: str
     args: tuple[str, ...]

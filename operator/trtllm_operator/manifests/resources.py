@@ -84,7 +84,7 @@ def parse_quantity(text: str) -> float:
 
 
 def format_bytes(count: float) -> str:
-    """For people: `3.5 GiB`, `257 MiB`."""
+    """The amount for people: `3.5 GiB`, `257 MiB`."""
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
 
 

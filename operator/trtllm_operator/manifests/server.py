@@ -18,11 +18,11 @@ from trtllm_operator.manifests.resources import MIB, serve_resources
 
 CONTAINER = "server"
 ARTIFACT_ANNOTATION = "trtllm.dev/artifact"
-"""On the pods: digest of the artifact that they serve."""
+"""Annotation of the pods: digest of the artifact that they serve."""
 BYTES_ANNOTATION = "trtllm.dev/artifact-bytes"
-"""On the Deployment: size of the artifact, so that it can be planned again when its QuantizedModel is gone."""
+"""Annotation of the Deployment: bytes of the artifact, for planning when its QuantizedModel is gone."""
 DIGEST_ANNOTATION = "trtllm.dev/desired-digest"
-"""On Deployment and Service: digest of the spec that they were made from."""
+"""Annotation of Deployment and Service: digest of the spec that they were made from."""
 PORT_NAME = "http"
 _START_PROBE_SECONDS = 2
 _SLOWEST_READ = 20 * MIB
@@ -30,13 +30,13 @@ _SLOWEST_READ = 20 * MIB
 PRE_STOP_SECONDS = 5
 """Endpoints take a moment to forget a pod; it must not refuse connections before they have."""
 DEADLINE_MARGIN_SECONDS = 120
-"""For scheduling and pulling, beyond what a server may take to start."""
+"""Seconds for scheduling and pulling, beyond what a server may take to start."""
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class DesiredServer:
-    """What to serve for whom."""
+    """A server before it is a manifest."""
 
     owner: Owner
     spec: EngineBuildSpec
@@ -46,7 +46,7 @@ class DesiredServer:
 
 
 def server_name(owner: Owner) -> str:
-    """Of the Deployment and the Service. Service names are stricter than resource names: no dots, no leading digit."""
+    """Name of the Deployment and the Service. A Service's name has no dots and no leading digit."""
     name = f"{owner.name}-{ChildStage.SERVE}"
     if _SERVICE_NAME.fullmatch(name):
         return name
@@ -59,12 +59,12 @@ def served_model_name(owner: Owner, spec: EngineBuildSpec) -> str:
 
 
 def serving_of(spec: EngineBuildSpec) -> Serving:
-    """How to serve; the defaults where the spec says nothing."""
+    """spec.serving; the defaults where the spec leaves it out."""
     return spec.serving or Serving()
 
 
 def start_seconds(artifact_bytes: int) -> int:
-    """How long one server may take to read its artifact and answer its first prompt: half an hour and more."""
+    """Seconds in which one server must read its artifact and answer its first prompt: half an hour and more."""
     return 1800 + artifact_bytes // _SLOWEST_READ
 
 
@@ -104,7 +104,7 @@ def deployment_of(owner: Owner, serving: Serving, template: Manifest, artifact_b
 
 
 def finish_template(template: Manifest, artifact: ServedArtifact, grace_seconds: int) -> None:
-    """What every server's pod template gets: the artifact's name, and time to finish running requests."""
+    """The parts of every server's pod template: the artifact's name, and time to finish running requests."""
     template["metadata"]["annotations"] = {
         **template["metadata"].get("annotations", {}),
         ARTIFACT_ANNOTATION: artifact.digest,
@@ -130,7 +130,7 @@ def probes(port_name: str, budget_seconds: int) -> Manifest:
 
 
 def stamped(desired: Manifest, annotations: dict[str, str]) -> Manifest:
-    """With the digest of its spec, which says whether it must be applied again."""
+    """The manifest with the digest of its spec, which tells whether it must be applied again."""
     desired["metadata"]["annotations"] = {**annotations, DIGEST_ANNOTATION: digest_of(desired["spec"])}
     return desired
 
@@ -172,6 +172,6 @@ def service(owner: Owner, spec: EngineBuildSpec) -> Manifest:
 
 
 def service_url(owner: Owner, spec: EngineBuildSpec) -> str:
-    """Where clients inside the cluster reach the servers."""
+    """The URL at which clients inside the cluster reach the servers."""
     number = serving_of(spec).service.port
     return f"http://{server_name(owner)}.{owner.namespace}.svc" + ("" if number == 80 else f":{number}")

@@ -1,4 +1,4 @@
-"""The PersistentVolumeClaim that holds sources and artifacts; called by quantizedmodel.desired."""
+"""The PersistentVolumeClaim that holds sources and artifacts."""
 
 from __future__ import annotations
 

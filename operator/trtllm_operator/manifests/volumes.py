@@ -1,4 +1,4 @@
-"""Volumes and mounts of a pod: the operator's own, then those of the user's podTemplate; pure, called by children.pod.
+"""Volumes and mounts of a pod: the operator's own, then those of the user's podTemplate; pure.
 
 `volume_conflicts` is asked before anything is made: Kubernetes refuses a pod with two volumes of one name only when its
 Job exists already.
@@ -76,7 +76,7 @@ def volumes_and_mounts(
     *,
     app: bool,
 ) -> tuple[list[Manifest], list[Manifest]]:
-    """Of the pod, and of its main container; `shared_memory` is the size of /dev/shm, `app` a copy of the code."""
+    """Volumes of the pod and mounts of its container; `app` mounts a copy of the code."""
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {}}]
     mounts: list[Manifest] = [{"name": "tmp", "mountPath": SCRATCH}]
     # one volume per claim, however often it is mounted: a claim twice in one pod needs twice the attachments

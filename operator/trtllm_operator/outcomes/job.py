@@ -60,9 +60,9 @@ class JobRunning:
     pod: str | None = None
     """A pod that runs: its log has progress."""
     earlier: str = ""
-    """Why an earlier pod of the same Job died."""
+    """The cause of death of an earlier pod of the same Job."""
     others: tuple[str, ...] = ()
-    """Of an Indexed Job: the other pods that run."""
+    """The other running pods of an Indexed Job."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class JobSucceeded:
     """Finished with a result that says so."""
 
     result: BuildResult
-    """Of an Indexed Job: the lowest index's."""
+    """The result; the lowest index's of an Indexed Job."""
     results_by_index: Mapping[int, BuildResult] = field(default_factory=dict)
-    """Of an Indexed Job: those that its pods left; empty for any other."""
+    """The results that the pods of an Indexed Job left; empty for any other Job."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ JobOutcome = JobRunning | JobSucceeded | JobFailed | JobLost
 
 
 def job_outcome(job: Object, pods: Iterable[Object], now: datetime, evidence: Evidence) -> JobOutcome:
-    """What the Job means; pods are those that it controls."""
+    """The meaning of a Job's state; `pods` are those that it controls."""
     ordered = sorted(pods, key=creation_order)
     if is_true(job, "Complete"):
         return _completed(job, ordered, now)
@@ -97,7 +97,7 @@ def job_outcome(job: Object, pods: Iterable[Object], now: datetime, evidence: Ev
 
 
 def _completions(job: Object) -> int:
-    """How many pods share the work; 0 for a Job without indexes."""
+    """The number of pods that share the work; 0 for a Job without indexes."""
     return int(dig(job, "spec", "completions") or 1) if dig(job, "spec", "completionMode") == "Indexed" else 0
 
 

@@ -1,4 +1,4 @@
-"""What a single pod says of its end, or of what keeps it from starting; pure, called by joboutcome and rollout.
+"""The end of a single pod, or the obstacle to its start; pure.
 
 The builder's own BuildResult is believed first. What it cannot report, because it was killed or never started, is
 explained by trtllm_diagnosis from the pod, its Events and its log.
@@ -48,7 +48,7 @@ def result_of(pod: Object) -> BuildResult | None:
 
 
 def terminated(pod: Object) -> Object | None:
-    """How the builder's container ended; None while it has not."""
+    """The end of the builder's container; None while it runs."""
     for status in items(pod, "status", "containerStatuses"):
         if status.get("name") == CONTAINER:
             found: Object | None = dig(status, "state", "terminated") or dig(status, "lastState", "terminated")
@@ -70,7 +70,7 @@ def was_moved(pod: Object) -> bool:
 
 
 def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
-    """Why this pod died, the builder's own words first; None for a pod that did not."""
+    """The cause of a pod's death, in the builder's own words where there are any; None for a pod that lives."""
     result = result_of(pod)
     if result is not None and result.exit_code != 0:
         return from_result(result)
@@ -98,7 +98,7 @@ def death_of(pod: Object, evidence: Evidence) -> JobFailed | None:
 
 
 def _unexplained(pod: Object, log: str) -> str:
-    """How the first container that failed ended, and its last line."""
+    """The end of the first container that failed, and its last line."""
     for status in (*items(pod, "status", "initContainerStatuses"), *items(pod, "status", "containerStatuses")):
         end = dig(status, "state", "terminated") or dig(status, "lastState", "terminated") or {}
         code, said = end.get("exitCode"), str(end.get("message") or "")
@@ -110,7 +110,7 @@ def _unexplained(pod: Object, log: str) -> str:
 
 
 def pod_trouble(pod: Object, evidence: Evidence) -> tuple[Reason, str] | None:
-    """What keeps a pending pod from running, as reason and sentence; it may still pass."""
+    """The obstacle of a pending pod, as reason and sentence; it may still pass."""
     if (condition_of(pod, "PodScheduled") or {}).get("reason") == "SchedulingGated":
         message = f"pod {name_of(pod)} is held back by a scheduling gate: a queue has not admitted it yet"
         return Reason.QUEUED, message

@@ -1,4 +1,4 @@
-"""What pods say of their progress: the last line of a log, the sum of several, and what status shows of it.
+"""Progress of pods: the last line of a log, the sum of several, and what status shows of it.
 
 Called by the engine (logs), the World (sums) and both kinds' status.
 """
@@ -34,17 +34,17 @@ def last_progress(log: str) -> ProgressLine | None:
 
 
 def ended(line: ProgressLine) -> ProgressLine:
-    """Of a pod that has succeeded: its log may have been read a moment too early."""
+    """Progress of a pod that has succeeded: its log may have been read a moment too early."""
     return stopped(line).model_copy(update={"done": max(line.done, line.total)})
 
 
 def stopped(line: ProgressLine) -> ProgressLine:
-    """Of a pod that has ended: nothing remains."""
+    """Progress of a pod that has ended: nothing remains."""
     return line.model_copy(update={"eta_seconds": None, "rate": None})
 
 
 def summed(lines: Sequence[ProgressLine]) -> ProgressLine | None:
-    """Of pods that do the same side by side: the last one to end decides how long it takes."""
+    """Progress of pods that work side by side: the last one to end decides how long it takes."""
     if len(lines) < 2:
         return lines[0] if lines else None
     left = [line.eta_seconds for line in lines if line.eta_seconds is not None]
@@ -65,12 +65,12 @@ def _added(amounts: Iterable[float]) -> float:
 
 
 def starting(stage: str = "Starting", job: str | None = None) -> Progress:
-    """While nothing has been said yet."""
+    """Progress before a pod has reported any."""
     return Progress(stage=stage, summary=_words(stage), job=job)
 
 
 def progress_of_line(line: ProgressLine, job: str | None) -> Progress:
-    """What status shows."""
+    """Progress as status shows it."""
     return Progress(
         stage=line.stage,
         percent=_percent(line) if line.total else None,

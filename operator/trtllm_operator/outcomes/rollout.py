@@ -1,4 +1,4 @@
-"""What the servers' Deployment or LeaderWorkerSet and its pods say, as a Rollout; pure, called by enginebuild.state."""
+"""Rollout: the state of the servers' Deployment or LeaderWorkerSet and of its pods; pure."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Rollout:
     """Numbers and troubles of the newest template's servers; a group of pods counts as one server."""
 
     replicas: int
-    """Of all templates."""
+    """Pods of all revisions."""
     ready: int
-    """Of all templates."""
+    """Ready pods of all revisions."""
     updated_ready: int
-    """Of the newest."""
+    """Ready pods of the newest revision."""
     complete: bool
-    """As many as wanted, all of the newest template, all available, no other."""
+    """There are as many pods as wanted, all of the newest template, all available, and no other."""
     failed: str
-    """Why it will not get on by itself; empty while it may."""
+    """The cause why it cannot continue by itself; empty while it may."""
     trouble: str
-    """What holds it up just now; it may pass."""
+    """The present obstacle; it may pass."""
     refused: bool
     """Kubernetes refuses to create pods."""
     starting: str | None

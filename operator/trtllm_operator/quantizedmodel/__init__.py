@@ -1,1 +1,1 @@
-"""The QuantizedModel controller's decisions: observe, state, plan, desired, status. Pure; driven by the engine."""
+"""The decisions about a QuantizedModel: observe, determine_state, steps, status. Pure, but for controller.gather."""

@@ -57,7 +57,7 @@ class QuantizedModelController:
         return observe(gathered)
 
     def determine_state(self, observed: Observed) -> State:
-        """What the snapshot means."""
+        """Judge the snapshot."""
         return determine_state(observed)
 
     def steps(self, observed: Observed, state: State) -> Steps:
@@ -65,7 +65,7 @@ class QuantizedModelController:
         return steps(observed, state)
 
     def compute_status(self, observed: Observed, state: State, now: datetime) -> QuantizedModelStatus:
-        """What users see."""
+        """Write the status."""
         return compute_status(observed, state, now)
 
     def dependents(self, before: Object | None, after: Object | None, cache: Cache) -> Iterable[Key]:

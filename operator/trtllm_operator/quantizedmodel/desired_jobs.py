@@ -1,4 +1,4 @@
-"""The quantize Job of a QuantizedModel as a plan; called by quantizedmodel.state."""
+"""The quantize Job of a QuantizedModel as a plan."""
 
 from __future__ import annotations
 

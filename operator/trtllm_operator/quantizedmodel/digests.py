@@ -29,7 +29,7 @@ def dataset_refs(spec: QuantizedModelSpec) -> Iterator[ConfigMapKeyRef]:
 
 
 def missing_dataset(spec: QuantizedModelSpec, config_maps: Mapping[str, Object | None]) -> str:
-    """What of the user's texts is not there, as a sentence; empty when nothing is missing."""
+    """The missing part of the user's texts as a sentence; empty when nothing is missing."""
     for ref in dataset_refs(spec):
         found = config_maps.get(ref.name)
         if found is None:
@@ -46,7 +46,7 @@ def request_digest(
     config_maps: Mapping[str, Object | None],
     ladder: MethodLadder | None,
 ) -> str | None:
-    """Of the whole request, the user's texts and planned methods included; None while some of those are missing."""
+    """Identity of the request with the user's texts and the planned methods; None while some of those are missing."""
     planned = spec.quantization.method is None
     if missing_dataset(spec, config_maps) or (planned and ladder is None):
         return None

@@ -1,4 +1,4 @@
-"""What is known already about the request: the source, the artifact; from status, from siblings, from a Job's result.
+"""Known: the source and the artifact of a request, from status, from siblings and from a Job's result.
 
 Called by quantizedmodel.state. Whatever is known is never computed again.
 """
@@ -26,7 +26,7 @@ from trtllm_operator.shared.fetch import source_status
 
 @dataclass(frozen=True)
 class Known:
-    """What is settled for this request; None where it is not."""
+    """The settled parts of a request; None where a part is not settled."""
 
     source: SourceStatus | None = None
     facts: ModelFacts | None = None
@@ -93,7 +93,7 @@ def leader(observed: Observed, *, whole_request: bool) -> Sibling | None:
 
 
 def fetched(observed: Observed, spec: QuantizedModelSpec, result: BuildResult) -> Known | None:
-    """From the fetch Job's result; None when it is a result of something else."""
+    """The source of the fetch Job's result; None when it is a result of something else."""
     fetch = result.fetch
     if fetch is None:
         return None
@@ -102,7 +102,7 @@ def fetched(observed: Observed, spec: QuantizedModelSpec, result: BuildResult) -
 
 
 def published(observed: Observed, spec: QuantizedModelSpec, result: BuildResult) -> ArtifactStatus | None:
-    """From the quantize Job's result; None when it names no artifact."""
+    """The artifact of the quantize Job's result; None when it names none."""
     artifact = result.quantize.artifact if result.quantize else None
     if artifact is None or observed.request_digest is None:
         return None
@@ -125,7 +125,7 @@ def published(observed: Observed, spec: QuantizedModelSpec, result: BuildResult)
 
 
 def measured(result: BuildResult | None) -> QualityStatus | None:
-    """What the gate saw, of a result that passed or was refused."""
+    """The gate's measurements in a result that passed or was refused."""
     if result is None or result.quantize is None:
         return None
     return QualityStatus(reference=result.quantize.reference, candidates=result.quantize.candidates)

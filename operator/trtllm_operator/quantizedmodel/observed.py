@@ -22,7 +22,7 @@ class Sibling:
     leads: bool
     """It is older: of two that ask for the same, the older one does the work."""
     working: bool
-    """Neither failed, suspended nor on its way out."""
+    """It is neither failed, suspended nor being deleted."""
     same_source: bool
     same_request: bool
     status: QuantizedModelStatus
@@ -38,7 +38,7 @@ class Observed:
     """None: it does not parse; see spec_error."""
     spec_error: str
     status: QuantizedModelStatus
-    """As last written."""
+    """The status as last written."""
     deleting: bool
     retry: str
     """Value of the user's retry annotation."""
@@ -55,4 +55,4 @@ class Observed:
     """Identity of the whole request; None while a data set, or the GPU that methods are planned for, is missing."""
     missing_dataset: str = ""
     ladder: MethodLadder | None = None
-    """Where the spec names no method; None while there is no GPU to plan methods for."""
+    """The methods to try where the spec names none; None while there is no GPU to plan methods for."""

@@ -71,9 +71,9 @@ def _no_gpu(spec: QuantizedModelSpec) -> str:
     selector = spec.pod_template.node_selector or {}
     which = f" with {', '.join(f'{key}={value}' for key, value in sorted(selector.items()))}" if selector else ""
     return (
-        f"quantization.method is omitted, and no node{which} has a GPU to plan it for: waiting for one that pods may "
-        "be sent to, with the labels of gpu-feature-discovery (nvidia.com/gpu.product, memory and compute.major); "
-        "or set quantization.method"
+        f"No schedulable node{which} has a labelled NVIDIA GPU, so no method could be chosen. Waiting for one (labels "
+        "nvidia.com/gpu.product, nvidia.com/gpu.memory and nvidia.com/gpu.compute.major of gpu-feature-discovery); or "
+        "set spec.quantization.method"
     )
 
 

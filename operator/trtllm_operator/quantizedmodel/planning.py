@@ -41,7 +41,7 @@ def wants_ladder(resource: Object) -> bool:
 
 
 def gpus_of(node: Object | None) -> object:
-    """What of a node may decide a ladder."""
+    """The parts of a node that may decide a ladder."""
     if node is None:
         return None
     found = gpu_inventory((node,))

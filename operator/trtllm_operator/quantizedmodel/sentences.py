@@ -1,4 +1,4 @@
-"""Sentences about what the quality gate measured; called by quantizedmodel.status."""
+"""Sentences about what the quality gate measured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def candidates_sentence(quality: QualityStatus, spec: QuantizedModelSpec | None)
 
 
 def explained(quality: QualityStatus, spec: QuantizedModelSpec | None) -> str:
-    """Of the refused candidate that came nearest: why it errs, and the mix of it that was measured to pass."""
+    """Explanation of the refused candidate that came nearest, with the mix of it that was measured to pass."""
     candidate = min((item for item in quality.candidates if item.explanation), key=_nearness, default=None)
     if candidate is None:
         return ""

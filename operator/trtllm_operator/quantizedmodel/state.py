@@ -16,7 +16,7 @@ from trtllm_operator.quantizedmodel.known import (
 
 
 class StateKind(StrEnum):
-    """Where the resource is."""
+    """The place of the resource in its pipeline."""
 
     DELETING = "Deleting"
     INVALID = "Invalid"
@@ -31,7 +31,7 @@ class StateKind(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """What the snapshot means; the plan and the status follow from it alone."""
+    """The meaning of a snapshot; steps and status follow from it alone."""
 
     kind: StateKind
     reason: Reason
@@ -42,7 +42,7 @@ class State:
     jobs: tuple[DesiredJob, ...] = ()
     """Jobs that belong to this request, whether they exist or not: all others are obsolete."""
     outcome: JobOutcome | None = None
-    """Of the Job of `stage`; None while it does not exist."""
+    """Outcome of the Job of `stage`; None while it does not exist."""
     verdicts: tuple[Verdict, ...] = ()
 
     @property

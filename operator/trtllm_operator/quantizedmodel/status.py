@@ -1,4 +1,4 @@
-"""compute_status: what users see of a State; pure, called by the engine after every pass."""
+"""compute_status: what users see of a State; pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _STAGES = {
     StateKind.FAILED: Stage.FAILED,
     StateKind.READY: Stage.READY,
 }
-_PENDING = "an earlier stage has not ended yet"
+_PENDING = "waiting for an earlier stage"
 
 
 def compute_status(observed: Observed, state: State, now: datetime) -> QuantizedModelStatus:
@@ -99,12 +99,12 @@ def _message(observed: Observed, state: State) -> str:
         return state.message
     told = candidates_sentence(state.known.quality, observed.spec)
     if state.kind is StateKind.READY:
-        return f"{state.message}. {told}" if told else state.message
+        return f"{as_sentence(state.message)} {told}" if told else state.message
     if state.reason == Reason.QUALITY_REFUSED and isinstance(state.outcome, JobFailed):
-        said = f"{told}. {as_sentence(state.outcome.remedy)}"
+        said = f"{as_sentence(told)} {as_sentence(state.outcome.remedy)}"
         why = explained(state.known.quality, observed.spec)
         return f"{said} {why}" if why else said
-    return f"{told}. {state.message}" if told else state.message
+    return f"{as_sentence(told)} {as_sentence(state.message)}" if told else state.message
 
 
 def _source_ready(observed: Observed, state: State) -> Fact:

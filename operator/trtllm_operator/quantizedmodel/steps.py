@@ -1,4 +1,4 @@
-"""plan: the steps from a State of a QuantizedModel to the next; pure, called by the engine."""
+"""plan: the steps from a State of a QuantizedModel to the next; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATASET_POLL_SECONDS = 5.0
 
 
 def steps(observed: Observed, state: State) -> Steps:
-    """Children of an invalid spec stay as they are: whoever made them was content."""
+    """The steps; if the spec is invalid, leave existing children alone."""
     if state.kind in {StateKind.DELETING, StateKind.INVALID}:
         return ()
     steps: list[Step] = list(

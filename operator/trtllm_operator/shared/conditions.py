@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trtllm_api.meta import Condition, ConditionList, ConditionStatus
+from trtllm_api.problem import as_sentence
 from trtllm_api.reasons import Reason
 
 READY = "Ready"
@@ -43,17 +44,17 @@ def _condition(fact: Fact, before: Condition | None, generation: int, now: datet
         observed_generation=generation,
         last_transition_time=before.last_transition_time if before and unchanged else timestamp(now),
         reason=fact.reason,
-        message=cut(fact.message),
+        message=cut(as_sentence(fact.message)),
     )
 
 
 def timestamp(now: datetime) -> str:
-    """As Kubernetes writes it, in whole seconds."""
+    """The time as Kubernetes writes it, in whole seconds."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def cut(message: str, limit: int = MAX_MESSAGE) -> str:
-    """At most limit characters."""
+    """The message cut to `limit` characters."""
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 

@@ -1,6 +1,6 @@
 """Fetching a model, the same for both kinds: identity of what is asked for, the Job, what its result says.
 
-Pure; called by quantizedmodel and enginebuild.
+Pure.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def source_claims(source: Source) -> tuple[ClaimMount, ...]:
 
 
 def source_status(wanted: Wanted, fetch: FetchResult) -> SourceStatus:
-    """From the fetch Job's result."""
+    """The source of the fetch Job's result."""
     volume = wanted.source.persistent_volume_claim
     return SourceStatus(
         request_digest=wanted.digest,

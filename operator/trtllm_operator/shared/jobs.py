@@ -1,6 +1,6 @@
 """Builder Jobs as both kinds' state and plan see them: outcome, the steps that make one, those that clear others away.
 
-Pure; called by quantizedmodel and enginebuild.
+Pure.
 """
 
 from __future__ import annotations

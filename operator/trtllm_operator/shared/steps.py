@@ -1,4 +1,4 @@
-"""The steps that a plan is made of; made by the kinds' plan functions, taken by the engine."""
+"""Step: one action of the reconcile loop; the kinds' steps functions make them, the Reconciler takes them."""
 
 from __future__ import annotations
 

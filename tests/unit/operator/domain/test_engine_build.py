@@ -101,7 +101,7 @@ def test_it_waits_for_a_model_that_does_not_exist_and_names_it(world: World) -> 
     status = world.settle(kind=KIND)
     assert condition(status, "Reconciling")[1:] == (
         "ModelNotFound",
-        "QuantizedModel smollm2 does not exist in namespace default: create it",
+        "QuantizedModel smollm2 does not exist in namespace default. Create it.",
     )
     assert not has(status, "Stalled")
     assert not world.created
@@ -114,7 +114,7 @@ def test_it_waits_for_a_model_that_is_being_made_and_tells_its_stage(world: Worl
     status = world.settle(kind=KIND)
     assert status["stage"] == "WaitingForModel"
     assert condition(status, "ModelReady")[:2] == ("False", "ModelNotReady")
-    assert condition(status, "Ready")[2] == "QuantizedModel smollm2 has no artifact yet (stage Fetching)"
+    assert condition(status, "Ready")[2] == "QuantizedModel smollm2 has no artifact yet (stage Fetching)."
 
 
 def test_a_model_that_failed_stalls_it_with_the_models_own_reason(world: World) -> None:
@@ -128,7 +128,7 @@ def test_a_model_that_failed_stalls_it_with_the_models_own_reason(world: World) 
     status = world.settle(kind=KIND)
     assert condition(status, "Stalled")[1] == "ModelFailed"
     assert "QuantizedModel smollm2 has failed (QualityRefused): INT4WeightOnly" in condition(status, "Stalled")[2]
-    assert condition(status, "Stalled")[2].endswith("(kubectl describe qm/smollm2)")
+    assert condition(status, "Stalled")[2].endswith("(kubectl describe qm/smollm2).")
 
 
 def test_an_artifact_is_rolled_out_and_ready_when_every_replica_answered(world: World) -> None:
@@ -148,7 +148,7 @@ def test_an_artifact_is_rolled_out_and_ready_when_every_replica_answered(world: 
     assert condition(status, "Ready") == (
         "True",
         "Serving",
-        "all 2 servers have answered as INT8WeightOnly artifact bbbbbbbbbbbb should",
+        "All 2 servers have answered as INT8WeightOnly artifact bbbbbbbbbbbb should.",
     )
     assert status["artifact"]["digest"] == DIGEST_B
     assert status["serving"] == {
@@ -198,7 +198,7 @@ def test_a_server_that_refuses_its_artifact_fails_the_rollout_in_its_own_words_a
         "True",
         "RolloutFailed",
         (
-            "servers of INT8WeightOnly artifact cccccccccccc do not get ready; 1 old ones serve on: "
+            "Servers of INT8WeightOnly artifact cccccccccccc are not becoming ready; 1 old ones keep serving: "
             "model.safetensors has 7 bytes, its manifest says 9. X."
         ),
     )
@@ -280,7 +280,7 @@ def test_scaling_changes_the_deployment_and_no_pod_template(serving: World) -> N
     serving.roll_out(1)
     status = serving.settle(kind=KIND)
     assert condition(status, "Reconciling")[1] == "ReplicasNotReady"
-    assert condition(status, "Available")[2] == "1 of 3 servers answer"
+    assert condition(status, "Available")[2] == "1 of 3 servers answer."
 
 
 def test_a_deployment_that_somebody_scaled_is_scaled_back(serving: World) -> None:
@@ -310,8 +310,8 @@ def test_suspend_holds_a_new_artifact_back_and_leaves_what_serves(serving: World
         "False",
         "Suspended",
         (
-            "held back by spec.suspend: INT8WeightOnly artifact cccccccccccc is not rolled out; "
-            "bbbbbbbbbbbb goes on serving"
+            "Rollout paused by spec.suspend: INT8WeightOnly artifact cccccccccccc is not rolled out; "
+            "bbbbbbbbbbbb keeps serving."
         ),
     )
     assert not has(status, "Reconciling")

@@ -46,7 +46,7 @@ def test_an_engine_goes_through_every_stage_and_is_served(world: World) -> None:
     end_stage(world, "convert")
     status = settled(world)
     assert status["stage"] == "Building"
-    assert condition(status, "EngineReady") == ("False", "Building", "1 rank being built by 1 pod with 1 GPU")
+    assert condition(status, "EngineReady") == ("False", "Building", "1 rank being built by 1 pod with 1 GPU.")
     status = make_engine(world, 1)
     assert jobs_of(world) == ["fetch", "convert", "build", "publish"]
     assert status["stage"] == "RollingOut"
@@ -57,7 +57,7 @@ def test_an_engine_goes_through_every_stage_and_is_served(world: World) -> None:
     assert status["artifact"]["runtime"] == "TensorRT"
     assert (
         condition(status, "EngineReady")[2]
-        == f"engine eeeeeeeeeeee of 1 rank for {H100}, TensorRT-LLM 1.2.1, 135422 MiB"
+        == f"Engine eeeeeeeeeeee of 1 rank for {H100}, TensorRT-LLM 1.2.1, 135422 MiB."
     )
 
 
@@ -119,7 +119,7 @@ def test_several_nodes_without_leader_worker_sets_are_refused_before_anything_is
     end_stage(world, "fetch", result=fetch_result(LLAMA_70B))
     status = settled(world)
     assert condition(status, "Stalled")[1] == "LeaderWorkerSetMissing"
-    assert "install LeaderWorkerSet" in condition(status, "Stalled")[2]
+    assert "Install LeaderWorkerSet" in condition(status, "Stalled")[2]
     assert jobs_of(world) == ["fetch"]
     assert Requeue(30.0) in world.steps, "nobody tells the operator of a kind that is installed"
     world.groups_served = True
@@ -155,12 +155,12 @@ def test_two_that_ask_for_the_same_engine_at_once_build_it_once(world: World) ->
     settled(world)
     assert condition(settled(world, "other"), "Reconciling")[1:] == (
         "WaitingForSibling",
-        "EngineBuild llama is fetching the same source",
+        "EngineBuild llama is fetching the same source.",
     )
     end_stage(world, "fetch", result=fetch_result(LLAMA_70B))
     settled(world)
     status = settled(world, "other")
-    assert condition(status, "Reconciling")[2] == "EngineBuild llama is building the same engine"
+    assert condition(status, "Reconciling")[2] == "EngineBuild llama is building the same engine."
     make_engine(world, 8)
     assert settled(world, "other")["stage"] == "RollingOut"
     assert jobs_of(world, "other") == []
@@ -205,7 +205,7 @@ def test_a_change_from_one_node_to_two_keeps_the_old_servers_until_the_group_ans
     assert world.of("Deployment")
     assert (
         condition(status, "Ready")[2]
-        == f"0 of 1 servers of engine ffffffffffff of 16 ranks for {H100} ready; 1 old ones serve on"
+        == f"0 of 1 servers of engine ffffffffffff of 16 ranks for {H100} ready; 1 old ones keep serving."
     )
     groups_ready(world)
     status = settled(world)

@@ -186,9 +186,9 @@ def test_no_gpu_yet_waits_after_the_fetch_and_names_what_is_missing_until_a_node
     ready = condition(status, "Ready")
     assert ready[:2] == ("False", "NoGpuNodes")
     assert ready[2] == (
-        "quantization.method is omitted, and no node has a GPU to plan it for: waiting for one that pods may be sent "
-        "to, with the labels of gpu-feature-discovery (nvidia.com/gpu.product, memory and compute.major); or set "
-        "quantization.method"
+        "No schedulable node has a labelled NVIDIA GPU, so no method could be chosen. Waiting for one (labels "
+        "nvidia.com/gpu.product, nvidia.com/gpu.memory and nvidia.com/gpu.compute.major of gpu-feature-discovery); or "
+        "set spec.quantization.method."
     )
     assert condition(status, "PreflightPassed")[:2] == ("Unknown", "NoGpuNodes")
     assert condition(status, "SourceReady")[0] == "True"
@@ -199,7 +199,7 @@ def test_no_gpu_yet_waits_after_the_fetch_and_names_what_is_missing_until_a_node
 def test_the_selector_of_a_pool_that_is_empty_is_named(world: World) -> None:
     gpus(world, A100)
     unnamed(world, podTemplate={"nodeSelector": {"pool": "hopper"}})
-    assert "no node with pool=hopper has a GPU" in condition(fetched(world), "Ready")[2]
+    assert "No schedulable node with pool=hopper has a labelled NVIDIA GPU" in condition(fetched(world), "Ready")[2]
 
 
 def test_gpus_without_a_common_method_are_refused_until_their_nodes_change(world: World) -> None:

@@ -25,10 +25,10 @@ def test_when_every_candidate_is_refused_it_stalls_with_all_numbers(world: World
     world.finish("quantize", refused_result(INT4))
     status = world.settle()
     numbers = (
-        "INT4WeightOnly (group size 64): perplexity 39.15 against 25.98 of the source (+50.7%, limit +10%): refused"
+        "INT4WeightOnly (group size 64): perplexity 39.15 against 25.98 of the source (+50.7%, limit +10%): refused."
     )
     assert status["stage"] == "Failed"
-    assert condition(status, "Stalled") == ("True", "QualityRefused", numbers + ". Loosen quality, or add fallbacks.")
+    assert condition(status, "Stalled") == ("True", "QualityRefused", numbers + " Loosen quality, or add fallbacks.")
     assert condition(status, "QualityPassed") == ("False", "QualityRefused", numbers)
     assert not has(status, "Reconciling")
     assert status["quality"]["candidates"][0]["verdict"] == "Refused"

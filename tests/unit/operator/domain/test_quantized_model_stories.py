@@ -32,7 +32,7 @@ def test_the_demo_int4_is_planned_with_64_refused_with_its_numbers_and_int8_ship
     status = world.reconcile()
     assert kinds(world) == ["PersistentVolumeClaim", "ConfigMap", "Job"]
     assert status["stage"] == "Fetching"
-    assert condition(status, "Ready") == ("False", "Fetching", "the source is being fetched and verified")
+    assert condition(status, "Ready") == ("False", "Fetching", "The source is being fetched and verified.")
 
     world.finish("fetch", fetch_result())
     status = world.settle()
@@ -56,7 +56,7 @@ def test_the_demo_int4_is_planned_with_64_refused_with_its_numbers_and_int8_ship
         "PassedByFallback",
         (
             "INT4WeightOnly (group size 64): perplexity 39.15 against 25.98 of the source (+50.7%, limit +10%): "
-            "refused; INT8WeightOnly: 26.08 (+0.4%): passed"
+            "refused; INT8WeightOnly: 26.08 (+0.4%): passed."
         ),
     )
     assert status["artifact"]["method"] == "INT8WeightOnly"
@@ -269,11 +269,11 @@ def test_a_missing_dataset_is_waited_for_by_name_while_the_source_is_fetched(wor
     status = world.settle()
     assert condition(status, "Reconciling")[1:] == (
         "DatasetMissing",
-        "ConfigMap texts with the data set's key ours.txt does not exist",
+        "ConfigMap texts with the data set's key ours.txt does not exist.",
     )
     assert any(isinstance(step, Requeue) for step in world.steps)
     world.put("ConfigMap", {"metadata": {"name": "texts"}, "data": {"other.txt": "x"}})
-    assert condition(world.settle(), "Ready")[2] == "ConfigMap texts has no key ours.txt; it has other.txt"
+    assert condition(world.settle(), "Ready")[2] == "ConfigMap texts has no key ours.txt; it has other.txt."
     world.put("ConfigMap", {"metadata": {"name": "texts"}, "data": {"ours.txt": "x"}})
     assert world.settle()["stage"] == "Quantizing"
 
@@ -334,7 +334,7 @@ def test_a_source_from_the_hub_pins_its_revision_and_takes_the_token_from_the_se
     status = world.settle()
     assert status["source"]["revision"] == "0123abc"
     assert status["source"]["claimName"] == "trtllm-store"
-    assert condition(status, "SourceReady")[2] == "LlamaForCausalLM, 135M parameters, bfloat16, revision 0123abc"
+    assert condition(status, "SourceReady")[2] == "LlamaForCausalLM, 135M parameters, bfloat16, revision 0123abc."
     request = json.loads(world.get("ConfigMap", world.job("quantize")["metadata"]["name"])["data"]["request.json"])
     assert request["quantize"]["sourcePath"] == "/store/smollm2-135m-instruct"
     assert request["quantize"]["sourceDigest"] == DIGEST_A

@@ -39,12 +39,12 @@ def test_an_identical_resource_waits_for_the_older_one_and_then_has_its_artifact
     assert condition(status, "Ready") == (
         "False",
         "WaitingForSibling",
-        "QuantizedModel older is fetching the same source",
+        "QuantizedModel older is fetching the same source.",
     )
     world.finish("fetch", fetch_result(), "older")
     world.settle("older")
     status = world.settle("younger")
-    assert condition(status, "Reconciling")[2] == "QuantizedModel older is making the same artifact"
+    assert condition(status, "Reconciling")[2] == "QuantizedModel older is making the same artifact."
     world.finish("quantize", quantize_result(INT4, INT8), "older")
     world.settle("older")
     assert condition(world.settle("younger"), "Ready")[:2] == ("True", "ArtifactReused")

@@ -170,3 +170,13 @@ def test_names_that_are_cut_alike_stay_apart() -> None:
     names = {group_name(Owner("EngineBuild", "default", "a" * 50 + end, "uid")) for end in ("x", "y")}
     assert len(names) == 2
     assert OWNER.name == "llama"
+
+
+def test_a_queues_labels_are_on_the_leader_worker_set_and_not_on_its_pods() -> None:
+    queue = {"kueue.x-k8s.io/queue-name": "gpus", "team": "llm"}
+    found = leader_worker_set(server_plan(nodes=2, podTemplate={"labels": queue}))
+    assert found["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    for template in ("leaderTemplate", "workerTemplate"):
+        labels = found["spec"]["leaderWorkerTemplate"][template]["metadata"]["labels"]
+        assert "kueue.x-k8s.io/queue-name" not in labels
+        assert labels["team"] == "llm"
