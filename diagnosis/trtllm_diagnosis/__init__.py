@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trtllm_api.reasons import Reason
 from trtllm_diagnosis.ended import diagnose_end
+from trtllm_diagnosis.limits import Limits
 from trtllm_diagnosis.lines import read_lines
 from trtllm_diagnosis.model import Certainty, Diagnosis
 from trtllm_diagnosis.scan import Scanner, diagnose
@@ -15,6 +16,7 @@ from trtllm_diagnosis.waiting import diagnose_waiting
 __all__ = [
     "Certainty",
     "Diagnosis",
+    "Limits",
     "Reason",
     "Scanner",
     "diagnose",

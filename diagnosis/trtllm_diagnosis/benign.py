@@ -25,7 +25,7 @@ WRAPPERS: Final = re.compile(
 
 MEANINGFUL: Final = re.compile(
     r"signal:? \d|SIG(?:KILL|BUS|SEGV|ABRT)|exit(?:ed)?[ _]?(?:with )?code:?\W{0,4}(?:-9|137|135|139)\b|\bKilled\b"
-    r"|(?:CalledProcessError|Error|Exception)\b.{0,20}: .{0,400}?(?:\w+Error|out of memory|No space left)"
+    r"|(?:CalledProcessError|Error|Exception)\b.{0,20}: .{0,400}?(?:\wError|out of memory|No space left)"
     r"|terminated abruptly|Ran out of input|Failed to initialize executor on rank \d+: \S",
     re.IGNORECASE,
 )
@@ -41,7 +41,6 @@ BENIGN: Final = re.compile(
     r"|(?<!` will )\bignor(?:e|ing) (?:the |this )?(?:error|warning)|\b(?:safely|can) be ignored\b"
     r"|[-,;] (?:so )?(?:we )?(?:using|falling back|fall back|proceeding without|continuing) "
     r"|(?:not (?:installed|available|found)|unavailable)\W{1,3}(?:falling back|proceeding|continuing|skipping)\b"
-    r"|^(?!.*https?://).*\"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS) [^\"]{1,200} HTTP/[\d.]+\" [1-5]\d\d"
     r"|\berrors?(?: rate| bound)?[:=] ?(?:[-+]?(?:0|\d*\.\d+|\d+(?:\.\d+)?e[-+]?\d+|\d+(?=%))%?|none|no|null|\[\])"
     r"(?= *(?:$|[(,;]| of | relative))"
     r"|\(ignored\)|mca_base_component_(?:repository_)?(?:open|find)"
@@ -54,3 +53,8 @@ BENIGN: Final = re.compile(
     re.IGNORECASE,
 )
 """Alarms that mean nothing."""
+
+ACCESS: Final = re.compile(
+    r"^(?:(?!https?://)[^\"]){0,200}\"(?:GET|POST|PUT|PATCH|HEAD|DELETE|OPTIONS) .* HTTP/[\d.]{1,4}\" [1-5]\d\d"
+)
+"""A line of an HTTP server's access log, of which the client wrote the most."""

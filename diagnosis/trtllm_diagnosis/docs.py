@@ -11,7 +11,9 @@ from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.coverage import FAILURES, RULES, Failure
 from trtllm_diagnosis.entry import Entry, Tier, fill
 from trtllm_diagnosis.kinds import HINTS
+from trtllm_diagnosis.limits import LONGEST
 from trtllm_diagnosis.model import Certainty
+from trtllm_diagnosis.scan import WHOLE
 
 _INTRO: Final = """# Failures, and what catches each
 
@@ -27,6 +29,13 @@ names the failure from the log; the canary is a known prompt, or the quality gat
 |---|---|---|---|---|
 """
 
+_LIMITS: Final = (
+    f"A log is foreign text, so reading it costs bounded time. A line of more than {LONGEST} characters is cut: its "
+    f"first and last {LONGEST // 2} are read; `trtllm diagnose` reads such a line of a file in pieces. In a line of "
+    f"more than {WHOLE} characters an entry sees what stands around its words. Of a log that is longer than its reader "
+    "allows, head and tail are read, and the message says so; the same holds for the time."
+)
+
 
 def markdown() -> str:
     """The whole document."""
@@ -38,7 +47,7 @@ def markdown() -> str:
         _INTRO
         + "\n".join(lines)
         + "\n\n## What diagnosis says\n\nThe best class wins, and within it the earliest line: a cause before a vague "
-        "sign, before a consequence, before a note.\n\n| entry "
+        "sign, before a consequence, before a note.\n\n" + _LIMITS + "\n\n| entry "
         "| reason | class | sure | remedy |\n|---|---|---|---|---"
         "|\n"
         + catalogue

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
+from trtllm_diagnosis.limits import Limits
 from trtllm_diagnosis.memory import out_of_memory
 from trtllm_diagnosis.model import Certainty, Diagnosis
-from trtllm_diagnosis.pods import Object, as_map, limit_of, statuses
+from trtllm_diagnosis.pods import Object, as_map, limit_of, statuses, words
 from trtllm_diagnosis.scan import diagnose
 from trtllm_diagnosis.waiting import REFUSED, explain_refusal
 
+_DEFAULT: Final = Limits()
 _LOW: Final = re.compile(r"low on resource: (?P<what>\w[\w-]*)")
 _USED: Final = re.compile(r"was using (?P<used>[\w.]+), request is (?P<request>[\w.]+)")
 _SIGKILL: Final = 137
@@ -30,28 +32,29 @@ def diagnose_end(
     events: Iterable[Object] = (),
     memory_peak: int | None = None,
     template: str = "podTemplate",
+    limits: Limits = _DEFAULT,
 ) -> Diagnosis | None:
     """Why this pod, or a container of it, ended; None when none has, or all ended well.
 
     Without a container's name every container is looked at. The log is that of the ended container; without it its
     termination message is read. Events are the pod's: one of them says that a probe had it killed. `memory_peak` is in
-    bytes; `template` is where the spec sets the pod's resources.
+    bytes; `template` is where the spec sets the pod's resources. Of the log only what the limits allow is read.
     """
-    found = _of_the_pod(pod, template) or _of_a_container(pod, container, list(log), memory_peak, template)
+    found = _of_the_pod(pod, template) or _of_a_container(pod, container, list(log), memory_peak, template, limits)
     if found is None or found.reason is not Reason.TERMINATED:
         return found
     return next((cause for event in events if (cause := _by_probe(event)) is not None), found)
 
 
 def _by_probe(event: Object) -> Diagnosis | None:
-    said = str(event.get("message") or event.get("note") or "")
+    said = words(event, "message", "note")
     return diagnose([said]) if event.get("reason") == "Killing" and "probe" in said else None
 
 
 def _of_the_pod(pod: Object, template: str) -> Diagnosis | None:
     """What the kubelet writes into the pod's own status."""
     status = as_map(pod.get("status"))
-    reason, said = str(status.get("reason") or ""), str(status.get("message") or "")
+    reason, said = words(status, "reason"), words(status, "message")
     if reason == "Evicted":
         return _evicted(said, template)
     if reason == "DeadlineExceeded":
@@ -82,7 +85,9 @@ def _evicted(said: str, template: str) -> Diagnosis:
     return diagnosis("evicted", Reason.EVICTED, Certainty.CERTAIN, message, remedy, evidence=said)
 
 
-def _of_a_container(pod: Object, name: str | None, log: list[str], peak: int | None, template: str) -> Diagnosis | None:
+def _of_a_container(
+    pod: Object, name: str | None, log: list[str], peak: int | None, template: str, limits: Limits
+) -> Diagnosis | None:
     for status in statuses(pod, name):
         end = as_map(as_map(status.get("state")).get("terminated"))
         end = end or as_map(as_map(status.get("lastState")).get("terminated"))
@@ -92,14 +97,14 @@ def _of_a_container(pod: Object, name: str | None, log: list[str], peak: int | N
         if end.get("reason") == "OOMKilled":
             return out_of_memory(f"Container {its_name}", limit_of(pod, its_name), peak, template)
         if end.get("reason") in REFUSED:
-            return explain_refusal(str(end.get("reason")), str(end.get("message") or ""))
-        return _by_its_words(status, end, log or str(end.get("message") or "").splitlines())
+            return explain_refusal(words(end, "reason"), words(end, "message"))
+        return _by_its_words(status, end, log or str(end.get("message") or "").splitlines(), limits)
     return None
 
 
-def _by_its_words(status: Object, end: Object, lines: list[str]) -> Diagnosis:
+def _by_its_words(status: Object, end: Object, lines: list[str], limits: Limits) -> Diagnosis:
     code = end.get("exitCode")
-    found = diagnose(lines, code if isinstance(code, int) else None)
+    found = diagnose(lines, code if isinstance(code, int) else None, limits)
     if found is not None and found.id == f"exit{_SIGKILL}":
         # the kubelet would say OOMKilled, unless the runtime has missed it
         message = (

@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Final
 
 from trtllm_api.reasons import Reason
+from trtllm_diagnosis.bounded import compiled
 from trtllm_diagnosis.model import MAX_EVIDENCE, Certainty, Diagnosis, shorten
 
-_OPTIONAL: Final = re.compile(r"\[\[(.*?)\]\]")
+_OPTIONAL: Final = re.compile(r"\[\[(.{0,120}?)\]\]")
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -55,12 +56,12 @@ class Pattern:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The compiled expression."""
-        return re.compile(_anchored(self.expression or re.escape(self.literal)), re.IGNORECASE)
+        return compiled(self.expression or re.escape(self.literal))
 
     @cached_property
     def within_regex(self) -> re.Pattern[str] | None:
         """The compiled condition on the lines before."""
-        return re.compile(self.within, re.IGNORECASE) if self.within else None
+        return compiled(self.within) if self.within else None
 
 
 @dataclass(frozen=True)
@@ -99,18 +100,6 @@ class Entry:
             evidence=shorten(match.string, around=max(match.start(), match.end() - MAX_EVIDENCE // 2)),
             line=line,
         )
-
-
-def _anchored(expression: str) -> str:
-    """An expression that looks ahead over the whole line does so once, not from every position."""
-    if not expression.startswith("(?=.*"):
-        return expression
-    depth = 0
-    for at, character in enumerate(expression):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth == 0:
-            return f"^{expression[: at + 1]}.*?(?:{expression[at + 1 :]})"
-    return expression
 
 
 def diagnosis(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TextIO
 
+from trtllm_diagnosis.limits import LONGEST
+
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _PASTED: Final = re.compile(r"\[(?:0|[0-9]{1,2}(?:;[0-9]{1,3}){0,4})m(?! ?\d)")
 """Colours whose escape character a web page or a log collector dropped."""
@@ -38,17 +40,18 @@ _LOGGER: Final = re.compile(
     r"(?=Traceback \(|(?:  |    )\S|\[\w|(?:\w+\.)*\w*(?:Error|Exception)\b)"
 )
 """What a logger puts before its child's traceback: the traceback speaks for itself."""
-_LOGFMT: Final = re.compile(r"(?=.{0,160}\blevel=\"?(?P<level>\w+)).{0,160}?\bmsg=\"(?P<text>.*)\"")
+_LOGFMT: Final = re.compile(r"^(?=.{0,160}\blevel=\"?(?P<level>\w+)).{0,160}?\bmsg=\"(?P<text>.*)\"")
 _TAGS: Final = re.compile(
-    r"^(?:- [\w.:-]{1,60} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - )?(?:\s*(?:\[[^\[\]]{1,40}\]|(?:ERROR"
-    r"|CRITICAL|FATAL|WARNING|INFO)\b[:|]?)\s?)*(?=\S)"
+    r"^(?:- [\w.:-]{1,60} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - )?\s*+"
+    r"(?:(?:\[[^\[\]]{1,40}\]|(?:ERROR|CRITICAL|FATAL|WARNING|INFO)\b[:|]?)\s*+)*+(?=\S)"
 )
 _ERROR_LEVEL: Final = re.compile(
     r"\[(?:E|F|ERROR|FATAL|CRITICAL)\]|(?<![\w-])(?:ERROR|FATAL|CRITICAL)(?![\w-])|\bNCCL WARN\b|^[EF]\d{4} \d\d:"
     r"|\[[EF]\d{3,4} |\w(?:Error|Exception)(?::|$)|^Traceback "
 )
 _WARNING_LEVEL: Final = re.compile(
-    r"\[(?:W|WARN|WARNING)\]|(?<![\w-])(?:WARN|WARNING)(?![\w-])|\w*Warning:|^W\d{4} \d\d:|^warning:|\[W\d{3,4} "
+    r"\[(?:W|WARN|WARNING)\]|(?<![\w-])(?:WARN|WARNING)(?![\w-])|(?<!\w)\w{0,40}Warning:"
+    r"|^W\d{4} \d\d:|^warning:|\[W\d{3,4} "
 )
 _INFO_LEVEL: Final = re.compile(
     r"\[(?:I|V|D|INFO|VERBOSE|DEBUG|TRACE)\]|(?<![\w=-])(?:INFO|DEBUG|TRACE|VERBOSE|NOTE)(?![\w-])|^[ID]\d{4} \d\d:"
@@ -67,8 +70,10 @@ _USERS: Final = re.compile(
 _HEAD: Final = 240
 """Prefix and level stand at the beginning; what a long line says later is not searched for them."""
 
-CHUNK: Final = 1 << 16
-"""Characters that read_lines reads at once, and the longest line that it yields."""
+_CHUNK: Final = 1 << 16
+"""Characters that read_lines reads at once."""
+_OVERLAP: Final = 1024
+"""Characters of a piece that the next one repeats: a message may lie on the cut."""
 
 
 class Level(IntEnum):
@@ -159,30 +164,36 @@ def split(lines: Iterable[str]) -> Iterator[str]:
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
-    """The lines of a stream, in pieces of at most CHUNK characters, so that no line can fill the memory."""
+    """The lines of a stream, in pieces of at most LONGEST characters, so that none is cut and none fills the memory."""
     return (piece for piece, _ in read_pieces(stream))
 
 
 def read_pieces(stream: TextIO) -> Iterator[tuple[str, bool]]:
     """As read_lines, and whether the line ends with the piece."""
     rest = ""
-    while piece := stream.read(CHUNK):
-        *whole, rest = (rest + piece).split("\n")
+    while chunk := stream.read(_CHUNK):
+        *whole, rest = (rest + chunk).split("\n")
         for line in whole:
-            yield line, True
-        if len(rest) >= CHUNK:
-            # the last words are kept: a message may lie on the cut
-            yield rest, False
-            rest = rest[-1024:]
+            *pieces, last = _pieces(line)
+            yield from ((piece, False) for piece in pieces)
+            yield last, True
+        *pieces, rest = _pieces(rest)
+        yield from ((piece, False) for piece in pieces)
     if rest:
         yield rest, True
+
+
+def _pieces(line: str) -> list[str]:
+    """The line in pieces that overlap."""
+    step = LONGEST - _OVERLAP
+    return [line[at : at + LONGEST] for at in range(0, max(len(line) - _OVERLAP, 1), step)]
 
 
 def _unwrap(raw: str) -> str:
     """The text of a line that a container runtime or logger wrote as JSON."""
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return raw
     if not isinstance(value, dict):
         return raw
@@ -192,5 +203,7 @@ def _unwrap(raw: str) -> str:
     )
     if text is None:
         return raw
+    # half a character of two, which JSON can spell, cannot be written anywhere
+    text = text.encode(errors="replace").decode().rstrip()
     severity = value.get("level") or value.get("severity") or value.get("levelname")
-    return f"{str(severity).upper()} {text.rstrip()}" if severity else str(text.rstrip())
+    return f"{severity.upper()} {text}" if isinstance(severity, str) else text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trtllm_diagnosis.limits import cut
+
 Object = Mapping[str, Any]
 
 
@@ -16,6 +18,11 @@ def as_map(value: object) -> Object:
 def as_list(value: object) -> list[Object]:
     """The mappings of a list, or none."""
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def words(value: Object, *keys: str) -> str:
+    """The first text that one of these keys has, cut if it is very long; empty when none has any."""
+    return cut(next((str(value[key]) for key in keys if value.get(key)), ""))
 
 
 def statuses(pod: Object, name: str | None = None) -> list[Object]:

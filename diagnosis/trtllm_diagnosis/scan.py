@@ -6,27 +6,34 @@ Most lines are dismissed by the literals of the catalogue, searched in whole bat
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Final
 
 from trtllm_api.reasons import Reason
-from trtllm_diagnosis.benign import BENIGN, MEANINGFUL, WRAPPERS
+from trtllm_diagnosis.benign import ACCESS, BENIGN, MEANINGFUL, WRAPPERS
 from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.common import COMMON, COMPLAINTS
 from trtllm_diagnosis.complaints import ASSERTION, ERROR_LINE, FIRST_WORDS, PLAIN
 from trtllm_diagnosis.entry import Entry, Pattern, Seen, Tier
 from trtllm_diagnosis.exits import explain_exit
 from trtllm_diagnosis.hints import hint, is_bug
+from trtllm_diagnosis.limits import LINE, Limits, cut
 from trtllm_diagnosis.lines import Level, Line, level, parse, split
 from trtllm_diagnosis.model import Certainty, Diagnosis, shorten
 from trtllm_diagnosis.tracebacks import HEADER, IGNORED, Prefix, Raised, Tracebacks
 
+_DEFAULT: Final = Limits()
 _BATCH: Final = 1 << 16
 """Characters that are searched for literals at once."""
-_WINDOW: Final = 800
-"""Characters on each side of a literal that an expression sees of a very long line."""
+WHOLE: Final = 1600
+"""Characters of a line that an expression sees as a whole."""
+_WINDOW: Final = 500
+"""Characters on each side of a literal that an expression sees of a longer line."""
+_WORK: Final = 1_000_000
+"""Characters that all expressions together see of one line; a line full of the catalogue's words is left then."""
 _TRIAL: Final = 6
 """Lines by which a skipped tactic follows its own memory errors."""
 _KEPT: Final = 32
@@ -62,39 +69,71 @@ class _Candidate:
         return sum(value is not None for value in self.match.groups())
 
 
-def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | None:
+def diagnose(lines: Iterable[str], exit_code: int | None = None, limits: Limits = _DEFAULT) -> Diagnosis | None:
     """Why the program that wrote these lines failed; None when nothing says that it did.
 
-    Any size of log is read once, in bounded memory. The exit code counts only when the log names no cause; with 0, only
-    what the catalogue knows is reported, for exit 0 is not success. An error that it does not know is placed by its
-    words, as a guess.
+    The log is read once, within the limits; a result that saw only a part of it says so. The exit code counts only when
+    the log names no cause; with 0, only what the catalogue knows is reported, for exit 0 is not success. An error that
+    it does not know is placed by its words, as a guess.
     """
-    scanner = Scanner()
+    scanner = Scanner(limits)
     for line in lines:
-        scanner.feed(line)
+        if not scanner.feed(line):
+            break
     return scanner.result(exit_code, guess=True)
 
 
 class Scanner:
     """`diagnose` for a log that is still being written: lines as they come, the explanation at the end."""
 
-    def __init__(self) -> None:
-        self._scan = _Scan()
+    def __init__(self, limits: Limits = _DEFAULT) -> None:
+        self._limits = limits
+        self._scan = _Scan(limits)
         self._batch: list[str] = []
-        self._size, self._read = 0, 0
+        self._size, self._read, self._spent = 0, 0, 0
+        self._tail: deque[str] = deque()
+        self._held, self._dropped = 0, 0
+        self._partial = False
 
-    def feed(self, line: str) -> None:
-        """Take the next line; memory stays bounded."""
-        for part in split((line,)):
+    def feed(self, line: str) -> bool:
+        """Take the next line; False when the time is over and no more are read. Memory stays bounded."""
+        for part in split((cut(line),)):
+            size = max(len(part), LINE)
+            if self._spent + size > self._limits.head:
+                self._hold(part, size)
+                continue
+            self._spent += size
             self._batch.append(part)
             self._size += len(part) + 1
             if self._size >= _BATCH:
                 self._flush()
+        return not self._scan.stopped
 
     def result(self, exit_code: int | None, *, guess: bool = False) -> Diagnosis | None:
         """The best explanation of what was read; whoever decides by its reason wants no guess from mere words."""
         self._flush()
-        return self._scan.result(exit_code, guess)
+        if self._tail:
+            self._read += self._dropped
+            self._partial, self._dropped = self._partial or self._dropped > 0, 0
+            self._batch, self._tail, self._held = list(self._tail), deque(), 0
+            self._flush()
+        found = self._scan.result(exit_code, guess)
+        if found is None:
+            return None
+        if self._scan.stopped:
+            return replace(found, message=f"{found.message} Reading the log stopped at its time limit.")
+        if self._partial:
+            return replace(found, message=f"{found.message} Only {self._limits} of the log were read.")
+        return found
+
+    def _hold(self, part: str, size: int) -> None:
+        """Keep the last lines only."""
+        self._spent = self._limits.head
+        self._tail.append(part)
+        self._held += size
+        while self._held > self._limits.tail:
+            self._held -= max(len(self._tail.popleft()), LINE)
+            self._dropped += 1
 
     def _flush(self) -> None:
         if self._batch:
@@ -125,7 +164,10 @@ def _order() -> dict[str, int]:
 
 
 class _Scan:
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.stopped = False
+        """Whether the time was over before everything was read."""
         self._candidates: list[_Candidate] = []
         self._tracebacks = Tracebacks()
         self._prefix = Prefix()
@@ -135,6 +177,9 @@ class _Scan:
 
     def batch(self, lines: list[str], first: int) -> None:
         """Look at a batch, and at single lines only where a literal was found."""
+        self.stopped = self.stopped or self._limits.over
+        if self.stopped:
+            return
         text = "\n".join(lines).lower()
         # once for all lines that differ in numbers only
         shapes = "\n".join(set(text.translate(_NO_DIGITS).split("\n")))
@@ -147,6 +192,9 @@ class _Scan:
         for number, raw in enumerate(lines, first):
             low = raw.lower()
             if self._tracebacks.active or any(word in low for word in words):
+                if self._limits.over:
+                    self.stopped = True
+                    return
                 self._line(raw, low, _worth(low, hits), number)
 
     def _line(self, raw: str, low: str, hits: list[str], number: int) -> None:
@@ -160,28 +208,30 @@ class _Scan:
         if not hits and not self._tracebacks.active and not self._worth_reading(low):
             return
         line = self._prefix.strip(parse(raw))
+        if "http/" in low and ACCESS.match(line.text):
+            return
         traceback = self._tracebacks.feed(line, number)
         if self._tracebacks.ignored:
             return
         found = list(self._matches(line, traceback, hits))
-        erring = self._error is None and not traceback and ERROR_LINE.search(line.text, 0, 2 * _WINDOW) is not None
+        erring = self._error is None and not traceback and ERROR_LINE.search(line.text, 0, WHOLE) is not None
         plain = not found and not erring and self._error is None and not traceback
-        if plain and PLAIN.search(line.text, 0, 2 * _WINDOW) is None:
+        if plain and PLAIN.search(line.text, 0, WHOLE) is None:
             return
         if not found and not erring and not plain:
             return
-        if BENIGN.search(line.text, 0, 2 * _WINDOW):
+        if BENIGN.search(line.text, 0, WHOLE):
             return
-        if WRAPPERS.search(line.text, 0, 2 * _WINDOW) and not MEANINGFUL.search(line.text, 0, 2 * _WINDOW):
+        if WRAPPERS.search(line.text, 0, WHOLE) and not MEANINGFUL.search(line.text, 0, WHOLE):
             return
         seen = level(line.text)
         for entry, pattern, match in found:
             self._keep(entry, pattern, match, number, seen)
         if seen >= Level.NONE and HEADER not in line.text:
             if erring:
-                self._error = line.body[: 2 * _WINDOW], number
+                self._error = line.body[:WHOLE], number
             elif plain and not self._tracebacks.active:
-                self._complaint = line.body[: 2 * _WINDOW], number
+                self._complaint = line.body[:WHOLE], number
 
     def _worth_reading(self, low: str) -> bool:
         """Whether a line without literals may open a traceback or be the first error."""
@@ -193,14 +243,18 @@ class _Scan:
         )
 
     def _matches(self, line: Line, traceback: str, hits: list[str]) -> Iterator[tuple[Entry, Pattern, re.Match[str]]]:
+        texts = [(text, text.lower()) for text in dict.fromkeys((line.body, line.text))]
+        work = _WORK
         for literal in hits:
+            windows = [window for text, low in texts for window in _windows(text, low, literal)]
             for entry, pattern in literals()[literal]:
                 condition = pattern.within_regex
                 if condition is not None and not condition.search(traceback):
                     continue
-                match = _search(pattern, line.body)
-                if match is None and line.body != line.text:
-                    match = _search(pattern, line.text)
+                work -= sum(map(len, windows))
+                if work < 0:
+                    return
+                match = next((found for window in windows if (found := pattern.regex.search(window))), None)
                 if match is not None:
                     yield entry, pattern, match
 
@@ -289,7 +343,7 @@ def _worth(low: str, hits: list[str]) -> list[str]:
     """The literals of this line; common ones only when the line complains."""
     found = [literal for literal in hits if literal in low]
     if found and COMMON.issuperset(found):
-        head = low[: 4 * _WINDOW]
+        head = low[: 2 * WHOLE]
         # most lines of a log differ from an earlier one in numbers only
         if "429" not in head and not _complains(head.translate(_NO_DIGITS)):
             return []
@@ -302,14 +356,6 @@ def _complains(text: str) -> bool:
     return COMPLAINTS.search(text) is not None
 
 
-def _search(pattern: Pattern, text: str) -> re.Match[str] | None:
-    for window in _windows(text, pattern.literal):
-        match = pattern.regex.search(window)
-        if match is not None:
-            return match
-    return None
-
-
 def _doubt(entry: Entry, seen: Level) -> int:
     """How far the line's level is below the one that makes the entry a cause."""
     if entry.seen is Seen.ANYWHERE or seen >= Level.NONE:
@@ -319,19 +365,15 @@ def _doubt(entry: Entry, seen: Level) -> int:
     return 2
 
 
-def _windows(text: str, literal: str) -> Iterator[str]:
-    """The text, or of a very long one what stands around its first and last literals."""
-    if len(text) <= 2 * _WINDOW:
+def _windows(text: str, low: str, literal: str) -> Iterator[str]:
+    """The text, or of a long one what stands around its first and its last literal."""
+    if len(text) <= WHOLE:
         yield text
         return
-    low = text.lower()
-    at, last = low.find(literal), low.rfind(literal)
-    for _ in range(4):
-        if at < 0:
-            break
-        yield text[max(0, at - _WINDOW) : at + _WINDOW]
-        at = low.find(literal, at + _WINDOW)
-    if last >= 0:
+    first, last = low.find(literal), low.rfind(literal)
+    if first >= 0:
+        yield text[max(0, first - _WINDOW) : first + _WINDOW]
+    if last >= first + _WINDOW:
         yield text[max(0, last - _WINDOW) : last + _WINDOW]
 
 

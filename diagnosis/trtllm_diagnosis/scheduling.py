@@ -10,8 +10,8 @@ from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis
 
-_TOTAL: Final = re.compile(r"(\d+)/(\d+) nodes? (?:are|is) available")
-_PREEMPTION: Final = re.compile(r"\.?\s*preemption: .*", re.DOTALL | re.IGNORECASE)
+_TOTAL: Final = re.compile(r"(?<!\d)(\d{1,9})/(\d{1,9}) nodes? (?:are|is) available")
+_PREEMPTION: Final = re.compile(r"\.?\s{0,4}preemption: .*", re.DOTALL | re.IGNORECASE)
 _PART: Final = re.compile(
     r"(?:^|[,:.]\s+)(\d+)\s+(?!/)((?:node\(s\)|Insufficient|Too many|Preemption|cannot)[^{,]*(?:\{[^}]*\}[^,{]*)*)"
 )

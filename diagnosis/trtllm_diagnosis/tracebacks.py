@@ -18,7 +18,7 @@ _EXCEPTION: Final = re.compile(
 IGNORED: Final = "Exception ignored"
 FRAME: Final = re.compile(r"^[ |+]*File \"[^\"]+\", line \d+, in ")
 """A frame; without a header before it, it is all that is left of a traceback."""
-_PREFIXED: Final = re.compile(r"(?P<prefix>\S.{0,119}?(?<=[\s:|\]>-]))[ |+]{2,}File \"[^\"]+\", line \d+, in ")
+_PREFIXED: Final = re.compile(r"(?P<prefix>\S.{0,119}?(?<=[\s:|\]>-]))[ |+]{2,40}File \"[^\"]+\", line \d+, in ")
 _ZEROS: Final = str.maketrans("123456789", "000000000")
 _STREAMS: Final = 64
 _FRAMES: Final = 80

@@ -12,7 +12,7 @@ from typing import Final
 from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import diagnosis
 from trtllm_diagnosis.model import Certainty, Diagnosis, shorten
-from trtllm_diagnosis.pods import Object, as_list, as_map, statuses
+from trtllm_diagnosis.pods import Object, as_list, as_map, statuses, words
 from trtllm_diagnosis.scan import diagnose
 from trtllm_diagnosis.scheduling import explain_unschedulable
 
@@ -42,7 +42,7 @@ def diagnose_waiting(pod: Object, events: Iterable[Object] = ()) -> Diagnosis | 
 def _by_container(pod: Object) -> Diagnosis | None:
     for status in statuses(pod):
         waiting = as_map(as_map(status.get("state")).get("waiting"))
-        reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+        reason, said = words(waiting, "reason"), words(waiting, "message")
         if reason in _IMAGE or reason.startswith("Registry") or reason == "SignatureValidationFailed":
             return _explain_image_pull(reason, said, str(status.get("image") or "the image"))
         if reason in REFUSED:
@@ -54,14 +54,14 @@ def _by_condition(pod: Object) -> Diagnosis | None:
     for condition in as_list(as_map(pod.get("status")).get("conditions")):
         unscheduled = condition.get("type") == "PodScheduled" and condition.get("status") == "False"
         if unscheduled and condition.get("reason") in {"Unschedulable", "SchedulerError"}:
-            return explain_unschedulable(str(condition.get("message") or ""))
+            return explain_unschedulable(words(condition, "message"))
     return None
 
 
 def _by_events(events: Iterable[Object]) -> Diagnosis | None:
     """The newest that tells: of a volume or a network, the pod's own status says nothing."""
     for event in newest_first(events):
-        reason, said = str(event.get("reason") or ""), str(event.get("message") or event.get("note") or "")
+        reason, said = words(event, "reason"), words(event, "message", "note")
         if reason in _GOES_ON:
             return None
         if reason in _MOUNT:
@@ -124,7 +124,7 @@ def explain_refusal(reason: str, said: str) -> Diagnosis:
     elif "runAsNonRoot" in said or "run as root" in said:
         message = "The image runs as root and the pod forbids that."
         remedy = "Set podTemplate.securityContext.runAsUser to a user that is not 0."
-    elif re.search(r"nvidia-container-cli|nvidia.*(?:cuda>=|requirement|driver)", said):
+    elif re.search(r"nvidia-container-cli|nvidia.{0,200}(?:cuda>=|requirement|driver)", said):
         found = diagnose([said])
         if found is not None:
             return found

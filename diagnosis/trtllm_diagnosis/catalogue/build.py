@@ -174,9 +174,9 @@ BUILD: Final = (
                     r"profiles)"
                 ),
             ),
-            Pattern("gemm_swiglu", _REFUSES + r"(?:gemm_swiglu\w*.*(?:fused_mlp|fused mlp)|fused_mlp.*gemm_swiglu)"),
+            Pattern("gemm_swiglu", _REFUSES + r"(?:gemm_swiglu.*(?:fused_mlp|fused mlp)|fused_mlp.*gemm_swiglu)"),
             Pattern("streamingllm", r"streaming ?llm.*(?:not supported|no longer|unsupported|removed)"),
-            Pattern("gemmswiglu", _REFUSES + r"gemmswiglu\w*.*(?:fused_mlp|fused mlp)"),
+            Pattern("gemmswiglu", _REFUSES + r"gemmswiglu.*(?:fused_mlp|fused mlp)"),
         ),
         "Two build options exclude each other.",
         "Drop one: draft tokens exclude gathered context logits, "
@@ -190,16 +190,14 @@ BUILD: Final = (
         (
             Pattern(
                 "eagle",
-                r"EAGLE.*(?:batch|draft).*(?:\b512\b|\b256\b|exceed|too "
-                r"large)|(?:large|exceed\w*|limit) .{0,20}EAGLE.{0,60}\b"
-                r"(?:512|256)\b",
+                r"(?=.*EAGLE.{0,120}(?:batch|draft))(?:batch|draft).{0,120}(?:\b512\b|\b256\b|exceed|too large)",
             ),
-            Pattern("eagle", r"(?:batch|draft).*(?:\b512\b|\b256\b).*EAGLE"),
+            Pattern("eagle", r"(?:large|exceed\w*|limit) .{0,20}EAGLE.{0,60}\b(?:512|256)\b"),
+            Pattern("eagle", r"(?=.*\b(?:512|256)\b.*EAGLE)(?:batch|draft).*\b(?:512|256)\b"),
             Pattern(
                 "eagle",
-                r"(?=.*\b(?:max|must|at most|limit|up to|exceed|only)\b)(?=.*\b(?:512|256)\b)(?:(?:batch"
-                r"|draft)\b.*\bEAGLE"
-                r"|EAGLE.*(?:batch|draft))",
+                r"(?=.*\b(?:max|must|at most|limit|up to|exceed|only)\b)(?=.*\b(?:512|256)\b)"
+                r"(?:(?:batch|draft)\b.*\bEAGLE|EAGLE.*(?:batch|draft))",
             ),
             Pattern(
                 "eagle",
@@ -229,7 +227,7 @@ BUILD: Final = (
             ),
             Pattern(
                 "context fmha",
-                r"(?:disabl\w*|turn\w* off|ignor\w*)[^-=]{0,30}(?P<what>"
+                r"(?:disabl|turn\w{0,3} off|ignor)[^-=]{0,40}(?P<what>"
                 r"(?:paged|fp8)[ _]context[ _]fmha)",
             ),
             Pattern(
@@ -239,7 +237,7 @@ BUILD: Final = (
             ),
             Pattern(
                 "context_fmha",
-                r"(?:disabl\w*|turn\w* off|ignor\w*)[^-=]{0,30}(?P<what>(?:use_)?(?:paged|fp8)_context_fmha)",
+                r"(?:disabl|turn\w{0,3} off|ignor)[^-=]{0,40}(?P<what>(?:use_)?(?:paged|fp8)_context_fmha)",
             ),
         ),
         "The build went on without {what}, which was asked for.",

@@ -31,7 +31,7 @@ CONVERT: Final = (
         Reason.CHECKPOINT_NOT_SUPPORTED,
         "AutoAWQ or AutoGPTQ directory that does not convert",
         (
-            Pattern("desc_act", r"desc_act.*(?:not supported|unsupported|must be|only|should be|raise|error)"),
+            Pattern("desc_act", r"desc_act.{0,120}(?:not supported|unsupported|must be|only|should be|raise|error)"),
             Pattern("desc_act", r"(?:not support|unsupported|cannot|can't).*desc_act"),
             Pattern("autoconfig cannot load", r"AutoConfig cannot load the huggingface config", certainty=_LIKELY),
             Pattern(
@@ -49,7 +49,7 @@ CONVERT: Final = (
                 "keyerror: '",
                 r"KeyError: '(?P<layer>[\w.]*(?:proj|c_attn|W_pack|w[123])\.(?:scales|qzeros|g_idx|qweight))'",
             ),
-            Pattern("qweight", r"(?:Error|unexpected|missing|not found|no attribute).*[\w.]*\.?(?P<layer>qweight)"),
+            Pattern("qweight", r"(?:Error|unexpected|missing|not found|no attribute).*(?P<layer>qweight)"),
         ),
         "The checkpoint's weights are packed by AutoAWQ or AutoGPTQ in a form that does not convert[[ ({layer})]].",
         "Quantize the BF16 original instead; only LLaMA-like models with desc_act=false convert.",
@@ -238,7 +238,7 @@ CONVERT: Final = (
             ),
             Pattern("died with <signals.sigkill"),
             Pattern("terminated abruptly", r"process .{0,60}terminated abruptly"),
-            Pattern("killed", r"^\W*\d{2,9} killed {2,}(?P<name>\S.{0,60})"),
+            Pattern("killed", r"^\W*\d{2,9} killed {2,20}(?P<name>\S.{0,60})"),
         ),
         "a process was killed, most often because the container ran out of memory.",
         "Raise podTemplate.resources.limits.memory; conversion and builds need up to 2.7x the source's bytes.",
@@ -355,16 +355,19 @@ CONVERT: Final = (
         Reason.SHARD_NOT_ALIGNED,
         "some dimension does not divide",
         (
-            Pattern("divisible", r"(?P<size>\d+)\D{0,60}(?:is )?not (?:evenly )?divisible by\D{0,40}(?P<by>\d+)"),
+            Pattern(
+                "divisible", r"(?<!\d)(?P<size>\d+)\D{0,60}(?:is )?not (?:evenly )?divisible by\D{0,40}(?P<by>\d+)"
+            ),
             Pattern(
                 "divisible",
-                r"(?:Error|assert\w*)\b.*(?:must|should|needs? to|ha(?:s|ve) to) be (?:evenly )?divisible by",
+                r"(?:Error|assert\w{0,20})\b.{0,160}(?:must|should|needs? to|ha(?:s|ve) to) be (?:evenly )?"
+                r"divisible by",
             ),
             Pattern(
                 "multiple of",
                 r"Assertion failed: .{0,120}(?:must|should|needs? to|ha(?:s|ve) to) be an? (?:\w+ )?multiple of",
             ),
-            Pattern("not divisible", r"(?:Error|assert\w*)\b.*not (?:evenly )?divisible"),
+            Pattern("not divisible", r"(?:Error|assert\w{0,20})\b.{0,160}not (?:evenly )?divisible"),
             Pattern(
                 "does not divide",
                 r"(?:Error|assert\w*)\b.{0,40}(?:block|group)[_ ]?size \D{0,6}(?P<by>\d+) does not divide\D{0,30}("

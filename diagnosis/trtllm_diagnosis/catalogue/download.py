@@ -8,6 +8,8 @@ from trtllm_api.reasons import Reason
 from trtllm_diagnosis.entry import Entry, Pattern, Tier
 from trtllm_diagnosis.model import Certainty
 
+_DAMAGED: Final = ("corrupt", "truncated", "damaged")
+
 DOWNLOAD: Final = (
     Entry(
         "D3",
@@ -46,12 +48,17 @@ DOWNLOAD: Final = (
             *(
                 Pattern(
                     word,
-                    r"^(?!.*\bengine).*?(?:file|shard|checkpoint|safetensors|weights?|header|archive"
-                    r"|download\w*)\b.{0,60}\b(?:is |are |was "
-                    rf"|seems? |may be |looks )(?:to be )?{word}(?:ed)?\b"
-                    rf"|{word}(?:ed)? (?:\w+ ){{0,2}}(?:file|shard|checkpoint|safetensors|weights?|header|archive)\b",
+                    r"^(?!.*\bengine).*?(?:file|shard|checkpoint|safetensors|weights?|header|archive|download\w*)\b"
+                    rf".{{0,60}}\b(?:is |are |was |seems? |may be |looks )(?:to be )?{word}(?:ed)?\b",
                 )
-                for word in ("corrupt", "truncated", "damaged")
+                for word in _DAMAGED
+            ),
+            *(
+                Pattern(
+                    word,
+                    rf"{word}(?:ed)? (?:\w+ ){{0,2}}(?:file|shard|checkpoint|safetensors|weights?|header|archive)\b",
+                )
+                for word in _DAMAGED
             ),
             Pattern("ran out of input", r"EOFError: Ran out of input"),
             Pattern("unable to load weights from", r"Unable to load weights from \S+ checkpoint file"),
@@ -88,7 +95,7 @@ DOWNLOAD: Final = (
             Pattern("ephemeral storage", r"exceed\w* its (?:local )?ephemeral storage(?: limit \"(?P<limit>\w+)\")?"),
             Pattern(
                 "ephemeral local storage usage exceeds",
-                r"ephemeral local storage usage exceeds.*?(?P<limit>\d+\w*)?\.?$",
+                r"ephemeral local storage usage exceeds(?:\D{0,80}(?P<limit>\d{1,12}\w{0,2}))?",
             ),
             Pattern("diskpressure", r"had condition:? \[?DiskPressure"),
             Pattern(
@@ -111,7 +118,7 @@ DOWNLOAD: Final = (
         (
             Pattern("permission denied: '", r"Permission denied: '(?P<path>/[^']*)'"),
             Pattern('permission denied: "', r'Permission denied: "(?P<path>/[^"]*)"'),
-            Pattern(": permission denied", r"(?P<path>/[^\s:'\"]*)['\"]?: Permission denied"),
+            Pattern(": permission denied", r"(?<![^\s:'\"=(\[])(?P<path>/[^\s:'\"]*)['\"]?: Permission denied"),
             Pattern("read-only file system", r"Read-only file system(?:: '(?P<path>[^']+)')?"),
             Pattern(
                 "operation not permitted", r"^\W*PermissionError: .*Operation not permitted(?:: '(?P<path>[^']+)')?"
@@ -133,11 +140,11 @@ DOWNLOAD: Final = (
         (
             Pattern(
                 "transformers does not recognize",
-                r"(?:model type [`'\"]?(?P<type>[\w.-]+)[`'\"]?.*)?Transformers does not recognize",
+                r"(?:model type [`'\"]?(?P<type>[\w.-]{1,60}+)[`'\"]?.{0,120}?)?Transformers does not recognize",
             ),
             Pattern(
                 "does not recognize this architecture",
-                r"(?:model type [`'\"]?(?P<type>[\w.-]+)[`'\"]?.*)?does not recognize this architecture",
+                r"(?:model type [`'\"]?(?P<type>[\w.-]{1,60}+)[`'\"]?.{0,120}?)?does not recognize this architecture",
             ),
             Pattern(
                 "keyerror: '", r"^\W*KeyError: '(?P<type>[\w.-]+)'", within=r"CONFIG_MAPPING|configuration_auto\.py"
@@ -247,9 +254,10 @@ DOWNLOAD: Final = (
                 r"Could not find any .{0,40}(?:safetensors|bin|weight).{0,40}(?:in:? '?(?P<path>/?[^\s']+))?",
             ),
             Pattern("multiple safetensors files in", r"multiple safetensors files in:? ?'?(?P<path>[^\s']+)?"),
-            Pattern("does not appear to have", r"(?P<path>\S+) does not appear to have (?:a )?files? named"),
+            Pattern("does not appear to have", r"(?<!\S)(?P<path>\S+) does not appear to have (?:a )?files? named"),
             Pattern(
-                "error no file named", r"Error no file named (?P<file>[^\s,]+).*?(?:in directory (?P<path>\S+?)\.?$|$)"
+                "error no file named",
+                r"Error no file named (?P<file>[^\s,]{1,120}+)(?:.*?in directory (?P<path>\S+?)\.?$)?",
             ),
             Pattern(
                 "no safetensors",
@@ -266,7 +274,7 @@ DOWNLOAD: Final = (
             Pattern("model weights with", r"Cannot find any model weights with [`'\"]?(?P<path>[^\s`'\"]+)"),
             Pattern(
                 "is not a folder containing",
-                r"(?P<path>\S+) is not a folder containing a .{0,40}(?:index\.json|model\.bin|safetensors)",
+                r"(?<!\S)(?P<path>\S+) is not a folder containing a .{0,40}(?:index\.json|model\.bin|safetensors)",
             ),
             Pattern(
                 "checkpoint files in", r"(?:could not find|cannot find|no) (?:any )?checkpoint files in (?P<path>\S+)"
@@ -283,7 +291,7 @@ DOWNLOAD: Final = (
             ),
             Pattern(
                 "safetensors",
-                r"(?:(?P<path>/\S+) )?(?:does not|doesn't|do not) (?:contain|have"
+                r"(?:(?<!\S)(?P<path>/\S+) )?(?:does not|doesn't|do not) (?:contain|have"
                 r"|hold) (?:any )?\W{0,3}(?:weights|safetensors)",
             ),
         ),

@@ -146,7 +146,9 @@ GENERAL: Final = (
         "a Python module or library is missing",
         (
             Pattern("no module named", r"No module named ['\"]?(?P<what>[\w.]+)"),
-            Pattern("cannot open shared object file", r"(?P<what>lib[\w.+-]+): cannot open shared object file"),
+            Pattern(
+                "cannot open shared object file", r"(?<![\w.+-])(?P<what>lib[\w.+-]+): cannot open shared object file"
+            ),
             Pattern("unable to find backend library", r"unable to find backend library for backend '(?P<what>\w+)'"),
             Pattern("failed to find c compiler", r"Failed to find (?P<what>C compiler)"),
             Pattern("cuda_home", r"(?P<what>CUDA_HOME) environment variable is not set"),
@@ -161,7 +163,7 @@ GENERAL: Final = (
             Pattern("requires the following packages", r"requires the following packages .*?: (?P<what>.{1,60})"),
             Pattern(
                 "is not installed",
-                r"(?:Error|Exception): .{0,60}?(?P<what>[\w.-]+)(?: toolkit| library| package"
+                r"(?:Error|Exception): .{0,60}?\b(?P<what>[\w.-]{1,40})(?: toolkit| library| package"
                 r"| module)? is not installed",
             ),
         ),
@@ -182,7 +184,7 @@ GENERAL: Final = (
             ),
             Pattern(
                 "is required for a normal functioning of this module",
-                r"(?P<what>\S+) is required for a normal functioning",
+                r"(?<!\S)(?P<what>\S+) is required for a normal functioning",
             ),
             Pattern(
                 "object has no attribute",

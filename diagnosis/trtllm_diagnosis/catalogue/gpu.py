@@ -63,7 +63,7 @@ GPU: Final = (
         "W4A8 before Ada",
         (
             Pattern("kernel is unsupported on pre-", r"(?P<kernel>W4A\S+) kernel is unsupported on pre-(?P<gpu>\w+)"),
-            Pattern("unsupported on pre-", r"(?P<kernel>\w+) .{0,30}unsupported on pre-(?P<gpu>\w+)"),
+            Pattern("unsupported on pre-", r"(?<!\w)(?P<kernel>\w+) .{0,30}unsupported on pre-(?P<gpu>\w+)"),
         ),
         "{kernel} needs {gpu} or newer.",
         _OTHER_GPU,
@@ -75,7 +75,7 @@ GPU: Final = (
         (
             Pattern(
                 "not supported on sm",
-                r"(?P<what>[\w][\w/. -]{1,60}?) (?:is |are )?not supported on SM ?(?P<sm>[<>=]* ?\d+)",
+                r"(?<!\w)(?P<what>\w[\w/. -]{1,60}?) (?:is |are )?not supported on SM ?(?P<sm>[<>=]{0,2} ?\d{1,4})",
             ),
         ),
         "{what} is not supported on SM {sm}.",
@@ -148,7 +148,7 @@ GPU: Final = (
         "B11",
         Reason.GPU_NOT_SUPPORTED,
         "fused attention on Turing or older",
-        (Pattern("fmharunner", r"Unsupported arch\w*.*fmhaRunner|fmhaRunner.*Unsupported arch"),),
+        (Pattern("fmharunner", r"Unsupported arch.*fmhaRunner|fmhaRunner.*Unsupported arch"),),
         "Fused context attention is not there for this GPU.",
         "Disable context_fmha, or use SM 80 or newer.",
     ),
@@ -193,7 +193,7 @@ GPU: Final = (
             ),
             Pattern(
                 "not supported",
-                r"(?P<gpu>(?:NV|MX)?(?:FP|INT|BF)\d+\w*|W\dA\d\w*)\b.{0,20}not supported (?:in|on|for|by) "
+                r"(?P<gpu>(?:NV|MX)?(?:FP|INT|BF)\d\w{0,20}|W\dA\d\w{0,20})\b.{0,20}not supported (?:in|on|for|by) "
                 r"(?:(?:this|the current|your) )?(?:CUDA )?(?:arch\w*|GPU|device|hardware|SM ?\d)",
             ),
             Pattern("not supported", r"\bSM ?_?(?P<gpu>\d{2,3})\b.{0,12}is not supported (?:by|in) "),

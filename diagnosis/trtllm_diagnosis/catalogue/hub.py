@@ -22,7 +22,8 @@ HUB: Final = (
             Pattern("gatedrepoerror", r"GatedRepoError(?!\w)"),
             Pattern(
                 "ed list",
-                r"(?:Access to (?:model|dataset) (?P<model>\S+).*)?not (?:in|on) the (?:authori[sz]|allow)ed list",
+                r"(?:Access to (?:model|dataset) (?P<model>\S{1,120}+).{0,120}?)?"
+                r"not (?:in|on) the (?:authori[sz]|allow)ed list",
             ),
             Pattern("is restricted", r"Access to (?:model|dataset) (?P<model>\S+) is restricted"),
             Pattern(
@@ -92,9 +93,9 @@ HUB: Final = (
             ),
             Pattern(
                 "not a valid model identifier",
-                r"(?P<model>\S+) is not a local folder and is not a valid model identifier",
+                r"(?<!\S)(?P<model>\S+) is not a local folder and is not a valid model identifier",
             ),
-            Pattern("is not a valid git identifier", r"(?P<model>\S+) is not a valid git identifier"),
+            Pattern("is not a valid git identifier", r"(?<!\S)(?P<model>\S+) is not a valid git identifier"),
             Pattern("repo id must be in the form", r"Repo id must be in the form .*?: '(?P<model>[^']+)'"),
             Pattern("repo id must use alphanumeric"),
             Pattern("incorrect path_or_model_id", r"Incorrect path_or_model_id: '(?P<model>[^']+)'"),
@@ -115,11 +116,11 @@ HUB: Final = (
         (
             Pattern(
                 "resolve",
-                rf"(?=.*(?:{_HUB})).*(?:failed to resolve '?(?P<host>[\w.-]+)"
+                rf"(?=.*(?:{_HUB}))(?:failed to resolve '?(?P<host>[\w.-]+)"
                 r"|Could not resolve host:? '?(?P<host2>[\w.-]+)|NameResolutionError)",
             ),
-            Pattern("name resolution", rf"(?=.*(?:{_HUB})).*(?:Temporary failure in name resolution)"),
-            Pattern("name or service not known", rf"(?=.*(?:{_HUB})).*Name or service not known"),
+            Pattern("name resolution", rf"(?=.*(?:{_HUB}))Temporary failure in name resolution"),
+            Pattern("name or service not known", rf"(?=.*(?:{_HUB}))Name or service not known"),
             Pattern(
                 "max retries exceeded with url",
                 r"^(?!.*too many 429\b).*?(?:host='(?P<host>[\w.-]+)'.*)?Max retries exceeded with url",
@@ -129,7 +130,7 @@ HUB: Final = (
             Pattern("cannot find the requested files in the local cache"),
             Pattern("outgoing traffic has been disabled"),
             Pattern("certificate_verify_failed"),
-            Pattern("timed out", rf"(?=.*(?:{_HUB})).*(?:read|connect\w*|request|operation) timed out"),
+            Pattern("timed out", rf"(?=.*(?:{_HUB}))(?:read|connect\w*|request|operation) timed out"),
             Pattern("proxyerror", r"ProxyError"),
             Pattern("server error", r"\b5\d\d Server Error\b(?:.{0,80}https?://(?P<host>[\w.-]+))?"),
             Pattern("remotedisconnected"),
@@ -138,7 +139,7 @@ HUB: Final = (
             Pattern("connection aborted", r"\('Connection aborted\.'"),
             Pattern("cas service error"),
             Pattern("could not connect to the endpoint url", r"endpoint URL: \"https?://(?P<host>[\w.-]+)"),
-            Pattern("ssl", rf"(?=.*(?:{_HUB})).*(?:SSLError|SSLEOFError|EOF occurred in violation of protocol)"),
+            Pattern("ssl", rf"(?=.*(?:{_HUB}))(?:SSLError|SSLEOFError|EOF occurred in violation of protocol)"),
             Pattern(
                 "connection refused",
                 rf"^(?!.*probe failed)(?=.*(?:{_HUB})).*(?:NewConnectionError|ConnectError|Connection refused)",

@@ -20,7 +20,7 @@ KUBERNETES: Final = (
         (
             Pattern(
                 "nodes are available:",
-                r"\d+/(?P<nodes>\d+) nodes are available: (?P<why>.+?)(?=\.?\s*(?:preemption:|$))",
+                r"\d+/(?P<nodes>\d+) nodes are available: (?P<why>(?:(?!\.? preemption:|\.?$).){1,400})",
             ),
             Pattern("unbound immediate persistentvolumeclaims", r"pod has (?P<why>unbound immediate \w+)"),
             Pattern("no nodes available to schedule pods"),

@@ -55,7 +55,7 @@ LAUNCH: Final = (
             Pattern("could not resolve hostname", r"Could not resolve hostname (?P<host>[\w.-]+)"),
             Pattern("ssh: connect to host", r"ssh: connect to host (?P<host>[\w.-]+)"),
             Pattern("host key verification failed"),
-            Pattern("permission denied (publickey", r"(?:(?P<host>\S+): )?Permission denied \(publickey"),
+            Pattern("permission denied (publickey", r"(?:(?<!\S)(?P<host>[^\s:]+): )?Permission denied \(publickey"),
             Pattern("daemon has unexpectedly failed", r"(?:ORTE|PRTE) daemon has unexpectedly failed"),
             Pattern("daemon", r"\bdaemon\b.{0,60}\b(?:failed to|unable to|could not|did not) start"),
             Pattern("kex_exchange_identification", r"kex_exchange_identification: (?:Connection|read)"),
@@ -76,9 +76,7 @@ LAUNCH: Final = (
                 for layer in ("opal", "orte", "prte", "ompi_mpi", "pmix")
             ),
             Pattern("opal_shmem_base_select failed"),
-            Pattern(
-                "mpi_init", r"(?:error|fail\w*|abort\w*)\b.{0,60}\bMPI_Init|MPI_Init\w*.{0,60}\b(?:error|fail|abort)"
-            ),
+            Pattern("mpi_init", r"(?:error|fail|abort).{0,60}\bMPI_Init|MPI_Init.{0,80}\b(?:error|fail|abort)"),
             Pattern("libmpi", r"libmpi\S*: cannot open shared object|cannot load MPI library"),
             Pattern("mpirun does not support recursive calls"),
             Pattern("mpi/", r"(?:cannot|couldn't|could not|unable to|fail\w*)\b.{0,60}\bmpi/\w+"),

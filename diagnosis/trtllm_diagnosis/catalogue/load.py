@@ -253,12 +253,13 @@ LOAD: Final = (
             ),
             Pattern(
                 "built for nvidia driver release",
-                r"built for NVIDIA Driver Release (?P<want>[\d.]+\d)(?=.*(?:UNAVAILABLE|but version (?P<have>[\d.]+)))",
+                r"built for NVIDIA Driver Release (?P<want>\d[\d.]{0,16}\d)"
+                r"(?=.*(?:UNAVAILABLE|but version (?P<have>[\d.]+)))",
             ),
             Pattern("unsatisfied condition", r"unsatisfied condition: (?P<want>\w[\w=, ]*? ?>=? ?[\d.]+\d)"),
             Pattern("driver version is insufficient"),
             Pattern("driver/library version mismatch"),
-            Pattern("error 80", r"cuda\w+.{0,200}\bError 80[34]\b"),
+            Pattern("error 80", r"\bcuda\w{1,40}\b.{0,120}\bError 80[34]\b"),
             Pattern("is too old (found version", r"driver on your system is too old \(found version (?P<have>\d+)"),
             Pattern("forward compatibility was attempted"),
             Pattern("unsupported display driver", r"unsupported display driver / cuda driver combination"),
@@ -297,7 +298,7 @@ LOAD: Final = (
         (
             Pattern(
                 "must be large enough to process at least 1 sequence",
-                r"(?:\(?(?P<have>\d+)\)? ?)?must be large enough to process "
+                r"(?:(?<!\d)\(?(?P<have>\d+)\)? ?)?must be large enough to process "
                 r"at least 1 sequence(?: to completion)?(?:\D{0,80}(?P<want>\d+))?",
             ),
             Pattern("impossible to fit", r"Impossible to fit (?:in )?any sequence in kvCache"),
@@ -313,7 +314,7 @@ LOAD: Final = (
             Pattern("memory for the cache blocks"),
             Pattern(
                 "kv cache",
-                r"max\w*[_ ]seq\w*[_ ]len\w*\W{1,3}(?P<want>\d+)?.{0,80}(?:larger|greater|more|exceed\w*"
+                r"max\w{0,12}[_ ]seq\w{0,12}[_ ]len\w{0,12}\W{1,3}(?P<want>\d+)?.{0,80}(?:larger|greater|more|exceed\w*"
                 r"|longer)\b.{0,100}"
                 r"\bKV ?cache(?:\W{1,3}(?P<have>\d+)\b)?",
             ),
@@ -332,7 +333,7 @@ LOAD: Final = (
             Pattern("gpt attention plugin with packed input", r"GPT attention plugin with packed input"),
             Pattern(
                 "paged kv cache",
-                r"(?:batch\w*|executor|runtime).{0,60}requires?\b.{0,60}"
+                r"(?:batch|executor|runtime).{0,60}requires?\b.{0,60}"
                 r"(?:packed input|remove_input_padding).{0,40}paged KV "
                 r"cache",
             ),

@@ -74,7 +74,8 @@ QUANTIZE: Final = (
             Pattern("quant", r"(?:unsupported|unknown|invalid) quant(?:ization)?[_ ]algo\w*\W{1,3}(?P<format>[\w.]+)?"),
             Pattern(
                 "not been supported",
-                r"(?P<format>(?:int|fp|nvfp)\d|smooth ?quant\w*|\w*quant)\b.{0,20}ha(?:s|ve) not been supported",
+                r"(?<!\w)(?P<format>(?:int|fp|nvfp)\d|smooth ?quant\w*|\w{0,20}quant)\b.{0,20}"
+                r"ha(?:s|ve) not been supported",
             ),
         ),
         "The quantization format[[ {format}]] is not one that this exporter takes, or more than one was given.",
@@ -294,7 +295,7 @@ QUANTIZE: Final = (
             Pattern("unsupported decoder type", r"Unsupported decoder type:? ?(?P<type>[\w.'\"]+)?"),
             Pattern(
                 "notimplementederror",
-                r"^\W*NotImplementedError: \W*(?P<type>[A-Z]\w*[a-z]\w*[A-Z]\w+)\W{0,2}(?: (?:is |are )?not"
+                r"^\W*NotImplementedError: \W*(?P<type>[a-z]\w{3,60})\W{0,2}(?: (?:is |are )?not"
                 r" (?:yet )?(?:supported|recognized))?\.?$",
                 certainty=Certainty.LIKELY,
             ),

@@ -20,7 +20,8 @@ SERVE: Final = (
         (
             Pattern("arch unsupported for cutlass", r"Arch unsupported for CUTLASS (?:NV)?FP4"),
             Pattern(
-                "not supported before blackwell", r"(?P<what>\w*FP4[\w ]*?) (?:is )?not supported before Blackwell"
+                "not supported before blackwell",
+                r"(?<!\w)(?P<what>\w{0,20}FP4[\w ]{0,40}?) (?:is )?not supported before Blackwell",
             ),
             Pattern(
                 "fp4",
@@ -108,7 +109,7 @@ SERVE: Final = (
         "block or group size without kernel",
         (
             Pattern("block_size", r"only supports? (?:weight_)?block_size\s*=?\s*(?P<of>\(?\[?\d+, ?\d+\]?\)?)"),
-            Pattern("group_size", r"(?P<what>\w+)? ?only supports? group_size\s*=?\s*(?P<of>\d+)"),
+            Pattern("group_size", r"(?:\b(?P<what>\w+) )?only supports? group_size\s*=?\s*(?P<of>\d+)"),
             Pattern("block_size", r"expected \w*block_size\b.{0,16}(?P<of>[\[(]\d+, ?\d+[\])]).{0,10}\bgot\b"),
         ),
         "The runtime takes only blocks or groups of {of}[[ for {what}]].",
@@ -125,7 +126,7 @@ SERVE: Final = (
             ),
             Pattern(
                 "architecture",
-                r"architectures?\W{1,4}(?P<name>\w{3,}(?:LM|Model|Generation"
+                r"architectures?\W{1,4}(?P<name>\w{3,60}(?:LM|Model|Generation"
                 r"|LMHeadModel))\W{1,3} ?(?:is |are )?(?:(?:not|un)\W?(?:yet )?(?:supported|known|recognized)"
                 r"|failed to be inspected)",
             ),
@@ -179,12 +180,15 @@ SERVE: Final = (
         Reason.INVALID_OPTIONS,
         "unknown key in the serving configuration",
         (
-            Pattern("extra inputs are not permitted", r"(?:(?P<key>[\w.]+)\s+)?Extra inputs are not permitted"),
+            Pattern(
+                "extra inputs are not permitted",
+                r"(?:(?<![\w.])(?P<key>[\w.]{1,80})\s+)?Extra inputs are not permitted",
+            ),
             Pattern("extra_forbidden"),
             Pattern("yaml.", r"yaml\.\w+\.(?:Scanner|Parser|Constructor|Composer)Error"),
             Pattern(
                 "unexpected keyword argument",
-                r"(?:LlmArgs|TorchLlmArgs|TrtLlmArgs|LLM|KvCacheConfig|\w*Config)\S*\(?\)? "
+                r"(?<!\w)\w{0,40}(?:LlmArgs|LLM|Config)[\w.]{0,40}(?:\(\))? "
                 r"got an unexpected keyword argument '(?P<key>\w+)'",
             ),
             Pattern("unexpected keyword", r"(?:Args|LLM|Config)\b.{0,20}unexpected keyword:? '(?P<key>\w+)'"),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from trtllm_api.reasons import Reason
+from trtllm_diagnosis.bounded import compiled
 
 REFUSES: Final = (
     r"(?:not (?:yet )?(?:be )?(?:support|implement|allow|recogni)|unsupport|unknown|unrecogni|invalid|cannot"
@@ -30,4 +31,4 @@ class Hint:
     @cached_property
     def expressions(self) -> tuple[re.Pattern[str], ...]:
         """The compiled words."""
-        return tuple(re.compile(word, re.IGNORECASE) for word in self.words)
+        return tuple(compiled(word) for word in self.words)

@@ -147,7 +147,7 @@ SURROUNDINGS: Final = (
         "a model architecture that this program does not have",
         (
             (
-                r"architecture|model[ _](?:type|class|arch)|unsupported (?!data|memory)\w+ type\b|\w+For[A-Z]\w+"
+                r"architecture|model[ _](?:type|class|arch)|unsupported (?!data|memory)\w+ type\b|\wFor[A-Z]\w"
                 r"|decoder type|\bmodel\b"
             ),
             rf"{REFUSES}|no (?:[\w-]+ ){{0,2}}(?:implementation|class)|no model\b|not found|not registered|not in\b",
