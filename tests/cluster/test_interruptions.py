@@ -31,6 +31,15 @@ def test_an_identical_second_model_is_ready_in_two_seconds_without_a_job(world: 
     assert second["artifact"]["digest"] == first["artifact"]["digest"]
     assert second["artifact"]["reusedFrom"] == "first"
     assert world.jobs("second") == []
+    for name in ("second", "first"):
+        world.delete("qm", name)
+    eventually(lambda: not world.jobs("first"), "the end of its Jobs", 60)
+    # the claim stays: the same request, made again, finds its result there
+    world.quantized_model("first", storage=storage)
+    again = world.ready("first")
+    assert (again["artifact"]["digest"], again["quality"]) == (first["artifact"]["digest"], first["quality"])
+    (pod,) = world.pods("first", "quantize")
+    assert "MeasuringSource" not in world.logs(pod["metadata"]["name"])
 
 
 def test_a_killed_quantize_pod_is_replaced_and_does_not_measure_the_source_again(world: World) -> None:

@@ -25,6 +25,7 @@ from trtllm_builder.quantize.attempt import Files, Run, measured_of, publish
 from trtllm_builder.quantize.candidate import Bench, measure_reference
 from trtllm_builder.quantize.evaluation import Reference
 from trtllm_builder.quantize.evidence import Evidence, Measured, Tried
+from trtllm_builder.quantize.finished import finished, keep
 from trtllm_builder.quantize.refusals import look_into, mixed
 from trtllm_builder.quantize.reporting import HEX, write_report
 from trtllm_builder.quantize.threads import use_all_processors
@@ -40,6 +41,10 @@ def run_quantize(
     Raises BuilderFailure QualityRefused with everything measured when none may, and the last candidate's own failure
     when none could be made.
     """
+    known = finished(store, request_digest)
+    if known is not None:
+        progress.say("an equal request was finished before: its artifact is used")
+        return known
     use_all_processors()
     work = store.work(request_digest)
     bench = _bench(request, progress)
@@ -60,7 +65,9 @@ def run_quantize(
         progress.say(f"{attempt.plan.method}: {attempt.decision.verdict}: {attempt.decision.message}")
         if attempt.usable:
             tried.append(attempt)
-            return _finish(run, source, tried, publish(attempt, files))
+            result = _finish(run, source, tried, publish(attempt, files))
+            keep(store, request_digest, result)
+            return result
         mix = any(later.method is Method.MIXED for later in request.candidates[number + 1 :])
         tried.append(look_into(files.refused(attempt, source), mix=mix))
         best = _better(best, _Kept(len(tried) - 1, files, _divergence(tried[-1])))

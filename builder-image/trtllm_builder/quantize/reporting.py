@@ -42,12 +42,13 @@ def write_report(
     directory = report_directory(store, request_digest)
     directory.mkdir(parents=True, exist_ok=True)
     report = _report(title, request, source, tried, evaluation)
-    _write(directory / "report.json", report_json(report))
-    _write(directory / "report.html", report_html(report))
+    write_whole(directory / "report.json", report_json(report))
+    write_whole(directory / "report.html", report_html(report))
     return store.relative(directory / "report.html")
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write under a temporary name and rename: a reader never sees a half."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.rename(path)
