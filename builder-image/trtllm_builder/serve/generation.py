@@ -111,9 +111,9 @@ class Engine:
             if cancelled.is_set():
                 finish = ABORT
                 break
+            emit(Piece(text, count))
             if count == job.max_tokens:
                 break
-            emit(Piece(text, count))
         text, stopped = scanner.add(detokenizer.finish())
         emit(Piece(text if stopped else text + scanner.finish(), count, STOP if stopped else finish))
 

@@ -27,6 +27,15 @@ def test_a_greedy_answer_is_what_transformers_itself_generates(client: Client, t
     assert text_of(client, max_tokens=40) == tiny.tokenizer.decode(expected, skip_special_tokens=True)
 
 
+def test_an_answer_of_any_length_has_the_text_of_all_its_tokens(client: Client, tiny: Tiny) -> None:
+    prompt = list(PROBE_PROMPT)
+    tokens = Engine(tiny).greedy(prompt, 24)
+    for length in range(1, 25):
+        expected = tiny.tokenizer.decode(tokens[:length], skip_special_tokens=True)
+        assert text_of(client, prompt=prompt, max_tokens=length) == expected
+        assert streamed_text(client, prompt=prompt, max_tokens=length) == expected
+
+
 def test_a_models_repetition_penalty_is_applied_as_transformers_does() -> None:
     penalized = build()
     penalized.model.generation_config.repetition_penalty = 1.3
