@@ -161,12 +161,14 @@ def engine_models() -> Path:
             path = target / name / "config.json"
             path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
 
-    return cached("engine-models", key_of(tiny / "config.json", program, adapter, Path(__file__)), build)
+    return cached("engine-models", key_of(tiny / "model.safetensors", program, adapter, Path(__file__)), build)
 
 
 def _made(name: str, *options: str) -> Path:
     program = SUPPORT / "tiny_model.py"
-    return cached(name, key_of(program), lambda target: _run(program, "--output", str(target), *options))
+    return cached(
+        name, key_of(program, SUPPORT / "drawn.py"), lambda target: _run(program, "--output", str(target), *options)
+    )
 
 
 def _run(program: Path, *options: str) -> None:

@@ -105,7 +105,7 @@ def test_a_dataset_that_is_not_there_is_waited_for(created: World) -> None:
 def test_fail_refuses_with_the_numbers_and_the_limit(created: World) -> None:
     reason, message = created.stalled("gate-fail", 240)
     assert reason == "QualityRefused"
-    assert "0.001" in message
+    assert "(at most 0.00000001)" in message
     status = created.get("qm", "gate-fail")["status"]
     assert [candidate["verdict"] for candidate in status["quality"]["candidates"]] == ["Refused"]
     assert "artifact" not in status

@@ -12,11 +12,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [
-    str(REPOSITORY / name) for name in ("crds", "diagnosis", "planner", "builder-image", "tests/support", "tests/gpu")
+    str(REPOSITORY / name) for name in ("crds", "diagnosis", "planner", "builder-image", "tests", "tests/gpu")
 ]
 
-import tiny_model  # noqa: E402 - it lies there
-
+from support import tiny_model  # noqa: E402 - it lies there
 from trtllm_api.base import Device  # noqa: E402
 from trtllm_api.contract import (  # noqa: E402
     CalibrationRequest,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import roundtrip
-import tiny_model
 import torch
 from conftest import Shop
 
+from support import roundtrip, tiny_model
 from trtllm_api.modelstatus import CandidatePlan, Verdict
 from trtllm_api.quantization import AutoQuantization, KVCache, Method
 from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat

@@ -1,5 +1,7 @@
 """A LoRA adapter as PEFT saves it, with weights loud enough to be heard; tests of double and cluster use it.
 
+The same seed gives the same adapter on every machine.
+
 Run by .venv-builder's Python: `lora_adapter.py --model DIRECTORY --output DIRECTORY [--rank 8] [--seed 1]`.
 """
 
@@ -7,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from support.drawn import drawn
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PREFIX = "base_model.model."
@@ -23,7 +27,6 @@ def make(model: Path, output: Path, *, rank: int = 8, seed: int = 1, modules: Se
 
     Each product of B and A is about as large as the weight that it is added to.
     """
-    generator = torch.Generator().manual_seed(seed)
     alpha = 2 * rank
     tensors: dict[str, Tensor] = {}
     for name, weight in load_file(model / "model.safetensors").items():
@@ -31,9 +34,10 @@ def make(model: Path, output: Path, *, rank: int = 8, seed: int = 1, modules: Se
         if module.rpartition(".")[2] not in modules:
             continue
         outputs, inputs = weight.shape
-        low = torch.randn(rank, inputs, generator=generator)
-        high = torch.randn(outputs, rank, generator=generator)
-        high *= float(weight.float().std()) * rank / alpha / rank**0.5
+        low, high = drawn(f"{seed}.{module}.A", (rank, inputs)), drawn(f"{seed}.{module}.B", (outputs, rank))
+        # drawn numbers have a third for their mean square; a power of two hides how a processor adds up
+        loudness = float(weight.float().std()) * 3 * rank / alpha / rank**0.5
+        high *= 2.0 ** round(math.log2(loudness))
         tensors[f"{_PREFIX}{module}.lora_A.weight"], tensors[f"{_PREFIX}{module}.lora_B.weight"] = low, high
     output.mkdir(parents=True)
     save_file(tensors, output / "adapter_model.safetensors", {"format": "pt"})

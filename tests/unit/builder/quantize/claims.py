@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trtllm_api.base import Device
@@ -42,6 +42,11 @@ class Claim:
             self.root,
             BuildRequest(stage=Stage.QUANTIZE, namespace="ml", name=name, request_digest=digest, quantize=request),
         )
+
+    def gated(self, **limits: object) -> Claim:
+        """The same claim, with other limits of the gate."""
+        gate = self.request.gate.model_copy(update=limits)
+        return replace(self, request=self.request.model_copy(update={"gate": gate}))
 
     def directory(self, result: BuildResult) -> Path:
         """Of the artifact."""

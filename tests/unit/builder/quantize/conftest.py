@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import gc
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from support import roundtrip, tiny_model
 from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_builder.failure import BuilderFailure
-
-_SUPPORT = str(Path(__file__).resolve().parents[3] / "support")
-if _SUPPORT not in sys.path:
-    sys.path.append(_SUPPORT)
-
-import roundtrip  # noqa: E402
-import tiny_model  # noqa: E402
 
 Make = Callable[..., roundtrip.Exported]
 
@@ -69,7 +62,7 @@ def wide_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight heads that share two keys and values, four layers, a prime number of tokens."""
     directory = tmp_path_factory.mktemp("models") / "wide"
     directory.mkdir()
-    tiny_model.make(directory, steps=60, heads=8, key_value_heads=2, layers=4, vocabulary=1021)
+    tiny_model.make(directory, heads=8, key_value_heads=2, layers=4, vocabulary=1021)
     return directory
 
 

@@ -1,22 +1,21 @@
 """A refused candidate is explained, and fallback Mixed ships it with the modules that err in full precision.
 
-One layer of the model is spoilt for four bits: of every 64 columns of its down_proj one is 256 times what it was, and
-the channel that it multiplies a 256th. The model computes what it did, and the other columns round to nothing.
+One layer of the model is spoilt for four bits: of every 64 columns of its down_proj one is 32 times what it was, and
+the channel that it multiplies a 32nd. The model computes what it did, and the other columns round to nothing.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import roundtrip
 import torch
 from safetensors.torch import load_file
 
+from support import roundtrip
 from trtllm_api.contract import BuildResult, ExitCode
 from trtllm_api.modelstatus import CandidatePlan, CandidateStatus, Verdict
 from trtllm_api.quality import Canary
@@ -31,7 +30,9 @@ from .claims import Claim, open_claim
 from .conftest import ranked
 
 _GROUP = 128
-_FACTOR = 256
+_FACTOR = 32
+_LIMIT = 0.002
+"""Of the KL divergence: between four bits of every layer and four bits of all but the spoilt one."""
 _BAD = "layers.2.mlp.down_proj"
 _INT4 = CandidatePlan(method=Method.INT4_WEIGHT_ONLY, group_size=_GROUP)
 _FINER = CandidatePlan(method=Method.INT4_WEIGHT_ONLY, group_size=_GROUP // 2)
@@ -57,12 +58,7 @@ def spoilt_source(wide_source: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def claim(spoilt_source: Path, tmp_path: Path) -> Claim:
-    return _gated(open_claim(spoilt_source, tmp_path), max_kl_divergence="0.0002")
-
-
-def _gated(claim: Claim, **limits: object) -> Claim:
-    gate = claim.request.gate.model_copy(update=limits)
-    return replace(claim, request=claim.request.model_copy(update={"gate": gate}))
+    return open_claim(spoilt_source, tmp_path).gated(max_kl_divergence=str(_LIMIT))
 
 
 def _tried(result: BuildResult) -> tuple[CandidateStatus, ...]:
@@ -92,7 +88,7 @@ def test_a_refused_candidate_is_explained_and_a_mix_that_passes_is_proposed(clai
     assert tried.proposal is not None
     assert tried.proposal.exclude_modules == (_BAD,)
     assert tried.proposal.measures.kl_divergence is not None
-    assert float(tried.proposal.measures.kl_divergence) <= 0.0002
+    assert float(tried.proposal.measures.kl_divergence) <= _LIMIT
     page = _report(claim)
     assert "Where the error comes from" in page
     assert f"<code>{_BAD}</code>" in page
@@ -169,7 +165,7 @@ def test_of_several_refused_candidates_a_mix_is_sought_for_the_nearest_alone(
         assert tried.measures is not None
         return float(tried.measures.kl_divergence or "inf")
 
-    longer = _gated(claim, sequence_length=256)
+    longer = claim.gated(sequence_length=256)
     farther, nearer = sorted(_tried(longer.quantize(_USUAL, _INT4, _FINER)), key=divergence, reverse=True)
     assert farther.explanation
     assert farther.proposal is None
@@ -179,7 +175,7 @@ def test_of_several_refused_candidates_a_mix_is_sought_for_the_nearest_alone(
 
 
 def test_without_a_mix_that_passes_it_is_said_how_near_one_came_and_mixed_fails(claim: Claim) -> None:
-    hopeless = _gated(claim, canaries=(Canary(prompt="Once", contains="xyzzy", max_tokens=4),))
+    hopeless = claim.gated(canaries=(Canary(prompt="Once", contains="xyzzy", max_tokens=4),))
     result = hopeless.quantize(_USUAL, _INT4, _MIXED)
     assert result.reason is Reason.QUALITY_REFUSED
     refused, mixed = _tried(result)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import roundtrip
 import torch
 from safetensors.torch import load_file, save_file
 
+from support import roundtrip
 from trtllm_builder.checkpoint import load_model, load_tokenizer
 from trtllm_builder.quantize.evaluation import measure_source
 from trtllm_builder.quantize.package import complete, stored_type

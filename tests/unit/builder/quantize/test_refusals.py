@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import roundtrip
 import torch
 
+from support import roundtrip
 from trtllm_api.contract import ExitCode
 from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_for_inference, load_model

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import roundtrip
 import torch
 
+from support import roundtrip
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import Method
 from trtllm_builder.checkpoint import load_model

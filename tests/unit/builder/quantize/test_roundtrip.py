@@ -6,10 +6,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import roundtrip
 import torch
 from safetensors.torch import load_file
 
+from support import roundtrip
 from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import AutoQuantization, KVCache, Method

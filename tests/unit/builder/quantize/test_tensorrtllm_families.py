@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import roundtrip
 import torch
 import transformers
 
+from support import roundtrip
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import Method
 from trtllm_builder.checkpoint import load_model

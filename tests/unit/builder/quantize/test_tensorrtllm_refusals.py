@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import roundtrip
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from support import roundtrip
 from trtllm_api.contract import ExitCode
 from trtllm_api.modelstatus import CandidatePlan
 from trtllm_api.quantization import AutoQuantization, Method

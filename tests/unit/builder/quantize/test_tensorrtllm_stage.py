@@ -137,7 +137,7 @@ def test_a_shard_in_the_wrong_rank_is_refused_by_the_gate(
             save_file(tensors, path)
 
     monkeypatch.setattr(candidate, "export_ranks", wrong)
-    result = claim.quantize(ranked(2))
+    result = claim.gated(max_kl_divergence="0.001").quantize(ranked(2))
     assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, Reason.QUALITY_REFUSED)
     assert result.quantize is not None
     assert result.quantize.candidates[0].verdict is Verdict.REFUSED
