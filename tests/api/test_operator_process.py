@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 from clusterlib.settings import Settings
 from control_plane import NAMESPACE, QUANTIZED_MODEL, ApiServer, Cluster
+
+from support.ports import free_port
 
 KUBECONFIG = Settings(name="apitest", index=7, nodes=0).kubeconfig
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
@@ -57,12 +58,6 @@ def operator(identity: str = "one", *options: str) -> Iterator[Operator]:
         running.process.send_signal(signal.SIGCONT)
         running.process.terminate()
         running.process.wait(20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(true: Callable[[], object], what: str, timeout: float = 20) -> None:

@@ -45,7 +45,7 @@ class Canary:
         A busy server lets the canary wait in its queue: it must not die of that.
         """
         try:
-            reply = self._client.get("/prometheus/metrics", self._settings.poll_seconds)
+            reply = self._client.get("/prometheus/metrics", self._settings.health_timeout_seconds)
         except OSError:
             return False
         before, counts = self._answered, [float(count) for count in _ANSWERED.findall(reply.text)]

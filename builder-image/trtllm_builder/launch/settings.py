@@ -19,6 +19,7 @@ class Settings:
     control_port: int
     scratch: Path
     poll_seconds: float
+    health_timeout_seconds: float
     unhealthy_seconds: float
     canary_seconds: float
     canary_timeout_seconds: float
@@ -40,6 +41,7 @@ def parse(argv: list[str]) -> Settings:
     add("--control-port", type=int, default=CONTROL_PORT, help="of /health/live and /health/ready")
     add("--scratch", type=Path, default=Path("/tmp"), help="a directory that can be written")  # noqa: S108
     add("--poll-seconds", type=float, default=5.0, help="between two looks at the server")
+    add("--health-timeout-seconds", type=float, default=5.0, help="for an answer about its health")
     add("--unhealthy-seconds", type=float, default=30.0, help="of 503 after it was ready that end it")
     add("--canary-seconds", type=float, default=30.0, help="between two one-token generations")
     add("--canary-timeout-seconds", type=float, default=60.0, help="for one token; three in a row end it")

@@ -71,7 +71,7 @@ class Watch:
             while not self._stop.is_set():
                 step.reach(time.monotonic() - started)
                 try:
-                    if self._client.get("/health", self._settings.poll_seconds).status == _OK:
+                    if self._client.get("/health", self._settings.health_timeout_seconds).status == _OK:
                         step.reach(time.monotonic() - started, "asking the known prompt")
                         answer.ask(self._client, self._request, self._probe, self._settings.probe_timeout_seconds)
                         break
@@ -112,7 +112,7 @@ class Watch:
 
     def _health(self) -> int | None:
         try:
-            return self._client.get("/health", self._settings.poll_seconds).status
+            return self._client.get("/health", self._settings.health_timeout_seconds).status
         except OSError:
             return None
 

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from support.ports import free_port
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.main import main
 
@@ -31,14 +31,12 @@ FAST = {
     "poll-seconds": 0.1,
     "unhealthy-seconds": 0.6,
     "canary-seconds": 0.1,
-    "canary-timeout-seconds": 0.4,
-    "probe-timeout-seconds": 10,
-    "gather-seconds": 30,
-    "lost-seconds": 20,
     "rendezvous-seconds": 0.2,
-    "appear-seconds": 60,
     "leave-seconds": 1,
 }
+"""How often a launcher looks. What it waits for is patient: only a test that lets a wait end in vain makes it short."""
+LOST = 3
+"""Seconds of silence of another pod, where a test lets it fall silent."""
 CONFIG = {"version": VERSION, "pretrained_config": {"mapping": {"world_size": 1, "tp_size": 1}}}
 _LLMAPI_LAUNCH = """#!/bin/bash
 # Like the real one: the other ranks end after a server that ended well, and wait for ever after one that did not.
@@ -56,16 +54,11 @@ def failure_of(call: Callable[[], object]) -> BuilderFailure:
     return caught.value
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until
         time.sleep(0.03)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def get(port: int, path: str, host: str = "127.0.0.1", method: str = "GET") -> tuple[int, dict[str, Any]]:
@@ -145,8 +138,8 @@ class Process:
     def stop(self) -> None:
         self.signal(signal.SIGTERM)
 
-    def end(self, seconds: float = 30) -> int:
-        self.popen.join(seconds)
+    def end(self) -> int:
+        self.popen.join(120)
         assert self.popen.exitcode is not None, self.log
         return self.popen.exitcode
 
@@ -180,7 +173,7 @@ class Pod:
             "gpusPerNode": 1,
             "gpu": {"product": "NVIDIA-L4", "computeCapability": "8.9", "count": 1},
             "version": VERSION,
-            "drainSeconds": 10,
+            "drainSeconds": 60,
         }
         self._image()
         self.artifact({"config.json": json.dumps(CONFIG), "rank0.engine": "engine"})

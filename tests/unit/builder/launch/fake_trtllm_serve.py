@@ -46,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         note(self.path, body)
         says = behaviour()
         Handler.active += 1
-        self.pause(says.get("answerPause", 0))
+        while behaviour().get("hold"):
+            time.sleep(0.05)
         status, text = says.get("status", 200), says.get("answer", "Paris.")
         if self.path == "/v1/completions":
             self.send(status, json.dumps({"choices": [{"text": text}]}))

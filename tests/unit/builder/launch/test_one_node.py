@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,11 +34,12 @@ def test_home_caches_and_mpis_files_are_where_they_can_be_written(pod: Pod) -> N
 
 
 def test_ready_means_that_the_known_prompt_was_answered_as_recorded(pod: Pod) -> None:
-    pod.behave(answer=ANSWER, answerPause=1)
+    pod.behave(answer=ANSWER, hold=True)
     process = pod.launch()
     wait_until(lambda: bool(pod.calls("/v1/completions")))
     assert process.health() == (503, {"status": "loading"})
     assert process.health("live")[0] == 200
+    pod.behave(answer=ANSWER)
     process.ready()
     assert process.health() == (200, {"status": "ready"})
     (asked,) = pod.calls("/v1/completions")
@@ -52,7 +52,7 @@ def test_while_loading_progress_says_so(pod: Pod) -> None:
     process.ready()
     wait_until(lambda: any("Ready: tiny answered after" in line for line in process.log))
     assert {line["stage"] for line in process.progress()} == {"Loading"}
-    assert process.progress()[-1]["done"] >= 1.4
+    assert process.progress()[-1]["done"] > 0
     assert "loading weights\n" in process.log
 
 
@@ -118,14 +118,15 @@ def test_a_server_that_refuses_the_known_prompt_is_refused(pod: Pod, status: int
 def test_sigterm_turns_it_unready_and_running_requests_are_finished(pod: Pod) -> None:
     process = pod.launch()
     process.ready()
-    pod.behave(answer=ANSWER, answerPause=2)
+    pod.behave(answer=ANSWER, hold=True)
     body = {"model": NAME, "prompt": "x", "max_tokens": 1}
-    client = ThreadPoolExecutor().submit(Client("127.0.0.1", pod.serve_port).post, "/v1/completions", body, 10)
+    client = ThreadPoolExecutor().submit(Client("127.0.0.1", pod.serve_port).post, "/v1/completions", body, 120)
     wait_until(lambda: len(pod.calls("/v1/completions")) == 2)
     process.stop()
-    wait_until(lambda: process.health()[0] == 503, 1)
+    wait_until(lambda: process.health()[0] == 503)
     assert process.health() == (503, {"status": "draining"})
     assert process.health("live")[0] == 200
+    pod.behave(answer=ANSWER)
     assert process.end() == 0
     assert client.result().json["choices"][0]["text"] == ANSWER
     assert not process.termination.exists()
@@ -137,7 +138,7 @@ def test_a_server_that_outlasts_the_drain_is_killed(pod: Pod) -> None:
     process = pod.launch()
     process.ready()
     process.stop()
-    assert process.end(10) == 0
+    assert process.end() == 0
     assert any("trtllm-serve still runs after 1 s and is ended." in line for line in process.log)
     assert get(pod.serve_port, "/health")[0] == 0
 
@@ -147,7 +148,7 @@ def test_sigterm_while_loading_ends_it_at_once(pod: Pod) -> None:
     process = pod.launch()
     wait_until(lambda: bool(pod.calls("pid")))
     process.stop()
-    assert process.end(10) == 0
+    assert process.end() == 0
     assert not process.termination.exists()
 
 
@@ -157,7 +158,7 @@ def test_sigterm_during_the_checks_ends_it_at_once(pod: Pod) -> None:
     wait_until(lambda: process.health()[0] == 503)
     assert process.health() == (503, {"status": "starting"})
     process.stop()
-    assert process.end(10) == 0
+    assert process.end() == 0
 
 
 def test_a_control_port_that_is_taken_is_worth_another_try(pod: Pod) -> None:
@@ -174,5 +175,4 @@ def test_nothing_of_the_server_outlives_the_launcher(pod: Pod) -> None:
     (pid,) = pod.calls("pid")
     process.signal(signal.SIGINT)
     assert process.end() == 0
-    time.sleep(0.1)
-    assert not Path(f"/proc/{pid}").exists()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.answer import agrees
 from trtllm_builder.launch.control import Control
@@ -22,7 +23,7 @@ from trtllm_builder.launch.rendezvous import Rendezvous
 from trtllm_builder.launch.settings import parse as settings_of
 from trtllm_builder.launch.state import Phase, State
 
-from .conftest import failure_of, free_port, get, wait_until
+from .conftest import failure_of, get, wait_until
 
 URI = "18.0;tcp://192.0.2.2:55945;tcp6://[fd00::2]:58167"
 ORTED = f'/usr/bin/orted -mca ess "env" -mca orte_hnp_uri "{URI}" -mca pmix "^s1,s2"'

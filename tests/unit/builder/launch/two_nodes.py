@@ -6,6 +6,9 @@ resolves. Both have a second network, with addresses that the other cannot reach
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import itertools
 import os
 import shlex
 import shutil
@@ -13,6 +16,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +26,7 @@ USER = 65532
 LEADER = "demo-0"
 ADDRESS = f"{LEADER}.demo.models"
 """As LeaderWorkerSet writes LWS_LEADER_ADDRESS: it resolves through the headless Service."""
-HOSTS = ("10.213.7.10", "10.213.7.11")
-_GATEWAY = "10.213.7.1/24"
+_numbers = itertools.count()
 _SETUP = """
 hostname {name}
 mount --bind {directory}/hosts /etc/hosts
@@ -63,24 +67,36 @@ class Started:
 
 
 class TwoNodes:
-    """The leader's node is number 0."""
+    """The leader's node is number 0.
+
+    The kernel removes a namespace and its interfaces after `ip` has returned: each pair of nodes has names of its own.
+    """
 
     def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="nodes"))
-        self.directory.chmod(0o755)
-        self.shared = self.directory / "shared"
-        self.shared.mkdir()
-        self.shared.chmod(0o777)
-        self.scratch = self.directory / "tmp"
-        """The same path in both nodes, with other content."""
-        self.scratch.mkdir()
-        self._bridge = f"lb{os.getpid()}"
-        self._names = [f"launch-{os.getpid()}-{number}" for number in range(2)]
-        run("ip", "link", "add", self._bridge, "type", "bridge")
-        run("ip", "addr", "add", _GATEWAY, "dev", self._bridge)
-        run("ip", "link", "set", self._bridge, "up")
-        for number in range(2):
-            self._make(number)
+        self._name = f"{os.getpid()}-{next(_numbers)}"
+        self._names = [f"launch-{self._name}-{number}" for number in range(2)]
+        with contextlib.ExitStack() as undo:
+            self.directory = Path(tempfile.mkdtemp(prefix="nodes"))
+            undo.callback(shutil.rmtree, self.directory)
+            self.directory.chmod(0o755)
+            self.shared = self.directory / "shared"
+            self.shared.mkdir()
+            self.shared.chmod(0o777)
+            self.scratch = self.directory / "tmp"
+            """The same path in both nodes, with other content."""
+            self.scratch.mkdir()
+            network = undo.enter_context(own_network())
+            self.hosts = (f"{network}.10", f"{network}.11")
+            bridge = f"lb{self._name}"
+            run("ip", "link", "add", bridge, "type", "bridge")
+            undo.callback(run, "ip", "link", "delete", bridge)
+            run("ip", "addr", "add", f"{network}.1/24", "dev", bridge)
+            run("ip", "link", "set", bridge, "up")
+            for number, name in enumerate(self._names):
+                run("ip", "netns", "add", name)
+                undo.callback(self._remove_node, number)
+                self._connect(number, bridge)
+            self._undo = undo.pop_all()
 
     @property
     def python(self) -> Path:
@@ -129,34 +145,48 @@ class TwoNodes:
         run("ip", "link", "set", self._veth(number), "down")
 
     def remove(self) -> None:
-        """Processes, interfaces and files."""
-        for number, name in enumerate(self._names):
+        """End the processes; remove interfaces and files."""
+        self._undo.close()
+
+    def _remove_node(self, number: int) -> None:
+        while self.processes(number):
             self.lose_power(number)
-            run("ip", "netns", "delete", name)
-        run("ip", "link", "delete", self._bridge)
-        shutil.rmtree(self.directory)
+            time.sleep(0.01)
+        run("ip", "netns", "delete", self._names[number])
 
     def _veth(self, number: int) -> str:
-        return f"lv{os.getpid()}-{number}"
+        return f"lv{self._name}-{number}"
 
-    def _make(self, number: int) -> None:
+    def _connect(self, number: int, bridge: str) -> None:
         name, veth, directory = self._names[number], self._veth(number), self.directory / str(number)
         directory.mkdir()
-        own = f"{HOSTS[number]} {LEADER}-{number}\n" if number else ""
+        own = f"{self.hosts[number]} {LEADER}-{number}\n" if number else ""
         (directory / "hosts").write_text(
-            f"127.0.0.1 localhost\n{HOSTS[0]} {ADDRESS} {LEADER if not number else ''}\n{own}"
+            f"127.0.0.1 localhost\n{self.hosts[0]} {ADDRESS} {LEADER if not number else ''}\n{own}"
         )
         (directory / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        run("ip", "netns", "add", name)
         run("ip", "link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", name)
-        run("ip", "link", "set", veth, "master", self._bridge, "up")
+        run("ip", "link", "set", veth, "master", bridge, "up")
         for words in (
             "link set lo up",
-            f"addr add {HOSTS[number]}/24 dev eth0",
+            f"addr add {self.hosts[number]}/24 dev eth0",
             "link set eth0 up",
             "link add storage0 type veth peer name storage1",
-            f"addr add 10.213.8.1{number}/24 dev storage0",
+            f"addr add 10.212.0.1{number}/24 dev storage0",
             "link set storage0 up",
             "link set storage1 up",
         ):
             run("ip", "-n", name, *words.split())
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[str]:
+    """The first three numbers of a network that no other pair of nodes uses, in this run or in another."""
+    for number in range(256):
+        network = f"10.213.{number}"
+        with Path(tempfile.gettempdir(), f"{network}.lock").open("w") as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not run("ip", "-o", "addr", "show", "to", f"{network}.0/24"):
+                yield network
+                return
+    raise RuntimeError("Every network of 10.213.0.0/16 is in use.")
