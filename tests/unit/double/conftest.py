@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from support import tiny_model
+from support.ports import free_port
+from support.preloaded import Preloaded
 from trtllm_builder.launch.processes import descendants, running
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -26,12 +28,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _ROOT = Path(__file__).resolve().parents[3]
 DOUBLE = _ROOT / "hack" / "tensorrt_llm_double"
 EXAMPLES = DOUBLE / "examples"
-for _directory in (DOUBLE, _ROOT / "tests" / "support"):
-    if str(_directory) not in sys.path:
-        sys.path.append(str(_directory))
+if str(DOUBLE) not in sys.path:
+    sys.path.append(str(DOUBLE))
 
-import roundtrip  # noqa: E402
-import tiny_model  # noqa: E402
+from tensorrt_llm.commands import build, serve  # noqa: E402 - it is the double
 
 H100 = {"product": "NVIDIA H100 80GB HBM3", "compute_cap": "9.0", "memory_mib": 81559, "driver": "580.95.05"}
 L4 = {"product": "NVIDIA L4", "compute_cap": "8.9", "memory_mib": 23034, "driver": "580.95.05"}
@@ -44,6 +44,8 @@ class Machine:
 
     root: Path
     monkeypatch: pytest.MonkeyPatch
+    python: Path
+    """Has imported torch."""
 
     def gpus(self, kind: dict[str, Any], count: int) -> None:
         """Have these GPUs, all of them visible."""
@@ -64,14 +66,12 @@ class Machine:
     def convert(self, model: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """convert_checkpoint.py for Llama."""
         script = EXAMPLES / "models" / "core" / "llama" / "convert_checkpoint.py"
-        return self.run(sys.executable, script, "--model_dir", model, "--output_dir", output, *arguments)
+        return self.run(self.python, script, "--model_dir", model, "--output_dir", output, *arguments)
 
     @contextlib.contextmanager
     def serving(self, model: Path, *arguments: str | Path, before: tuple[str, ...] = ()) -> Iterator[Server]:
         """trtllm-serve, once it answers."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         log = self.root / f"serve-{port}.log"
         command = [
             *before,
@@ -83,8 +83,12 @@ class Machine:
             str(port),
             *map(str, arguments),
         ]
+        # ranks are mpirun's own children
+        path = os.environ["PATH"].replace(f"{self.python.parent}{os.pathsep}", "") if before else os.environ["PATH"]
         with log.open("w") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path}
+            )
         server = Server(f"http://127.0.0.1:{port}", process)
         try:
             deadline = time.monotonic() + 120
@@ -139,10 +143,45 @@ class Server:
             return error.code, error.read().decode()
 
 
+def make_engine(machine: Machine, checkpoint: Path, *arguments: str) -> Path:
+    output = machine.root / "engine"
+    run_build(machine, checkpoint, output, *arguments)
+    return output
+
+
+def run_build(machine: Machine, checkpoint: Path, output: Path, *arguments: str) -> None:
+    """trtllm-build in this process."""
+    cache = str(machine.root / "model.cache")
+    words = ["trtllm-build", "--checkpoint_dir", str(checkpoint), "--output_dir", str(output)]
+    machine.monkeypatch.setattr(sys, "argv", [*words, "--output_timing_cache", cache, *arguments])
+    build.main()
+
+
+def run_serve(machine: Machine, model: Path, *arguments: str | Path) -> None:
+    """trtllm-serve in this process, as far as it comes."""
+    words = ["trtllm-serve", str(model), "--port", "0", *map(str, arguments)]
+    machine.monkeypatch.setattr(sys, "argv", words)
+    serve.main()
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Python that has imported torch and what the double needs beside it."""
+    preloaded = Preloaded(
+        tmp_path_factory.mktemp("python"),
+        "transformers.models.llama.modeling_llama",
+        "trtllm_builder.checkpoint",
+        "trtllm_builder.serve.generation",
+    )
+    yield preloaded.python
+    preloaded.close()
+
+
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    programs = (str(DOUBLE / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
-    machine = Machine(tmp_path, monkeypatch)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: Path) -> Machine:
+    """Programs of the double find `python` first."""
+    programs = (str(DOUBLE / "bin"), str(python.parent), str(Path(sys.executable).parent), os.environ["PATH"])
+    machine = Machine(tmp_path, monkeypatch, python)
     machine.set(
         PATH=os.pathsep.join(programs),
         PYTHONPATH=os.pathsep.join(sys.path),
@@ -155,14 +194,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight heads, two for keys and values, four layers; not trained, but loud: every layer decides what it says."""
+    """Eight heads, two for keys and values, four layers, each of which decides what it answers."""
     directory = tmp_path_factory.mktemp("tiny") / "model"
     directory.mkdir()
-    tiny_model.make(directory, steps=0, heads=8, key_value_heads=2, layers=4)
-    roundtrip.edit_tensors(
-        directory,
-        lambda tensors: {name: tensor * 6 if "_proj" in name else tensor for name, tensor in tensors.items()},
-    )
+    tiny_model.make(directory, knowledge=False, heads=8, key_value_heads=2, layers=4)
     return directory
 
 

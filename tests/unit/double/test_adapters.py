@@ -9,12 +9,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import lora_adapter
 import pytest
 from safetensors.torch import load_file
 
-from .conftest import Machine, Server
-from .test_refusals import make_engine, run_build, run_serve
+from support import lora_adapter
+
+from .conftest import Machine, Server, make_engine, run_build, run_serve
 
 PROMPT = [5, 6, 7]
 LORA = ("--lora_plugin", "auto", "--max_lora_rank", "8", "--lora_target_modules")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Machine, Server
-from .test_refusals import make_engine
+from .conftest import Machine, Server, make_engine
 
 PROMPT = [5, 6, 7]
 TOKENS = 8

@@ -10,8 +10,9 @@ from threading import Event
 
 import pytest
 import torch
-from packed_model import GROUP, linears, packed, say_quantized
 from safetensors.torch import load_file, save_file
+
+from support.packed_model import GROUP, linears, packed, say_quantized
 
 from .conftest import Machine
 

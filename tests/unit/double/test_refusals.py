@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tensorrt_llm.commands import build, serve
+from tensorrt_llm.commands import build
 from trtllm_api.reasons import Reason
 from trtllm_diagnosis import diagnose
 
-from .conftest import A100, H100, L4, Machine
+from .conftest import A100, H100, L4, Machine, make_engine, run_build, run_serve
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -41,27 +40,6 @@ def checkpoint(converted: Path, tmp_path: Path) -> Path:
 def engine(machine: Machine, checkpoint: Path) -> Path:
     """Two ranks for at most four requests of 64 tokens."""
     return make_engine(machine, checkpoint, "--max_batch_size", "4", "--max_seq_len", "64")
-
-
-def make_engine(machine: Machine, checkpoint: Path, *arguments: str) -> Path:
-    output = machine.root / "engine"
-    run_build(machine, checkpoint, output, *arguments)
-    return output
-
-
-def run_build(machine: Machine, checkpoint: Path, output: Path, *arguments: str) -> None:
-    """trtllm-build in this process."""
-    cache = str(machine.root / "model.cache")
-    words = ["trtllm-build", "--checkpoint_dir", str(checkpoint), "--output_dir", str(output)]
-    machine.monkeypatch.setattr(sys, "argv", [*words, "--output_timing_cache", cache, *arguments])
-    build.main()
-
-
-def run_serve(machine: Machine, model: Path, *arguments: str | Path) -> None:
-    """trtllm-serve in this process, as far as it comes."""
-    words = ["trtllm-serve", str(model), "--port", "0", *map(str, arguments)]
-    machine.monkeypatch.setattr(sys, "argv", words)
-    serve.main()
 
 
 def edit(path: Path, change: Change) -> None:

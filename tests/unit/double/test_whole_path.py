@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,9 @@ class Road:
             gpu=ExpectedGpu(product=PRODUCT, compute_capability="9.0"),
             version=self.version,
         )
-        run_convert(request, self.store, Progress(self.log), REQUEST, EXAMPLES)
+        with self.machine.monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(self.machine.python))
+            run_convert(request, self.store, Progress(self.log), REQUEST, EXAMPLES)
 
     def build(self, pod: int, pods: int, *arguments: str, workers: int = 1, checkpoint: Path | None = None) -> None:
         request = RanksRequest(
@@ -159,9 +162,8 @@ def test_an_engine_with_packed_weights_says_what_its_checkpoint_computes(
 def test_a_checkpoint_of_the_quantize_stage_becomes_an_engine(machine: Machine, model: Path) -> None:
     from threading import Event
 
-    import roundtrip
-
     from double_http import Loaded
+    from support import roundtrip
     from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
     from trtllm_builder.checkpoint import load_model, load_tokenizer
     from trtllm_builder.serve.generation import Engine, Job
@@ -220,9 +222,8 @@ def test_the_pytorch_runtime_serves_a_hugging_face_checkpoint_in_two_shares(
 def test_the_pytorch_runtime_serves_what_modelopt_quantized(machine: Machine, model: Path) -> None:
     from threading import Event
 
-    import roundtrip
-
     from double_http import Loaded
+    from support import roundtrip
     from trtllm_builder.checkpoint import load_model, load_tokenizer
     from trtllm_builder.serve.generation import Engine, Job
 

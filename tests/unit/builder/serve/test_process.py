@@ -9,13 +9,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from support.preloaded import Preloaded
 
 from .conftest import NAME, Client, read, wait_until
 
@@ -52,19 +53,29 @@ class Process:
 Launch = Callable[..., Process]
 
 
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Python that has imported torch and transformers."""
+    preloaded = Preloaded(
+        tmp_path_factory.mktemp("python"), "transformers.models.llama.modeling_llama", "trtllm_builder.serve.main"
+    )
+    yield preloaded.python
+    preloaded.close()
+
+
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launch]:
+def launch(tmp_path: Path, python: Path) -> Iterator[Launch]:
     started: list[Process] = []
 
     def start(artifact: Path, *options: str) -> Process:
         termination = tmp_path / "termination"
-        command = [sys.executable, "-m", "trtllm_builder", "serve", "--artifact", str(artifact), "--host", "127.0.0.1"]
+        command = [python, "-m", "trtllm_builder", "serve", "--artifact", str(artifact), "--host", "127.0.0.1"]
         popen = subprocess.Popen(
             [*command, "--served-model-name", NAME, "--port", "0", "--device", "cpu", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERMINATION_LOG": str(termination)},
+            env={**os.environ, "TERMINATION_LOG": str(termination)},
         )
         process = Process(popen, termination)
         threading.Thread(target=process.follow, daemon=True).start()
