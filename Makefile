@@ -3,7 +3,7 @@ PYTHON ?= python3
 CLUSTER := hack/cluster/cluster --name trtllm-demo --index 0
 TOOLS := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate verify lock bench images cluster-up cluster-down environments
+.PHONY: help demo test check generate verify lock bench images cluster-up cluster-down environments builder-environment
 
 help:
 	@echo "make demo          from nothing to a chat answer from a quantized model on a local cluster"
@@ -26,7 +26,11 @@ check: environments
 environments:
 	@$(PYTHON) hack/test/run.py environments
 
-generate: environments
+builder-environment:
+	@$(PYTHON) hack/test/run.py builder-environment
+
+generate: environments builder-environment
+	@.venv-builder/bin/python hack/class_defaults/class_defaults.py planner/trtllm_planner/model_config
 	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
 	@$(TOOLS)/python tests/support/golden_manifests.py
 	@$(TOOLS)/python tests/unit/planner/commands/generate_commands.py
@@ -35,7 +39,7 @@ generate: environments
 	@$(TOOLS)/python benchmarks/estimator.py docs/planning.md > /dev/null
 
 verify: generate
-	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md docs/reasons.md docs/planning.md tests/unit/operator/golden tests/unit/planner/commands/golden \
+	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator/crds docs/failures.md docs/reasons.md docs/planning.md "planner/**/*.json" tests/unit/operator/golden tests/unit/planner/commands/golden \
 	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
 
 bench: environments

@@ -23,7 +23,7 @@ from trtllm_operator.manifests.resources import quantize_bytes
 from trtllm_planner.host import calibration_memory_needed, host_memory_needed
 from trtllm_planner.inventory import GpuKind
 from trtllm_planner.memory import activation_bytes, estimate, kv_bytes_per_token, needed_tokens, weight_bytes
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 from trtllm_planner.question import EngineQuestion, Limits
 from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat, image_info

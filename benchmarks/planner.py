@@ -15,13 +15,14 @@ from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.verdict import judge
 from trtllm_planner.decide import Decision, Refused, decide
 from trtllm_planner.inventory import GpuKind, GpuNode, Inventory
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 from trtllm_planner.plan import NoPlan, Plan, plan
 from trtllm_planner.question import EngineQuestion, Limits
 from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.spec_question import asked_layout, engine_question
+from trtllm_planner.tensorrt_llm.gpus import PRODUCTS, GpuProduct
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.versions import PRODUCTS, Algorithm, GpuProduct, image_info
+from trtllm_planner.tensorrt_llm.versions import Algorithm, image_info
 
 RUNS = 50
 GOAL_MS = 20

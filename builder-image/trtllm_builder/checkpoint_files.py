@@ -13,7 +13,10 @@ from trtllm_builder.failure import bad_model, shown
 from trtllm_builder.files import claim_of, require_inside
 from trtllm_builder.foreign_json import MAX_BYTES, read_object
 from trtllm_builder.safetensors_header import TensorHeader, read_header, refuse_lfs_pointer
+from trtllm_planner.model_config.custom_code import has_class, own_tokenizer
 
+QUANTIZATION_FILES = ("hf_quant_config.json", "quant_cfg.json", "quantize_config.json", "quant_config.json")
+"""ModelOpt's, and those of AutoGPTQ and AutoAWQ before transformers knew them."""
 _INDEX = "model.safetensors.index.json"
 _MAX_INDEX = 256 * 2**20
 """Bytes of the index, which names every tensor; the largest known has 25 MB."""
@@ -35,8 +38,8 @@ class Checkpoint:
     tokenizer_config: dict[str, Any]
     tensors: dict[str, TensorHeader]
     weight_bytes: int
-    quantization: dict[str, Any] = field(default_factory=dict)
-    """hf_quant_config.json."""
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Other files that say how it was quantized, by name."""
 
     @property
     def is_ranks(self) -> bool:
@@ -75,7 +78,7 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
     for name in (*_TOKENIZERS, "chat_template.jinja"):
         if (directory / name).exists():
             refuse_lfs_pointer(directory / name)
-    custom = _custom_classes(directory)
+    custom = _custom_classes(directory, config)
     if custom and not trust_remote_code:
         raise bad_model(
             Reason.CUSTOM_CODE_NOT_TRUSTED,
@@ -88,7 +91,7 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
         tokenizer_config,
         tensors,
         sum(shard.stat().st_size for shard in shards),
-        _json(directory, "hf_quant_config.json", required=False),
+        {name: _json(directory, name, required=False) for name in QUANTIZATION_FILES},
     )
 
 
@@ -109,11 +112,17 @@ def _check_names(config: dict[str, Any]) -> None:
         )
 
 
-def _custom_classes(directory: Path) -> list[str]:
-    """Classes that the model's own Python code defines, as any of its configuration files names them."""
+def _custom_classes(directory: Path, config: dict[str, Any]) -> list[str]:
+    """Classes that the model's own Python code defines, as any of its configuration files names them.
+
+    Where transformers has the class of the model type or of the tokenizer itself, it takes its own.
+    """
     found: set[str] = set()
+    known = {"config.json", "generation_config.json"} if has_class(str(config["model_type"])) else set()
     for path in _listed(directory):
-        if path.suffix == ".json" and "config" in path.name:
+        if path.suffix == ".json" and "config" in path.name and path.name not in known:
+            if path.name == "tokenizer_config.json" and not own_tokenizer(_json(directory, path.name, required=False)):
+                continue
             held: list[Any] = [_json(directory, path.name, required=False)]
             while held:
                 value = held.pop()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
+from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
 from trtllm_builder.checkpoint_files import Checkpoint
-from trtllm_builder.logical_shapes import is_companion, linear_of
-from trtllm_planner.model_config import details_from_config
+from trtllm_builder.header_names import in_draft, in_tower
+from trtllm_builder.logical_shapes import Linears, is_companion, linears_of
+from trtllm_builder.safetensors_header import TensorHeader
+from trtllm_planner.model_config.custom_code import own_tokenizer
+from trtllm_planner.model_config.facts import details_from_config, dimensions
+from trtllm_planner.model_config.language_model import alike
+from trtllm_planner.model_config.section import Section, whole
+from trtllm_planner.model_config.shapes import Shape, folded
+from trtllm_planner.model_config.weight_formats import WeightFormats, weight_formats
+from trtllm_planner.tensorrt_llm.versions import Algorithm
 
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn"}
 _COMPUTED_WITH = frozenset({"BF16", "F16", "F32"})
@@ -22,54 +31,67 @@ _NOT_LINEAR = re.compile(r"(embed|wte|wpe|norm|ln_|layernorm|rotary|conv)", re.I
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _SHORT = 256
 """What the API's ShortText holds."""
-_MAX_LINEARS = 24
-_MAX_LINEARS_BYTES = 2100
-"""Distinct shapes kept, the heaviest first: a BuildResult must fit 4096 bytes."""
+
+
+@dataclass
+class _Counted:
+    """Numbers by what they belong to; scales are not counted, packed weights as they compute."""
+
+    model: int = 0
+    towers: int = 0
+    drafts: int = 0
+    shapes: Counter[Shape] = field(default_factory=Counter)
 
 
 def model_facts(checkpoint: Checkpoint) -> ModelFacts:
     """What the checkpoint says about itself."""
     config = checkpoint.config
-    nested = config.get("text_config")
-    text: dict[str, Any] = nested if isinstance(nested, dict) else config
-    heads = _number(text, "num_attention_heads", "n_head", "num_heads")
-    hidden = _number(text, "hidden_size", "n_embd", "d_model")
-    tensors = checkpoint.tensors
+    text = Section(config, "") if checkpoint.is_ranks else whole(config).text()
+    sizes = dimensions(text, alike(text))
     details = _details(checkpoint)
+    counted = _count(checkpoint, details.checkpoint, sizes["layers"], sizes["hidden_size"])
+    shapes, others = ((), 0) if checkpoint.is_ranks else folded(counted.shapes)
     architecture = str(config["architecture"] if checkpoint.is_ranks else config["architectures"][0])
+    if checkpoint.is_ranks:
+        sizes["experts"] = _number(_moe(config), "num_experts")
+    tensors = checkpoint.tensors
     embeddings = any("embed_tokens" in name or name.endswith("wte.weight") for name in tensors)
     head = any(name.endswith("lm_head.weight") for name in tensors)
+    said = next((part.flag("tie_word_embeddings") for part in (text, whole(config)) if _says_tied(part)), None)
+    quantized = details.checkpoint
     return ModelFacts(
         architecture=architecture[:_SHORT],
         model_type=str(config.get("model_type") or _MODEL.sub("", architecture).lower())[:_SHORT],
-        parameters=_parameters(checkpoint, details.checkpoint),
+        parameters=counted.model + counted.towers,
         bytes=checkpoint.weight_bytes,
-        dtype=_dtype(checkpoint, details.checkpoint, text)[:_SHORT],
-        layers=_number(text, "num_hidden_layers", "n_layer", "num_layers"),
-        hidden_size=hidden,
-        intermediate_size=_number(text, "intermediate_size", "n_inner", "ffn_dim"),
-        heads=heads,
-        key_value_heads=_number(text, "num_key_value_heads") or heads,
-        head_dim=_number(text, "head_dim", "head_size") or (hidden // heads if heads else 0),
-        vocabulary_size=_number(text, "vocab_size"),
-        max_position_embeddings=_number(text, "max_position_embeddings", "n_positions"),
-        experts=_number(text, "num_local_experts", "n_routed_experts", "num_experts")
-        or _number(_moe(text), "num_experts"),
-        tied_embeddings=bool(text.get("tie_word_embeddings", embeddings and not head)),
+        dtype=_dtype(checkpoint, quantized, text)[:_SHORT],
+        tied_embeddings=said if said is not None else embeddings and not head,
         chat_template=bool(checkpoint.tokenizer_config.get("chat_template"))
         or (checkpoint.directory / "chat_template.jinja").exists(),
         custom_code=bool(config.get("auto_map") or checkpoint.tokenizer_config.get("auto_map")),
-        quantization=details.checkpoint.method if details.checkpoint is not None else None,
-        details=details,
-        linears=() if checkpoint.is_ranks else _linears(checkpoint, details.checkpoint),
+        quantization=quantized.method if quantized is not None else None,
+        details=details.model_copy(
+            update={
+                "tower_parameters": counted.towers or None,
+                "draft_parameters": counted.drafts or None,
+                "other_linears": others or None,
+                "own_tokenizer": own_tokenizer(checkpoint.tokenizer_config),
+            }
+        ),
+        linears=shapes,
+        **sizes,
     )
+
+
+def _says_tied(part: Section) -> bool:
+    return isinstance(part.values.get("tie_word_embeddings"), bool)
 
 
 def _details(checkpoint: Checkpoint) -> Details:
     """What is beyond the usual; a checkpoint of ranks says it in other words."""
     config = checkpoint.config
     if not checkpoint.is_ranks:
-        return details_from_config(config, checkpoint.quantization or None)
+        return details_from_config(config, checkpoint.beside)
     found = config.get("quantization")
     own: dict[str, Any] = found if isinstance(found, dict) else {}
     algorithm, kv_cache = own.get("quant_algo"), own.get("kv_cache_quant_algo")
@@ -91,52 +113,59 @@ def _moe(config: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _dtype(checkpoint: Checkpoint, quantized: CheckpointFacts | None, text: dict[str, Any]) -> str:
+def _dtype(checkpoint: Checkpoint, quantized: CheckpointFacts | None, text: Section) -> str:
     """What most of the weights are; of packed ones, what they are computed with."""
     sizes = Counter[str]()
     for tensor in checkpoint.tensors.values():
         sizes[tensor.dtype] += tensor.bytes
     main = sizes.most_common(1)[0][0]
     if quantized is not None and main not in _DTYPES:
-        said = text.get("torch_dtype") or text.get("dtype")
+        said = text.field("torch_dtype") or text.field("dtype")
         plain = [dtype for dtype, _ in sizes.most_common() if dtype in _COMPUTED_WITH]
         main = str(said) if said else plain[0] if plain else main
     return _DTYPES.get(main, main)
 
 
-def _parameters(checkpoint: Checkpoint, quantized: CheckpointFacts | None) -> int:
-    """Of the model itself: packed weights are counted as they compute, scales not at all."""
-    plain = quantized is None or checkpoint.is_ranks
-    total = 0
-    for name, tensor in checkpoint.tensors.items():
-        linear = None if plain else linear_of(name, tensor, checkpoint.config, quantized)
-        if linear is not None:
-            total += math.prod(linear[1])
-        elif plain or not is_companion(name):
-            total += math.prod(tensor.shape)
-    return total
+def _count(checkpoint: Checkpoint, quantized: CheckpointFacts | None, layers: int, hidden: int) -> _Counted:
+    found = _Counted()
+    if checkpoint.is_ranks:
+        found.model = sum(math.prod(tensor.shape) for tensor in checkpoint.tensors.values())
+        return found
+    formats = weight_formats(checkpoint.config, checkpoint.beside)
+    for name, tensor, linears in _tensors(checkpoint, quantized, hidden):
+        numbers = math.prod(tensor.shape)
+        if linears is not None:
+            numbers = linears.outputs * linears.inputs * linears.count
+        if in_tower(name):
+            found.towers += numbers
+        elif in_draft(name, layers):
+            found.drafts += numbers
+        else:
+            found.model += numbers
+            if linears is not None and not _NOT_LINEAR.search(name):
+                own = _own_format(linears.module, tensor, formats)
+                shape = (_NUMBER.sub("*", linears.module)[:_SHORT], linears.outputs, linears.inputs, own)
+                found.shapes[shape] += linears.count
+    return found
 
 
-def _linears(checkpoint: Checkpoint, quantized: CheckpointFacts | None) -> tuple[LinearShape, ...]:
-    counts: Counter[tuple[str, int, int]] = Counter()
+def _tensors(
+    checkpoint: Checkpoint, quantized: CheckpointFacts | None, hidden: int
+) -> Iterator[tuple[str, TensorHeader, Linears | None]]:
+    """All but the scales of a quantized checkpoint."""
     for name, tensor in checkpoint.tensors.items():
-        linear = None if _NOT_LINEAR.search(name) else linear_of(name, tensor, checkpoint.config, quantized)
-        if linear is not None:
-            module, (out, inner) = linear
-            counts[(_NUMBER.sub("*", module)[:_SHORT], out, inner)] += 1
-    shapes = [
-        LinearShape(name=name, out_features=out, in_features=inner, count=count)
-        for (name, out, inner), count in counts.items()
-    ]
-    shapes.sort(key=lambda shape: shape.out_features * shape.in_features * shape.count, reverse=True)
-    kept: list[LinearShape] = []
-    room = _MAX_LINEARS_BYTES
-    for shape in shapes[:_MAX_LINEARS]:
-        room -= len(json.dumps(shape.to_wire()))
-        if room < 0:
-            break
-        kept.append(shape)
-    return tuple(sorted(kept, key=lambda shape: (shape.name, shape.out_features, shape.in_features)))
+        linears = linears_of(name, tensor, checkpoint.config, quantized, hidden)
+        if linears is not None or quantized is None or not is_companion(name):
+            yield name, tensor, linears
+
+
+def _own_format(module: str, tensor: TensorHeader, formats: WeightFormats) -> str | None:
+    """Where it is not that of the whole checkpoint; the type of its numbers says whether it is quantized at all."""
+    checkpoint = formats.checkpoint
+    if checkpoint is None:
+        return None
+    found = Algorithm.NONE if tensor.dtype in _COMPUTED_WITH else formats.of(module)
+    return None if found is None or found == checkpoint.algorithm else str(found)
 
 
 def _number(config: dict[str, Any], *names: str) -> int:

@@ -78,5 +78,6 @@ def _decision(decision: Decision) -> dict[str, Any]:
     del wire["inputs"]
     wire["buildPods"], wire["buildGpusPerPod"] = decision.build_pods, decision.build_gpus
     host = decision.host
-    wire["needs"] = {"hostMemoryBytes": host.memory, "diskBytes": host.disk, "calibrationGpuBytes": host.gpu_memory}
+    needs = {"hostMemoryBytes": host.memory, "diskBytes": host.disk, "calibrationGpuBytes": host.gpu_memory}
+    wire["needs"] = {name: size for name, size in needs.items() if size}
     return wire

@@ -10,7 +10,7 @@ from typing import Any, Final
 from trtllm_cli.problem import Unreadable
 from trtllm_cli.texts import load_documents, read_text
 from trtllm_planner.inventory import gpu_inventory, gpu_node, quantity_bytes
-from trtllm_planner.tensorrt_llm.versions import PRODUCTS
+from trtllm_planner.tensorrt_llm.gpus import PRODUCTS
 
 Nodes = tuple[Mapping[str, Any], ...]
 """As Kubernetes has them."""

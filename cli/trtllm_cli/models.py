@@ -12,10 +12,16 @@ from trtllm_api.source import Source
 from trtllm_cli.key import Key
 from trtllm_cli.problem import Unreadable
 from trtllm_cli.texts import load_json, read_bytes
-from trtllm_planner.model_config import UnreadableConfig, facts_from_config
+from trtllm_planner.model_config.custom_code import own_tokenizer
+from trtllm_planner.model_config.facts import facts_from_config
+from trtllm_planner.model_config.section import UnreadableConfig
 
 CONFIG = "config.json"
-QUANTIZED = "hf_quant_config.json"
+TOKENIZER = "tokenizer_config.json"
+BESIDE = ("hf_quant_config.json", "quant_cfg.json", "quantize_config.json", "quant_config.json")
+"""Other files that may say how a checkpoint was quantized."""
+_OLD_TOOLS = ("gptq", "awq")
+"""In the names of repositories whose config.json may be silent about it."""
 
 
 @dataclass
@@ -80,33 +86,43 @@ def facts_of_path(path: str | None) -> ModelFacts:
     """Of a model's directory, or of its config.json alone."""
     place = Path(path or "")
     file = place / CONFIG if place.is_dir() else place
-    quantized = file.parent / QUANTIZED if file.name == CONFIG else None
-    has_more = quantized is not None and quantized.is_file()
-    facts = _facts(read_bytes(file), read_bytes(quantized) if has_more and quantized is not None else None, str(file))
+    names = BESIDE if file.name == CONFIG else ()
+    beside = {name: read_bytes(file.parent / name) for name in names if (file.parent / name).is_file()}
+    facts = _facts(read_bytes(file), beside, str(file))
     if not place.is_dir():
         return facts
-    changes: dict[str, Any] = {}
     weights = sum(item.stat().st_size for item in place.glob("*.safetensors"))
     if weights:
-        changes["bytes"] = weights
-    tokenizer = place / "tokenizer_config.json"
-    if tokenizer.is_file() and "auto_map" in _object(read_bytes(tokenizer), str(tokenizer)):
-        changes["custom_code"] = True
-    return facts.model_copy(update=changes)
+        facts = facts.model_copy(update={"bytes": weights})
+    tokenizer = place / TOKENIZER
+    return _with_tokenizer(facts, _object(read_bytes(tokenizer), str(tokenizer))) if tokenizer.is_file() else facts
+
+
+def _with_tokenizer(facts: ModelFacts, tokenizer: Mapping[str, Any]) -> ModelFacts:
+    """tokenizer_config.json may name Python code, too."""
+    if not tokenizer.get("auto_map"):
+        return facts
+    details = facts.details.model_copy(update={"own_tokenizer": own_tokenizer(tokenizer)})
+    return facts.model_copy(update={"custom_code": True, "details": details})
 
 
 def facts_of_hub(repo: str, revision: str) -> ModelFacts:
-    """From the two configuration files alone."""
+    """From the configuration files alone; those of old tools are asked for only where config.json is silent."""
     from trtllm_cli.hub import hub_file  # most of a start's time goes into imports
 
     config = hub_file(repo, revision, CONFIG)
     if config is None:
         raise Unreadable(f"the hub has no {CONFIG} of {repo} at revision {revision}: check the name and the revision")
-    return _facts(config, hub_file(repo, revision, QUANTIZED), f"{repo}'s {CONFIG}")
+    name = f"{repo}'s {CONFIG}"
+    old = any(tool in repo.lower() for tool in _OLD_TOOLS) and "quantization_config" not in _object(config, name)
+    found = {item: hub_file(repo, revision, item) for item in (BESIDE if old else BESIDE[:1])}
+    facts = _facts(config, {item: content for item, content in found.items() if content is not None}, name)
+    tokenizer = hub_file(repo, revision, TOKENIZER) if facts.custom_code else None
+    return facts if tokenizer is None else _with_tokenizer(facts, _object(tokenizer, TOKENIZER))
 
 
-def _facts(config: bytes, quantized: bytes | None, name: str) -> ModelFacts:
-    more = _object(quantized, QUANTIZED) if quantized is not None else None
+def _facts(config: bytes, beside: Mapping[str, bytes], name: str) -> ModelFacts:
+    more = {item: _object(content, item) for item, content in beside.items()}
     try:
         return facts_from_config(_object(config, name), more)
     except UnreadableConfig as error:

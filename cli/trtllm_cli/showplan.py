@@ -112,7 +112,7 @@ def _decision(decision: Decision, terminal: Terminal) -> Iterator[str]:
         build = _pods(decision.build_pods, decision.build_gpus, "pod")
         yield f"  build      {build} GPUs, {human_bytes(host.memory)} of host memory, {human_bytes(host.disk)} of disk"
     else:
-        yield f"  needs      {human_bytes(host.memory)} of host memory, {human_bytes(host.disk)} of disk"
+        yield f"  needs      {human_bytes(host.disk)} of disk"
     yield f"  memory     of the fullest GPU, {dict(decision.memory).get('GPU', '')}"
     whole = _gib(dict(decision.memory).get("GPU", ""))
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from trtllm_api.base import MAX_DIMENSION, ApiModel, Dimension, ShortText, Size
 
@@ -24,6 +24,24 @@ class LinearShape(ApiModel):
     """Number of input features: columns of the weight."""
     count: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
     """Number of such layers."""
+    algorithm: ShortText | None = None
+    """Format of these layers in a quantized checkpoint, such as FP8, or NO_QUANT for 16 bits. If omitted, the
+    checkpoint's own format."""
+
+
+class CacheShape(ApiModel):
+    """Layers that keep the same amount of every token in the KV cache."""
+
+    layers: _Layers
+    """Number of such layers."""
+    heads: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
+    """Number of heads that are kept. Tensor parallelism divides them among the ranks, down to one for each rank."""
+    width: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
+    """Numbers kept for each head: its key and its value, or the one vector of latent attention."""
+    eight_bits: bool = False
+    """Whether the numbers have 8 bits, whatever the format of the cache is: the keys of an indexer."""
+    window: Annotated[int, Field(ge=1, le=MAX_DIMENSION)] | None = None
+    """Number of tokens that the attention of these layers looks back. Absent if it is all."""
 
 
 class CheckpointFacts(ApiModel):
@@ -32,7 +50,12 @@ class CheckpointFacts(ApiModel):
     method: ShortText
     """Value of quant_method, such as awq, gptq, compressed-tensors, fp8 or modelopt."""
     algorithm: ShortText | None = None
-    """Name that TensorRT-LLM has for it (QuantAlgo). Absent if it has none."""
+    """Name that TensorRT-LLM has for it (QuantAlgo); MIXED_PRECISION if layers have different ones. Absent if it has
+    none."""
+    formats: Annotated[tuple[Annotated[str, StringConstraints(max_length=32)], ...], Field(max_length=8)] = ()
+    """All formats of a checkpoint whose layers have different ones."""
+    bits: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Bits of a weight. Absent if `algorithm` says it."""
     group_size: Dimension | None = None
     """Number of input columns that share one scale. Absent if there are no groups."""
     act_order: bool = False
@@ -43,6 +66,8 @@ class CheckpointFacts(ApiModel):
     """Whether the weights have no zero points."""
     kv_cache: ShortText | None = None
     """Precision of the KV cache that the checkpoint has scales for. Absent if it has none."""
+    dynamic: bool = False
+    """Whether the scales of activations are computed with each request instead of being stored."""
 
 
 class Details(ApiModel):
@@ -56,12 +81,19 @@ class Details(ApiModel):
     """Intermediate size of an expert, in features."""
     experts_per_token: Dimension | None = None
     """Number of experts that each token is routed to."""
-    attention_layers: _Layers | None = None
-    """Number of layers with a KV cache, for models where not every layer has one."""
-    kv_lora_rank: Dimension | None = None
-    """Rank of the compressed KV cache (multi-head latent attention), in features."""
-    qk_rope_head_dim: Dimension | None = None
-    """Rotary part of a head (multi-head latent attention), in features."""
+    caches: Annotated[tuple[CacheShape, ...], Field(max_length=8)] = ()
+    """What the layers keep of a token in the KV cache. If empty, every layer keeps 2 x keyValueHeads x
+    headDim numbers."""
+    state_bytes: Size | None = None
+    """Size of what recurrent layers (Mamba, linear attention) keep of one sequence of any length, in bytes."""
+    tower_parameters: Size | None = None
+    """Number of parameters of image and audio encoders, which stay in 16 bits."""
+    draft_parameters: Size | None = None
+    """Number of parameters of layers that only predict further tokens (MTP). `parameters` does not count them."""
+    other_linears: Size | None = None
+    """Number of weights in linear layers that `linears` has no room for."""
+    own_tokenizer: bool = False
+    """Whether the tokenizer is Python code of the checkpoint."""
     checkpoint: CheckpointFacts | None = None
     """Quantization of the checkpoint. Absent if it is not quantized."""
 

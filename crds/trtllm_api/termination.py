@@ -69,6 +69,17 @@ def _cut_texts(value: object, limit: int) -> None:
 
 def _linears(wire: _Wire) -> Iterator[Callable[[], None]]:
     """The kinds of linear layers one after the other, the lightest first."""
-    linears: list[_Wire] = wire.get("fetch", {}).get("facts", {}).get("linears", [])
-    for linear in sorted(linears, key=lambda item: int(item["outFeatures"] * item["inFeatures"] * item["count"])):
-        yield partial(linears.remove, linear)
+    facts: _Wire = wire.get("fetch", {}).get("facts", {})
+    for linear in sorted(facts.get("linears", []), key=_numbers):
+        yield partial(_leave_out, facts, linear)
+
+
+def _numbers(linear: _Wire) -> int:
+    return int(linear["outFeatures"] * linear["inFeatures"] * linear["count"])
+
+
+def _leave_out(facts: _Wire, linear: _Wire) -> None:
+    """Only its size stays."""
+    facts["linears"].remove(linear)
+    details: _Wire = facts.setdefault("details", {})
+    details["otherLinears"] = int(details.get("otherLinears", 0)) + _numbers(linear)

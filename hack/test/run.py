@@ -36,6 +36,9 @@ def main() -> int:
             case "environments":
                 tools_environment()
                 return 0
+            case "builder-environment":
+                builder_tools()
+                return 0
             case "lock":
                 lock_requirements()
                 return 0
@@ -52,7 +55,7 @@ def main() -> int:
     except Problem as problem:
         say(str(problem))
         return 1
-    say(f"{what} is none of test, check, bench, lock, environments")
+    say(f"{what} is none of test, check, bench, lock, environments, builder-environment")
     return 2
 
 

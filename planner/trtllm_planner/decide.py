@@ -19,6 +19,7 @@ from trtllm_planner.inventory import NEW_NODES, GpuKind, GpuNode, Inventory, nar
 from trtllm_planner.plan import NoPlan, Plan, plan, plan_of
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.rules import ENGINE_RULES, FIXED_RULES, PLACE_RULES
+from trtllm_planner.rules.shape import with_experts
 from trtllm_planner.search import Search
 from trtllm_planner.selection import build_too_large, nothing_left, too_few
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK, Layout, build_pods, nodes_for
@@ -98,7 +99,7 @@ def decide(
         fixed = refusals(judge(ENGINE_RULES if asked is not None else FIXED_RULES, unplaced))
         return Refused((*fixed, nothing_left(inventory, selector)))
     if asked is not None:
-        return _place(question, asked, narrowed, per_node)
+        return _place(question, with_experts(question, asked), narrowed, per_node)
     found = plan(question, narrowed)
     if isinstance(found, NoPlan) and not found.verdicts and per_node is not None:
         found = plan(question, _with_more_nodes(narrowed))

@@ -42,7 +42,7 @@ class HostNeeds:
     gpu_memory: int
     """Of all GPUs together, to calibrate without offloading."""
     memory: int
-    """Of the host, to convert and build."""
+    """Of the host, to convert and build; 0 where nothing is built."""
     disk: int
     """Source, checkpoint and engine, and a tenth more."""
 
@@ -80,6 +80,6 @@ def host_needs(question: EngineQuestion) -> HostNeeds:
     artifact = source if ready else artifact_bytes(question)
     return HostNeeds(
         gpu_memory=calibration_memory_needed(question.facts, searched=searched) if quantizes else 0,
-        memory=host_memory_needed(source),
+        memory=host_memory_needed(source) if question.runtime is EngineRuntime.TENSORRT else 0,
         disk=math.ceil(DISK_MARGIN * (source + made * artifact)),
     )

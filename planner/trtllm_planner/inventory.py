@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from trtllm_api.buildoptions import GpuSelector
-from trtllm_planner.tensorrt_llm.versions import Capability, GpuProduct, product_named
+from trtllm_planner.tensorrt_llm.gpus import GpuProduct, product_named
+from trtllm_planner.tensorrt_llm.versions import Capability
 
 NEW_NODES = 64
 """Nodes that an autoscaler is assumed to bring, at most."""

@@ -13,8 +13,10 @@ V = vocabulary, S = sequences that were asked for at the same time, tp, pp, cp =
                  4 T V more with gathered context logits
     runtime      CUDA context, kernels, library workspaces: 1.5 GiB, and 0.5 GiB of NCCL buffers with several ranks
     KV pool      kv_fraction (memory - weights - activations - runtime)
-    per token    2 ceil(attention_layers/pp) max(1, ceil(kv_heads/tp)) head_dim bytes / cp; latent attention:
-                 ceil(layers/pp) (kv_lora_rank + qk_rope_head_dim) bytes
+    per token    over the layers that are alike: ceil(layers/pp) max(1, ceil(heads/tp)) width bytes / cp; width is
+                 2 head_dim, of latent attention kv_lora_rank + qk_rope_head_dim with one head, of an indexer
+                 index_head_dim + 4 in 8 bits
+    state        of recurrent layers: bytes of one sequence / (tp pp) x max_batch_size
 
 Sources: bench/build/tuning.py of TensorRT-LLM (KV bytes per token, but integer caches counted at their own size and
 key and value heads replicated as the mapping does), its documentation on memory use (90 % of what weights and buffers
@@ -27,12 +29,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trtllm_api.facts import LinearShape, ModelFacts
+from trtllm_api.facts import CacheShape, LinearShape, ModelFacts
 from trtllm_planner.inventory import GpuKind
 from trtllm_planner.question import EngineQuestion, KvCacheType
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.shards import Cut, cut_of, excluded_layers, is_expert, is_quantized, shard
-from trtllm_planner.tensorrt_llm.versions import BITS, GROUPED, KV_BYTES, Algorithm, EngineRuntime
+from trtllm_planner.tensorrt_llm.shards import Cut, cut_of, excluded_layers, is_expert, is_kept, is_quantized, shard
+from trtllm_planner.tensorrt_llm.versions import KV_BYTES, Algorithm, EngineRuntime, algorithm_named
+from trtllm_planner.tensorrt_llm.weights import gpu_bytes
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -44,8 +47,6 @@ TORCH_LOGITS = 6
 """The same in PyTorch, greedy: in 16 and in 32 bits."""
 TORCH_SAMPLING = 34
 """What top-p adds: scaled, normalised, sorted with indices, summed, masked."""
-PADDED = 128
-"""Both sides of an MXFP4 weight are multiples of it on the GPU."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class MemoryEstimate:
     weights: int
     activations: int
     runtime: int
+    state: int
+    """Of recurrent layers, for a whole batch."""
     kv_fraction: float
     kv_bytes_per_token: int
     needed_tokens: int
@@ -63,8 +66,8 @@ class MemoryEstimate:
 
     @property
     def free(self) -> int:
-        """What weights, activations and runtime leave; negative where they do not fit."""
-        return self.available - self.weights - self.activations - self.runtime
+        """What weights, activations, runtime and recurrent state leave; negative where they do not fit."""
+        return self.available - self.weights - self.activations - self.runtime - self.state
 
     @property
     def kv_pool(self) -> int:
@@ -95,6 +98,7 @@ def estimate(question: EngineQuestion, gpu: GpuKind, weights: int | None = None)
         weights=weight_bytes(question) if weights is None else weights,
         activations=activation_bytes(question),
         runtime=runtime,
+        state=state_bytes(question),
         kv_fraction=question.options.kv_fraction,
         kv_bytes_per_token=kv_bytes_per_token(question),
         needed_tokens=needed_tokens(question),
@@ -113,16 +117,37 @@ def needed_tokens(question: EngineQuestion) -> int:
 
 
 def kv_bytes_per_token(question: EngineQuestion) -> int:
-    """On one rank."""
-    facts, details, layout = question.facts, question.details, question.layout
-    size = KV_BYTES[question.kv_cache]
-    all_layers = facts.layers if details.attention_layers is None else details.attention_layers
-    layers = math.ceil(all_layers / layout.pipeline)
-    if details.kv_lora_rank:
-        numbers = layers * (details.kv_lora_rank + (details.qk_rope_head_dim or 0))
-    else:
-        numbers = 2 * layers * max(1, math.ceil(facts.key_value_heads / layout.tensor)) * facts.head_dim
-    return math.ceil(numbers * size / layout.context)
+    """On one rank; layers with a window in kv_cache_config keep less of a long sequence, here on average."""
+    layout, size = question.layout, KV_BYTES[question.kv_cache]
+    total, first = 0.0, 0
+    for cache in caches(question.facts):
+        layers = math.ceil(cache.layers / layout.pipeline)
+        each = max(1, math.ceil(cache.heads / layout.tensor)) * cache.width * (1 if cache.eight_bits else size)
+        total += each * _whole_layers(question, first, layers)
+        first += layers
+    return math.ceil(total / layout.context)
+
+
+def _whole_layers(question: EngineQuestion, first: int, layers: int) -> float:
+    """As many layers without a window would keep the same of the longest sequence."""
+    windows, longest = question.options.attention_windows, question.limits.max_seq_len
+    if not windows:
+        return layers
+    return sum(min(1.0, windows[number % len(windows)] / longest) for number in range(first, first + layers))
+
+
+def caches(facts: ModelFacts) -> tuple[CacheShape, ...]:
+    """What layers keep of a token."""
+    heads, width = facts.key_value_heads, 2 * facts.head_dim
+    usual = (CacheShape(layers=facts.layers, heads=heads, width=width),) if heads and width else ()
+    return facts.details.caches or (() if facts.details.state_bytes else usual)
+
+
+def state_bytes(question: EngineQuestion) -> int:
+    """What recurrent layers keep for every sequence of a batch, on the fullest rank; allocated at the start."""
+    layout = question.layout
+    whole = question.details.state_bytes or 0
+    return math.ceil(whole / (layout.tensor * layout.pipeline)) * question.limits.batch
 
 
 def activation_bytes(question: EngineQuestion) -> int:
@@ -160,29 +185,6 @@ def _width(question: EngineQuestion) -> int:
     return width + chosen * (math.ceil(4 * inner / layout.moe_tensor) + 2 * facts.hidden_size)
 
 
-def linear_bytes(inputs: int, outputs: int, algorithm: Algorithm, group: int) -> float:
-    """Weights and scales of one layer in an algorithm's format."""
-    if algorithm is Algorithm.MXFP4 and outputs > 1:
-        inputs, outputs = _padded(inputs), _padded(outputs)
-    weights = inputs * outputs
-    size = weights * BITS[algorithm] / 8
-    if algorithm in GROUPED:
-        size += weights / group * 2.5  # a 16-bit scale and a 4-bit zero point
-    elif algorithm is Algorithm.NVFP4:
-        size += weights / 16
-    elif algorithm is Algorithm.MXFP4:
-        size += weights / 32
-    elif algorithm is Algorithm.FP8_BLOCK:
-        size += weights / (128 * 128) * 4
-    elif algorithm is not Algorithm.NONE:
-        size += outputs * 4
-    return size
-
-
-def _padded(side: int) -> int:
-    return -(-side // PADDED) * PADDED
-
-
 def weight_bytes(question: EngineQuestion) -> int:
     """Weights of the fullest rank."""
     facts, layout = question.facts, question.layout
@@ -192,14 +194,14 @@ def weight_bytes(question: EngineQuestion) -> int:
     for linear in facts.linears:
         part = shard(linear, facts, layout)
         counted += linear.in_features * linear.out_features * linear.count
-        algorithm = _format(linear, question)
-        size = linear_bytes(part.inputs, part.outputs, algorithm, question.group)
+        algorithm = format_of(linear, question)
+        size = _bytes(part.inputs, part.outputs, algorithm, question)
         if cut_of(linear.name) is Cut.HEAD:
             last += size
         else:
             copies = _copies(linear, facts, layout)
             kept = 0 if algorithm is Algorithm.NONE else min(copies, _kept(linear, question))
-            stage += size * (copies - kept) + linear_bytes(part.inputs, part.outputs, Algorithm.NONE, 1) * kept
+            stage += size * (copies - kept) + _bytes(part.inputs, part.outputs, Algorithm.NONE, question) * kept
     embedding = facts.vocabulary_size * facts.hidden_size
     engine = question.runtime is EngineRuntime.TENSORRT
     first += 2 * embedding / (1 if engine else layout.tensor)
@@ -211,10 +213,23 @@ def weight_bytes(question: EngineQuestion) -> int:
     return math.ceil(stage + max(first, last))
 
 
-def _format(linear: LinearShape, question: EngineQuestion) -> Algorithm:
+def format_of(linear: LinearShape, question: EngineQuestion) -> Algorithm | None:
+    """Format of a linear layer; None for one that TensorRT-LLM has no name for."""
+    if linear.algorithm is not None and question.artifact is None:
+        return algorithm_named(linear.algorithm)
+    checkpoint = question.details.checkpoint if question.artifact is None else None
+    if checkpoint is not None and checkpoint.bits and not is_kept(linear.name, ()):
+        return None
     if is_quantized(linear.name, question.algorithm, question.exclude_modules):
         return question.algorithm
     return Algorithm.NONE
+
+
+def _bytes(inputs: int, outputs: int, algorithm: Algorithm | None, question: EngineQuestion) -> float:
+    if algorithm is None:
+        checkpoint = question.details.checkpoint
+        return inputs * outputs * ((checkpoint.bits if checkpoint else None) or 16) / 8
+    return gpu_bytes(inputs, outputs, algorithm, question.group)
 
 
 def _kept(linear: LinearShape, question: EngineQuestion) -> int:
@@ -227,23 +242,29 @@ def _kept(linear: LinearShape, question: EngineQuestion) -> int:
 def _copies(linear: LinearShape, facts: ModelFacts, layout: Layout) -> int:
     """How many layers of this shape the fullest rank holds."""
     if not is_expert(linear.name) or not facts.experts:
-        return min(linear.count, math.ceil(max(linear.count, facts.layers) / layout.pipeline))
+        return _on_stage(linear.count, facts, layout)
     layers = math.ceil(linear.count / facts.experts)
-    here = min(layers, math.ceil(facts.layers / layout.pipeline))
-    return here * math.ceil(facts.experts / layout.moe_expert)
+    return _on_stage(layers, facts, layout) * math.ceil(facts.experts / layout.moe_expert)
+
+
+def _on_stage(layers: int, facts: ModelFacts, layout: Layout) -> int:
+    """Of so many layers: a stage may have none but those of the more common kind; others are spread evenly."""
+    if 2 * layers > facts.layers:
+        return min(layers, math.ceil(max(layers, facts.layers) / layout.pipeline))
+    return math.ceil(layers / layout.pipeline)
 
 
 def _rest(question: EngineQuestion, parameters: int) -> float:
     """What is neither a listed linear layer nor the embedding.
 
-    In a mixture that is much: experts that are stored as one tensor, cut as experts are. Else norms, biases: copied.
+    Linear layers that the list has no room for are cut as others are; every rank holds the towers whole, in 16 bits,
+    and so it does with norms, biases and whatever else there is. Layers that only predict further tokens are loaded for
+    speculation alone.
     """
-    facts, layout = question.facts, question.layout
-    rest = max(0, parameters)
+    facts, details, layout = question.facts, question.details, question.layout
     share = math.ceil(facts.layers / layout.pipeline) / max(1, facts.layers)
-    if facts.experts and rest > facts.parameters // 4:
-        inner = question.details.moe_intermediate_size or facts.intermediate_size
-        if question.algorithm is Algorithm.MXFP4 and facts.hidden_size and inner:
-            rest = math.ceil(rest * _padded(facts.hidden_size) * _padded(inner) / (facts.hidden_size * inner))
-        return linear_bytes(rest, 1, question.algorithm, question.group) * share / layout.tensor
-    return 2 * rest * share
+    towers, others = details.tower_parameters or 0, details.other_linears or 0
+    rest = max(0, parameters - towers - others)
+    cut = others + (details.draft_parameters or 0 if question.options.drafts_with_own_layers else 0)
+    size = _bytes(cut, 1, question.algorithm, question) * share / layout.tensor
+    return size + 2 * towers + 2 * rest * share

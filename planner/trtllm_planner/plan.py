@@ -16,9 +16,10 @@ from trtllm_planner.inventory import Inventory
 from trtllm_planner.memory import MemoryEstimate, gib
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.rules import ENGINE_RULES, FIXED_RULES
-from trtllm_planner.search import Placement, Search, settle
+from trtllm_planner.search import KIND_RULES, Placement, Search, settle
 from trtllm_planner.suggest import reasons, would_fit
 from trtllm_planner.tensorrt_llm.layout import Layout
+from trtllm_planner.tensorrt_llm.versions import ENGINE_ENDS, EngineRuntime
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def memory_items(memory: MemoryEstimate) -> tuple[tuple[str, str], ...]:
     return (
         ("weights", gib(memory.weights)),
         ("activations", gib(memory.activations)),
+        *([("recurrent state", gib(memory.state))] if memory.state else []),
         ("runtime", gib(memory.runtime)),
         ("KV cache", f"{gib(memory.kv_pool)} = {memory.tokens} tokens, {memory.needed_tokens} needed"),
         ("reserve", gib(max(0, memory.free - memory.kv_pool))),
@@ -73,12 +75,26 @@ def plan(question: EngineQuestion, inventory: Inventory, layout: Layout | None =
     else:
         fixed = refusals(judge(ENGINE_RULES, replace(question, layout=layout, gpu=None, gpus_per_node=None, pods=None)))
     if fixed:
-        return NoPlan(fixed, tuple(verdict.message for verdict in fixed), tuple(verdict.remedy for verdict in fixed))
+        fixed = (*fixed, *_lacking(question, inventory, fixed))
+        return NoPlan(fixed, tuple(verdict.message for verdict in fixed), ())
     search = Search(question, inventory, layout=layout)
     found = search.run()
     if not found:
         return NoPlan((), reasons(search, inventory), would_fit(question, inventory, search))
     return plan_of(search, found)
+
+
+def _lacking(question: EngineQuestion, inventory: Inventory, fixed: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """What no kind of GPU here can execute, where something else stands against it already."""
+    said = {verdict.message for verdict in fixed}
+    found = []
+    for kind in inventory.kinds():
+        against = [verdict for verdict in judge(KIND_RULES, replace(question, gpu=kind)) if verdict.message not in said]
+        refused = refusals(tuple(against))
+        if not refused:
+            return ()
+        found.append(refused[0])
+    return tuple({verdict.message: verdict for verdict in found}.values())
 
 
 def plan_of(search: Search, found: Sequence[Placement]) -> Plan:
@@ -102,4 +118,6 @@ def _why(best: Placement, search: Search) -> tuple[str, ...]:
     if search.smaller is not None:
         lines.append("the next smaller does not fit: " + search.smaller)
     lines += [verdict.sentence for verdict in search.refused.values()]
+    if search.question.runtime is EngineRuntime.TENSORRT:
+        lines.append(ENGINE_ENDS)
     return tuple(lines)

@@ -11,7 +11,7 @@ from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.facts import Details, ModelFacts
 from trtllm_planner.inventory import GpuKind
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK, Layout
-from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, ImageInfo, KvFormat
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, ImageInfo, KvFormat, algorithm_named
 
 DEFAULT_GROUP = 128
 
@@ -65,6 +65,10 @@ class Options:
     speculation: str | None = None
     """--speculative_decoding_mode."""
     max_draft_len: int = 0
+    drafts_with_own_layers: bool = False
+    """The checkpoint's own layers predict further tokens (MTP): they are loaded, too."""
+    attention_windows: tuple[int, ...] = ()
+    """kv_cache_config.max_attention_window: tokens that layers keep, one number after the other, over and over."""
     chat: bool = False
     """The chat endpoint is used."""
 
@@ -201,6 +205,14 @@ class EngineQuestion:
     def group(self) -> int:
         """Group size of grouped algorithms."""
         return self.group_size or DEFAULT_GROUP
+
+    @property
+    def formats(self) -> tuple[Algorithm | None, ...]:
+        """Every format of the weights; None for one that TensorRT-LLM has no name for."""
+        checkpoint = self.details.checkpoint if self.artifact is None else None
+        if checkpoint is not None and checkpoint.formats:
+            return tuple(map(algorithm_named, checkpoint.formats))
+        return (self.algorithm,)
 
     @property
     def positions(self) -> int:

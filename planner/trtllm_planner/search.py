@@ -11,12 +11,12 @@ from trtllm_planner.memory import MIB, MemoryEstimate, estimate, weight_bytes
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.rules import ENGINE_RULES, PLACE_RULES
 from trtllm_planner.rules.capacity import shortage
+from trtllm_planner.rules.shape import misfits_of
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK, Layout, moe_layouts, nodes_for, valid_tensors
-from trtllm_planner.tensorrt_llm.shards import misfits
 from trtllm_planner.tensorrt_llm.versions import Algorithm
 
 ALTERNATIVES = 3
-_KIND_RULES = tuple(rule for rule in PLACE_RULES if Need.LAYOUT not in rule.needs)
+KIND_RULES = tuple(rule for rule in PLACE_RULES if Need.LAYOUT not in rule.needs)
 """Rules whose answer the kind of GPU alone decides."""
 
 
@@ -130,7 +130,7 @@ class Search:
     def _candidates(self) -> Iterator[_Candidate]:
         for gpu in self._inventory.kinds():
             asked = replace(self.question, gpu=gpu, layout=ONE_RANK)
-            verdicts = refusals(judge(_KIND_RULES, asked))
+            verdicts = refusals(judge(KIND_RULES, asked))
             if verdicts:
                 self.refused[gpu] = verdicts[0]
                 continue
@@ -222,13 +222,10 @@ class Search:
             return (self.layout,)
         if tensor not in self._shapes:
             question = self.question
-            facts, group, kept = question.facts, question.group, question.exclude_modules
-            asked = question.layout
+            facts, asked = question.facts, question.layout
             base = Layout(tensor, 1, 1, asked.asked_moe_tensor, asked.asked_moe_expert)
             self._shapes[tensor] = tuple(
-                layout
-                for layout in moe_layouts(facts, base)
-                if next(iter(misfits(facts, layout, question.algorithm, group, kept)), None) is None
+                layout for layout in moe_layouts(facts, base) if next(iter(misfits_of(question, layout)), None) is None
             )
         return self._shapes[tensor]
 

@@ -186,6 +186,8 @@ def _options(build: Build, serving: Serving | None) -> Options:
     draft = build.speculative_decoding
     swiglu = build.plugins.get("gemm_swiglu", PluginType.DISABLE)
     fraction = serving.kv_cache_fraction if serving is not None else None
+    windows = cache.get("max_attention_window")
+    drafts = serving.options.get("speculative_config") if serving is not None else None
     return Options(
         kv_fraction=float(fraction) if fraction is not None else 0.9,
         kv_cache_type=KvCacheType((build.kv_cache_type or "paged").lower()),
@@ -204,4 +206,8 @@ def _options(build: Build, serving: Serving | None) -> Options:
         streaming_llm=any(item.split("=")[0] == "--streamingllm" for item in build.extra_args),
         speculation=SPECULATION[draft.mode] if draft is not None else None,
         max_draft_len=draft.max_draft_length if draft is not None else 0,
+        drafts_with_own_layers=isinstance(drafts, dict) and str(drafts.get("decoding_type")).upper() == "MTP",
+        attention_windows=tuple(item for item in windows if isinstance(item, int) and item > 0)
+        if isinstance(windows, list)
+        else (),
     )

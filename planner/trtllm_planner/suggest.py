@@ -7,16 +7,21 @@ from dataclasses import replace
 from trtllm_planner.inventory import GpuKind, GpuNode, Inventory
 from trtllm_planner.question import EngineQuestion, KvCacheType
 from trtllm_planner.search import Placement, Search
+from trtllm_planner.tensorrt_llm.architectures import QUANTIZABLE
+from trtllm_planner.tensorrt_llm.foreign import made_from
+from trtllm_planner.tensorrt_llm.gpus import PRODUCTS
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.versions import BITS, PRODUCTS, Algorithm, KvFormat
+from trtllm_planner.tensorrt_llm.versions import BITS, Algorithm, KvFormat
 
 NODE_GPUS = 8
 MOST_PRODUCTS = 3
 MORE_NODES = 3
+MOST_FORMATS = 2
 _FEW = 64
 """A batch that leaves the logits little room to take."""
 _SMALLER = (Algorithm.FP8, Algorithm.W8A16, Algorithm.W4A16_AWQ, Algorithm.NVFP4)
 """Methods to propose, the least damaging first."""
+_NAMES = {Algorithm.FP8: "FP8 (per tensor)"}
 
 
 def reasons(search: Search, inventory: Inventory) -> tuple[str, ...]:
@@ -70,7 +75,46 @@ def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) ->
                 if placement is not None:
                     found.append(f"{algorithm}: {placement}")
                     break
+    found += _other_formats(question, inventory, search)
     return (*found, *_more_nodes(question, inventory, search), *_products(question, search.layout))
+
+
+def _other_formats(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
+    """The same model in another format, where its own has no kernels on these GPUs or no room."""
+    checkpoint = question.details.checkpoint if question.artifact is None else None
+    if checkpoint is None:
+        return []
+    lacks = len(search.refused) == len(inventory.kinds())
+    own = question.algorithm
+    facts = question.facts.model_copy(
+        update={
+            "details": question.details.model_copy(update={"checkpoint": None}),
+            "linears": tuple(linear.model_copy(update={"algorithm": None}) for linear in question.facts.linears),
+            "quantization": None,
+        }
+    )
+    found = []
+    for algorithm in (*_SMALLER, Algorithm.NONE) if lacks else _SMALLER:
+        if algorithm is own or (not lacks and BITS[algorithm] >= BITS[own]):
+            continue
+        other = replace(question, facts=facts, algorithm=algorithm, group_size=None)
+        placement = _best(other, inventory, search.layout)
+        if placement is not None:
+            found.append(f"{_made(question, algorithm)}: {placement}")
+    return found[:MOST_FORMATS]
+
+
+def _made(question: EngineQuestion, algorithm: Algorithm) -> str:
+    """Where the model comes from in another format."""
+    facts, first = question.facts, made_from(question.facts)
+    if algorithm is Algorithm.NONE:
+        return "the BF16 original" if first is None else "a BF16 copy (" + first + ")"
+    if facts.architecture not in QUANTIZABLE:
+        return f"a checkpoint of the model in {algorithm}"
+    name = _NAMES.get(algorithm, str(algorithm))
+    if first is None:
+        return f"{name}, quantized from the BF16 original"
+    return f"{name}, quantized from a BF16 copy ({first})"
 
 
 def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
@@ -90,6 +134,8 @@ def _products(question: EngineQuestion, layout: Layout | None) -> list[str]:
     """The smallest known GPUs, as many as one node may have, that would do as asked."""
     placements = []
     for product in PRODUCTS:
+        if not product.common:
+            continue
         kind = GpuKind(product.name, product.memory_mib, product.capability)
         placement = _best(question, Inventory((GpuNode("one", kind, NODE_GPUS),)), layout)
         if placement is not None:

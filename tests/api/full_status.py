@@ -12,7 +12,7 @@ from trtllm_api.enginestatus import (
     ServedArtifact,
     ServingStatus,
 )
-from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
+from trtllm_api.facts import CacheShape, CheckpointFacts, Details, LinearShape, ModelFacts
 from trtllm_api.meta import Condition, ConditionStatus, HistoryEntry, Progress
 from trtllm_api.modelstatus import (
     ArtifactStatus,
@@ -89,14 +89,27 @@ _FACTS = ModelFacts(
         rope_type="llama3",
         moe_intermediate_size=768,
         experts_per_token=2,
-        attention_layers=10,
-        kv_lora_rank=512,
-        qk_rope_head_dim=64,
+        caches=(CacheShape(layers=10, heads=1, width=576, eight_bits=True, window=128),),
+        state_bytes=49082368,
+        tower_parameters=411000000,
+        draft_parameters=11610044416,
+        other_linears=4096,
+        own_tokenizer=True,
         checkpoint=CheckpointFacts(
-            method="gptq", algorithm="W4A16_GPTQ", group_size=128, act_order=True, symmetric=False, kv_cache="FP8"
+            method="gptq",
+            algorithm="W4A16_GPTQ",
+            group_size=128,
+            act_order=True,
+            symmetric=False,
+            kv_cache="FP8",
+            formats=("FP8", "NVFP4"),
+            bits=4,
+            dynamic=True,
         ),
     ),
-    linears=(LinearShape(name="model.layers.*.mlp.down_proj", out_features=576, in_features=1536, count=30),),
+    linears=(
+        LinearShape(name="model.layers.*.mlp.down_proj", out_features=576, in_features=1536, count=30, algorithm="FP8"),
+    ),
 )
 
 QUANTIZED_MODEL_STATUS = QuantizedModelStatus(

@@ -10,7 +10,7 @@ from trtllm_api.contract import Stage as JobStage
 from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.modelstatus import CandidateStatus, Measures, Verdict
 from trtllm_api.quantization import Method
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 
 H100 = "NVIDIA-H100-80GB-HBM3"
 L4 = "NVIDIA-L4"

@@ -17,8 +17,8 @@ from trtllm_planner.inventory import GpuKind, narrow
 from trtllm_planner.question import EngineQuestion, EngineStamp
 from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.spec_question import asked_layout, engine_question
+from trtllm_planner.tensorrt_llm.gpus import product_named
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.versions import product_named
 
 _LOOKS = ("replicas", "servedModelName", "service", "podTemplate", "maxConcurrentRequests", "sharedMemory")
 """Fields of spec.serving that decide nothing about GPUs."""

@@ -7,75 +7,15 @@ from difflib import get_close_matches
 
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal
+from trtllm_planner.model_config.custom_code import runs_own_code
 from trtllm_planner.quantization.question import QuantizeQuestion
-
-_FAMILIES = [
-    "Apertus",
-    "Arcee",
-    "Baichuan",
-    "Bloom",
-    "Cohere",
-    "Cohere2",
-    "Dbrx",
-    "DeepseekV2",
-    "DeepseekV3",
-    "Exaone",
-    "Exaone4",
-    "Falcon",
-    "Gemma",
-    "Gemma2",
-    "Gemma3",
-    "Glm",
-    "Glm4",
-    "Glm4Moe",
-    "GPTBigCode",
-    "GPTJ",
-    "GPTNeoX",
-    "Granite",
-    "GraniteMoe",
-    "HunYuanDenseV1",
-    "HunYuanMoEV1",
-    "InternLM2",
-    "InternLM3",
-    "Jamba",
-    "Llama",
-    "Mamba2",
-    "MiniCPM",
-    "Ministral",
-    "Mistral",
-    "Mixtral",
-    "Mpt",
-    "Nemotron",
-    "NemotronH",
-    "Olmo",
-    "Olmo2",
-    "Olmo3",
-    "Olmoe",
-    "OPT",
-    "Persimmon",
-    "Phi",
-    "Phi3",
-    "PhiMoE",
-    "Phimoe",
-    "Qwen2",
-    "Qwen2Moe",
-    "Qwen3",
-    "Qwen3Moe",
-    "Qwen3Next",
-    "RecurrentGemma",
-    "SeedOss",
-    "SmolLM3",
-    "Solar",
-    "StableLm",
-    "Starcoder2",
-]
-ARCHITECTURES = frozenset(f"{family}ForCausalLM" for family in _FAMILIES)
-"""Causal language models whose linear layers ModelOpt quantizes and exports as a Hugging Face checkpoint."""
+from trtllm_planner.tensorrt_llm.architectures import QUANTIZABLE
+from trtllm_planner.tensorrt_llm.foreign import made_from
 
 
 def custom_code(question: QuantizeQuestion) -> Iterator[Verdict]:
     """A model's own Python code runs only where the user says that it may."""
-    if question.facts.custom_code and not question.spec.trust_remote_code:
+    if runs_own_code(question.facts) and not question.spec.trust_remote_code:
         yield refusal(
             Reason.CUSTOM_CODE_NOT_TRUSTED,
             f"the checkpoint of {question.facts.architecture} runs its own Python code (auto_map)",
@@ -86,9 +26,9 @@ def custom_code(question: QuantizeQuestion) -> Iterator[Verdict]:
 def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
     """The builder's table of families; custom code that is trusted is left to the builder to try."""
     name = question.facts.architecture
-    if name in ARCHITECTURES or (question.facts.custom_code and question.spec.trust_remote_code):
+    if name in QUANTIZABLE or (question.facts.custom_code and question.spec.trust_remote_code):
         return
-    near = get_close_matches(name, sorted(ARCHITECTURES), n=3, cutoff=0.75)
+    near = get_close_matches(name, sorted(QUANTIZABLE), n=3, cutoff=0.75)
     known = (
         f"the nearest known are {', '.join(near)}"
         if near
@@ -96,7 +36,7 @@ def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
     )
     yield refusal(
         Reason.ARCHITECTURE_NOT_SUPPORTED,
-        f"architecture {name} is none of the {len(ARCHITECTURES)} kinds of causal language model that can be quantized",
+        f"architecture {name} is none of the {len(QUANTIZABLE)} kinds of causal language model that can be quantized",
         f"use a text model of a known family ({known})",
         {"architecture": name},
     )
@@ -104,11 +44,18 @@ def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
 
 def already_quantized(question: QuantizeQuestion) -> Iterator[Verdict]:
     """Quantizing twice only loses quality, and ModelOpt cannot read packed weights."""
-    method = question.facts.quantization
-    if method is not None:
-        yield refusal(
-            Reason.ALREADY_QUANTIZED,
-            f"the checkpoint is quantized already ({method})",
-            "quantize the original (BF16 or FP16) checkpoint instead",
-            {"quantization": method},
-        )
+    facts = question.facts
+    method = facts.quantization
+    if method is None:
+        return
+    first = made_from(facts)
+    remedy = "quantize the original (BF16 or FP16) checkpoint instead"
+    if first is not None:
+        copy = 2 * facts.parameters / 2**30
+        remedy = f"{first} and quantize that copy (about {copy:.0f} GiB): no BF16 original was published"
+    yield refusal(
+        Reason.ALREADY_QUANTIZED,
+        f"the checkpoint is quantized already ({method})",
+        remedy,
+        {"quantization": method},
+    )

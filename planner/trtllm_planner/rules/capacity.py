@@ -13,7 +13,7 @@ from trtllm_planner.memory import MemoryEstimate, estimate, gib
 from trtllm_planner.question import EngineQuestion, KvCacheType
 from trtllm_planner.rules.shape import fitting_tensors
 from trtllm_planner.tensorrt_llm.layout import Layout, moe_layouts
-from trtllm_planner.tensorrt_llm.versions import Algorithm, KvFormat, table_for
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat, table_for
 
 
 def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
@@ -42,6 +42,8 @@ def shortage(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> st
     """What does not fit, itemised."""
     begin = f"{question.layout} on {gpu.product} ({gib(need.available)} a GPU): weights {gib(need.weights)}"
     rest = f" + activations {gib(need.activations)} + runtime {gib(need.runtime)}"
+    if need.state:
+        rest += f" + recurrent state of {question.limits.batch} sequences {gib(need.state)}"
     if need.free < 0:
         return f"{begin}{rest} exceed it by {gib(-need.free)}"
     wanted = f"max_seq_len {question.limits.max_seq_len}"
@@ -109,6 +111,8 @@ def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
             source,
             "use more or larger GPUs, so that no layer is offloaded",
         )
+    if question.runtime is not EngineRuntime.TENSORRT:
+        return
     yield from _room(
         "host memory to convert and build",
         host.memory_bytes,

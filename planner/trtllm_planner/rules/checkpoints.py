@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trtllm_api.facts import CheckpointFacts
+from trtllm_api.facts import CheckpointFacts, ModelFacts
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal
 from trtllm_planner.commands.convertflags import convert_script
 from trtllm_planner.question import ArtifactFacts, EngineQuestion
-from trtllm_planner.tensorrt_llm.architectures import (
-    CONVERTIBLE_GROUPS,
-    FOREIGN_FORMATS,
-    GPTQ_8_BIT_SINCE,
-    LLAMA_FAMILY,
-)
+from trtllm_planner.tensorrt_llm.architectures import CONVERTIBLE_GROUPS, GPTQ_8_BIT_SINCE, LLAMA_FAMILY
+from trtllm_planner.tensorrt_llm.foreign import FOREIGN_FORMATS, made_from
 from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import (
     INT4,
@@ -110,10 +106,15 @@ def _unreadable(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
     if checkpoint.integer and method == "compressed-tensors":
         return f"{what}, which would be read as FP8"
     algorithm = algorithm_named(checkpoint.algorithm)
-    if algorithm is not None and algorithm not in readable:
-        return f"{what}, which the {runtime} runtime does not read"
-    if method in _TOOLS:
+    if method in _TOOLS and algorithm in readable:
         return _not_convertible(checkpoint, question, what)
+    if algorithm is None:
+        return "" if method == "modelopt" else f"{what}, which the {runtime} runtime does not read"
+    since, version = readable.get(algorithm), question.image.version
+    if since is None or (method == "fp8" and algorithm is Algorithm.FP8 and checkpoint.dynamic):
+        return f"{what}, which the {runtime} runtime does not read"
+    if version is not None and version < since:
+        return f"{what}, which TensorRT-LLM {version} does not read whole"
     if algorithm is Algorithm.NVFP4 and checkpoint.group_size not in {None, 16}:
         return f"the NVFP4 checkpoint has group size {checkpoint.group_size}, where only 16 is read"
     if algorithm is Algorithm.FP8_BLOCK and checkpoint.group_size not in {None, 128}:
@@ -140,37 +141,59 @@ def _not_convertible(checkpoint: CheckpointFacts, question: EngineQuestion, what
 def describe(checkpoint: CheckpointFacts) -> str:
     """`GPTQ (INT4, group size 128, desc_act true, symmetric)`."""
     method, algorithm = checkpoint.method, algorithm_named(checkpoint.algorithm)
+    cache = f", {checkpoint.kv_cache} KV cache" if checkpoint.kv_cache else ""
     if method not in _TOOLS:
-        if checkpoint.integer and checkpoint.group_size is not None:
-            symmetric = "symmetric" if checkpoint.symmetric else "asymmetric"
-            return f"{method} (integers, group size {checkpoint.group_size}, {symmetric})"
+        if checkpoint.formats:
+            return f"{method} with layers in {' and in '.join(checkpoint.formats)}{cache}"
         if checkpoint.integer:
-            return f"{method} with integer weights"
-        return method + (f" with {checkpoint.algorithm}" if checkpoint.algorithm else "")
-    details = [] if algorithm is None else ["INT4" if algorithm in INT4 else "INT8"]
+            symmetric = "symmetric" if checkpoint.symmetric else "asymmetric"
+            details = [f"{checkpoint.bits} bits" if checkpoint.bits else ""]
+            details += [f"group size {checkpoint.group_size}" if checkpoint.group_size else "", symmetric]
+            return f"{method} with integer weights ({', '.join(filter(None, details))}{cache})"
+        scales = ", scales per tensor" if method == "fp8" and algorithm is Algorithm.FP8 else ""
+        named = checkpoint.algorithm or (f"{checkpoint.bits} bits" if checkpoint.bits else "")
+        return method + (f" with {named}{scales}" if named else "") + cache
+    bits = f"{checkpoint.bits} bits" if checkpoint.bits else ""
+    details = [bits] if algorithm is None else ["INT4" if algorithm in INT4 else "INT8"]
     if checkpoint.group_size is not None:
         details.append(f"group size {checkpoint.group_size}" if checkpoint.group_size else "no groups")
     if method == "gptq":
         details.append(f"desc_act {str(checkpoint.act_order).lower()}")
     details.append("symmetric" if checkpoint.symmetric else "asymmetric")
-    return f"{_TOOLS[method]} ({', '.join(details)})"
+    return f"{_TOOLS[method]} ({', '.join(filter(None, details))})"
 
 
 def _way_out(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
     if checkpoint.method == "modelopt" and question.runtime is EngineRuntime.TENSORRT:
-        layout = question.layout
         return (
-            "use runtime PyTorch, which loads it; or quantize the original (BF16 or FP16) model with a QuantizedModel "
-            f"of checkpoint.format TensorRTLLM{_divided(layout)}"
+            f"use runtime PyTorch, which loads it; or {original(question.facts)} with a QuantizedModel of "
+            f"checkpoint.format TensorRTLLM{_divided(question.layout)}"
         )
+    ways = []
+    algorithm = algorithm_named(checkpoint.algorithm)
+    since = FOREIGN_FORMATS[question.runtime].get(checkpoint.method, {}).get(algorithm or Algorithm.NONE)
+    version = question.image.version
+    if since is not None and version is not None and version < since and not checkpoint.dynamic:
+        ways.append(f"use an image of TensorRT-LLM {since} or newer")
     method = "INT4AWQ" if checkpoint.method in _TOOLS else "FP8"
-    quantize = f"quantize the original (BF16 or FP16) model instead, for example with method {method}"
-    if checkpoint.method not in _TOOLS or _not_convertible(checkpoint, question, "it"):
-        return quantize
-    return (
-        f"{quantize}; or use runtime TensorRT with {_CONVERTERS}, which converts it (group size 64 or 128, desc_act "
-        "false, symmetric or not)"
+    ways.append(f"{original(question.facts)} instead, for example with method {method}")
+    convertible = (
+        checkpoint.method in _TOOLS and algorithm in FOREIGN_FORMATS[EngineRuntime.TENSORRT][checkpoint.method]
     )
+    if convertible and not _not_convertible(checkpoint, question, "it"):
+        ways.append(
+            f"use runtime TensorRT with {_CONVERTERS}, which converts it (group size 64 or 128, desc_act false, "
+            "symmetric or not)"
+        )
+    return "; or ".join(ways)
+
+
+def original(facts: ModelFacts) -> str:
+    """How to quantize this model another way: its original, or a copy in BF16 where there never was one."""
+    first = made_from(facts)
+    if first is None:
+        return "quantize the original (BF16 or FP16) model"
+    return f"{first}, for no BF16 original was published, and quantize that copy"
 
 
 def _conflicts(checkpoint: CheckpointFacts, question: EngineQuestion) -> Iterator[Verdict]:
@@ -178,7 +201,7 @@ def _conflicts(checkpoint: CheckpointFacts, question: EngineQuestion) -> Iterato
     if found is not None and asked is not Algorithm.NONE and asked != found:
         yield _refusal(
             f"the checkpoint is {found} already, and {asked} is asked for",
-            f"ask for {found}, or quantize the original (BF16 or FP16) model",
+            f"ask for {found}, or {original(question.facts)}",
             checkpoint=found,
             asked=asked,
         )

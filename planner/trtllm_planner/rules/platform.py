@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal, warning
+from trtllm_planner.model_config.custom_code import has_class, runs_own_code, transformers_of
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.architectures import (
     ARCHITECTURES,
@@ -101,10 +102,11 @@ def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
     name = facts.architecture
     if name not in ARCHITECTURES[question.runtime] and not (facts.custom_code and question.trust_remote_code):
         yield _unknown(question)
-    if facts.custom_code and not question.trust_remote_code:
+    version = question.image.version
+    if runs_own_code(facts, version) and not question.trust_remote_code:
         yield refusal(
             Reason.CUSTOM_CODE_NOT_TRUSTED,
-            f"the checkpoint of {name} runs its own Python code (auto_map)",
+            f"the checkpoint of {name} runs its own Python code (auto_map)" + _why_own_code(question),
             "read that code, then set trustRemoteCode: true; or use a checkpoint that needs none",
         )
     rope = question.details.rope_type
@@ -115,6 +117,15 @@ def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
             f"known types: {', '.join(sorted(ROPE_TYPES))}",
             {"ropeType": rope},
         )
+
+
+def _why_own_code(question: EngineQuestion) -> str:
+    facts, version = question.facts, question.image.version
+    if facts.details.own_tokenizer:
+        return ": its tokenizer is such code"
+    if has_class(facts.model_type):
+        return f": transformers {transformers_of(version)} in this image has no model type {facts.model_type} yet"
+    return f": transformers has no model type {facts.model_type}"
 
 
 def _unknown(question: EngineQuestion) -> Verdict:
@@ -139,17 +150,18 @@ def _unknown(question: EngineQuestion) -> Verdict:
 
 
 def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
-    """Kernels exist for certain compute capabilities only."""
+    """Kernels exist for certain compute capabilities only; every format of a mixed checkpoint needs its own."""
     gpu = question.gpu
     table = table_for(question.image.version)
-    accepted = table.accepts(question.algorithm, question.runtime)
-    if not accepted:
+    formats = [item for item in question.formats if item is not None]
+    missing = [item for item in formats if not table.accepts(item, question.runtime)]
+    if missing:
         other = next(item for item in EngineRuntime if item is not question.runtime)
         yield refusal(
             Reason.QUANTIZATION_NOT_SUPPORTED,
-            f"{question.algorithm} is not in the {question.runtime} runtime",
+            f"{missing[0]} is not in the {question.runtime} runtime",
             f"use runtime {other}, or one of {_usable(question)}",
-            {"algorithm": question.algorithm},
+            {"algorithm": missing[0]},
         )
         return
     if gpu is None:
@@ -165,13 +177,17 @@ def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
             f"use a GPU of {sm(oldest)} to {sm(newest)}",
             {"capability": gpu.sm},
         )
-    elif gpu.capability not in accepted:
-        yield refusal(
-            Reason.GPU_NOT_SUPPORTED,
-            f"{question.algorithm} needs {sm_list(accepted)}; {gpu.product} is {gpu.sm}",
-            f"usable here: {_usable(question)}",
-            {"algorithm": question.algorithm, "capability": gpu.sm},
-        )
+        return
+    for algorithm in formats:
+        accepted = table.accepts(algorithm, question.runtime)
+        if gpu.capability not in accepted:
+            some = f"some layers are {algorithm}, which" if len(formats) > 1 else f"{algorithm}"
+            yield refusal(
+                Reason.GPU_NOT_SUPPORTED,
+                f"{some} needs {sm_list(accepted)}; {gpu.product} is {gpu.sm}",
+                f"usable here: {_usable(question)}",
+                {"algorithm": algorithm, "capability": gpu.sm},
+            )
 
 
 def _usable(question: EngineQuestion) -> str:

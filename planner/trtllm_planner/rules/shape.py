@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal, warning
+from trtllm_planner.memory import format_of
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.layout import (
     MOST_TENSOR,
@@ -15,6 +16,7 @@ from trtllm_planner.tensorrt_llm.layout import (
     gpus_per_pod,
     heads_divide,
     key_values_divide,
+    moe_layouts,
     nodes_for,
     valid_tensors,
 )
@@ -124,14 +126,30 @@ def fitting_tensors(question: EngineQuestion) -> tuple[int, ...]:
 def _aligned(question: EngineQuestion, tensor: int) -> bool:
     asked = question.layout
     expert = asked.asked_moe_expert
-    layout = Layout(tensor, 1, asked.context, None, expert if expert and tensor % expert == 0 else None)
-    found = misfits(question.facts, layout, question.algorithm, question.group, question.exclude_modules)
-    return next(iter(found), None) is None
+    return _fits(question, Layout(tensor, 1, asked.context, None, expert if expert and tensor % expert == 0 else None))
+
+
+def _fits(question: EngineQuestion, layout: Layout) -> bool:
+    return next(iter(misfits_of(question, layout)), None) is None
+
+
+def with_experts(question: EngineQuestion, layout: Layout) -> Layout:
+    """A layout that says nothing of experts: they are cut if the kernels take the pieces, else dealt out whole."""
+    if question.artifact is not None and question.artifact.engine_format:
+        return layout  # baked into the checkpoint
+    return next((way for way in moe_layouts(question.facts, layout) if _fits(question, way)), layout)
+
+
+def _expert_ways(question: EngineQuestion) -> tuple[Layout, ...]:
+    """Ways to deal out the experts of this tensor parallelism that the kernels take."""
+    layout = question.layout
+    bare = Layout(layout.tensor, layout.pipeline, layout.context)
+    return tuple(way for way in moe_layouts(question.facts, bare) if _fits(question, way))
 
 
 def shard_alignment(question: EngineQuestion) -> Iterator[Verdict]:
     """Kernels read whole groups, blocks and tiles: a rank's part of each quantized layer must consist of such."""
-    found = list(misfits(question.facts, question.layout, question.algorithm, question.group, question.exclude_modules))
+    found = list(misfits_of(question, question.layout))
     if not found:
         return
     worst, more = next((item for item in found if item.side == "K"), found[0]), len(found) - 1
@@ -146,6 +164,9 @@ def shard_alignment(question: EngineQuestion) -> Iterator[Verdict]:
 
 def _aligned_remedy(question: EngineQuestion, found: list[Misfit]) -> str:
     remedies = []
+    ways = [way.moe_expert for way in _expert_ways(question) if way.moe_expert > 1]
+    if ways:
+        remedies.append(f"parallelism.moeExpert {listing(ways)} (whole experts on each rank) at this TP")
     valid = fitting_tensors(question)
     if valid:
         remedies.append(f"valid TP: {listing(valid)}")
@@ -158,6 +179,11 @@ def _aligned_remedy(question: EngineQuestion, found: list[Misfit]) -> str:
         return "; ".join(remedies)
     names = list(dict.fromkeys(item.linear.name for item in found))
     return f"add {', '.join(names[:4])}{', ...' if len(names) > 4 else ''} to excludeModules, or use another method"
+
+
+def misfits_of(question: EngineQuestion, layout: Layout) -> Iterable[Misfit]:
+    """Quantized layers that a layout cuts so that kernels refuse them, each in its own format."""
+    return misfits(question.facts, layout, lambda linear: format_of(linear, question), question.group)
 
 
 def world_size(question: EngineQuestion) -> Iterator[Verdict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, Version
+from trtllm_planner.tensorrt_llm.versions import EngineRuntime, Version
 
 _BOTH = (
     "DeciLMForCausalLM",
@@ -127,23 +127,68 @@ PYTORCH_KNOWN_UP_TO = Version(1, 3, 0)
 ROPE_TYPES = frozenset({"default", "none", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "mrope"})
 """Kinds of rotary scaling that both runtimes implement."""
 
-FOREIGN_FORMATS: Mapping[EngineRuntime, Mapping[str, frozenset[Algorithm]]] = {
-    EngineRuntime.PYTORCH: {
-        "modelopt": frozenset(Algorithm),
-        "fp8": frozenset({Algorithm.FP8_BLOCK}),
-        "mxfp4": frozenset({Algorithm.MXFP4}),
-        "nvfp4": frozenset({Algorithm.NVFP4}),
-        "compressed-tensors": frozenset(
-            {Algorithm.FP8, Algorithm.FP8_ROWWISE, Algorithm.FP8_BLOCK, Algorithm.NVFP4, Algorithm.MXFP4}
-        ),
-    },
-    EngineRuntime.TENSORRT: {
-        "fp8": frozenset({Algorithm.FP8_BLOCK}),
-        "awq": frozenset({Algorithm.W4A16_AWQ, Algorithm.W4A16_GPTQ}),
-        "gptq": frozenset({Algorithm.W4A16_GPTQ, Algorithm.W8A16_GPTQ}),
-    },
-}
-"""quant_method of a checkpoint -> algorithms that the runtime reads from it."""
+_FAMILIES = (
+    "Apertus",
+    "Arcee",
+    "Baichuan",
+    "Bloom",
+    "Cohere",
+    "Cohere2",
+    "Dbrx",
+    "DeepseekV2",
+    "DeepseekV3",
+    "Exaone",
+    "Exaone4",
+    "Falcon",
+    "Gemma",
+    "Gemma2",
+    "Gemma3",
+    "Glm",
+    "Glm4",
+    "Glm4Moe",
+    "GPTBigCode",
+    "GPTJ",
+    "GPTNeoX",
+    "Granite",
+    "GraniteMoe",
+    "HunYuanDenseV1",
+    "HunYuanMoEV1",
+    "InternLM2",
+    "InternLM3",
+    "Jamba",
+    "Llama",
+    "Mamba2",
+    "MiniCPM",
+    "Ministral",
+    "Mistral",
+    "Mixtral",
+    "Mpt",
+    "Nemotron",
+    "NemotronH",
+    "Olmo",
+    "Olmo2",
+    "Olmo3",
+    "Olmoe",
+    "OPT",
+    "Persimmon",
+    "Phi",
+    "Phi3",
+    "PhiMoE",
+    "Phimoe",
+    "Qwen2",
+    "Qwen2Moe",
+    "Qwen3",
+    "Qwen3Moe",
+    "Qwen3Next",
+    "RecurrentGemma",
+    "SeedOss",
+    "SmolLM3",
+    "Solar",
+    "StableLm",
+    "Starcoder2",
+)
+QUANTIZABLE = frozenset(f"{family}ForCausalLM" for family in _FAMILIES)
+"""Causal language models whose linear layers ModelOpt quantizes and exports as a Hugging Face checkpoint."""
 
 LLAMA_FAMILY = frozenset(
     {"LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen2MoeForCausalLM"}

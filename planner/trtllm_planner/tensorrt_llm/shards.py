@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase, translate
@@ -42,14 +42,22 @@ class Cut(Enum):
 
 _LAST: dict[str, Cut] = {
     **dict.fromkeys(
-        ("o_proj", "down_proj", "out_proj", "dense", "dense_4h_to_h", "c_proj", "fc2", "w2", "wo", "fc_out"), Cut.ROW
+        (
+            *("o_proj", "down_proj", "out_proj", "dense", "dense_4h_to_h", "c_proj", "fc2", "w2", "wo", "fc_out"),
+            *("o_b_proj", "output_linear", "linear_out"),
+        ),
+        Cut.ROW,
     ),
     **dict.fromkeys(("k_proj", "v_proj"), Cut.KEY_VALUE),
     **dict.fromkeys(("qkv_proj", "query_key_value", "c_attn", "W_pack", "Wqkv", "wqkv"), Cut.QKV),
     "gate_up_proj": Cut.GATE_UP,
     **dict.fromkeys(("lm_head", "output_layer", "embed_out"), Cut.HEAD),
     **dict.fromkeys(
-        ("q_a_proj", "kv_a_proj_with_mqa", "kv_a_proj", "gate", "router", "shared_expert_gate", "x_proj"), Cut.WHOLE
+        (
+            *("q_a_proj", "kv_a_proj_with_mqa", "kv_a_proj", "gate", "router", "shared_expert_gate", "x_proj"),
+            *("kv_proj", "weights_proj", "wq_b", "wk", "f_a_proj", "g_a_proj", "fc1_latent_proj", "fc2_latent_proj"),
+        ),
+        Cut.WHOLE,
     ),
 }
 
@@ -195,13 +203,14 @@ class Misfit:
 
 
 def misfits(
-    facts: ModelFacts, layout: Layout, algorithm: Algorithm, group_size: int, excluded: tuple[str, ...] = ()
+    facts: ModelFacts, layout: Layout, formats: Callable[[LinearShape], Algorithm | None], group_size: int
 ) -> Iterable[Misfit]:
-    """Quantized layers that this layout cuts so that the algorithm's kernels refuse them."""
-    needs = alignment(algorithm, group_size)
+    """Quantized layers that this layout cuts so that the kernels of their formats refuse them."""
     for linear in facts.linears:
-        if not is_quantized(linear.name, algorithm, excluded):
+        algorithm = formats(linear)
+        if algorithm is None or algorithm is Algorithm.NONE:
             continue
+        needs = alignment(algorithm, group_size)
         part = shard(linear, facts, layout)
         if needs.cut_only and not (is_expert(linear.name) or ".mlp." in linear.name or "shared_expert" in linear.name):
             continue

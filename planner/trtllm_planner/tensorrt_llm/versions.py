@@ -129,6 +129,11 @@ _CALENDAR = 20
 """A tag such as 24.07 is a month: Triton's images have it."""
 LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
 """1.3.0rc20 is the last one with the TensorRT backend."""
+ENGINE_ENDS = (
+    "Runtime TensorRT lasts until TensorRT-LLM 1.2.x, the last release with it: 1.3.0rc21 (July 2026) removed it. "
+    "Runtime PyTorch goes on."
+)
+"""For plans of that runtime."""
 
 
 def image_info(reference: str, version: str | None = None) -> ImageInfo:
@@ -142,8 +147,9 @@ def image_info(reference: str, version: str | None = None) -> ImageInfo:
 
 
 _HOPPER, _ADA, _AMPERE = (9, 0), (8, 9), ((8, 0), (8, 6))
-_B200, _B300, _RTX50 = (10, 0), (10, 3), (12, 0)
-_FP8 = frozenset({_ADA, _HOPPER, _B200, _B300, _RTX50})
+_B200, _B300, _RTX50, _GB10 = (10, 0), (10, 3), (12, 0), (12, 1)
+_FP8 = frozenset({_ADA, _HOPPER, _B200, _B300, _RTX50, _GB10})
+_FP4 = frozenset({_B200, _B300, _RTX50, _GB10})
 _W4A16 = frozenset({*_AMPERE, _ADA, _HOPPER, _B200, _B300})
 _INTEGER = frozenset({*_AMPERE, _ADA, _HOPPER})
 _NATIVE = frozenset({*_AMPERE, *_FP8})
@@ -184,15 +190,26 @@ _ALGORITHMS: Mapping[Algorithm, frozenset[Capability]] = {
     Algorithm.FP8: _FP8,
     Algorithm.FP8_ROWWISE: frozenset({_HOPPER}),
     Algorithm.FP8_BLOCK: frozenset({_HOPPER, _B200, _B300}),
-    Algorithm.NVFP4: frozenset({_B200, _B300, _RTX50}),
-    Algorithm.MXFP4: frozenset({_B200, _B300, _RTX50}),
+    Algorithm.NVFP4: _FP4,
+    Algorithm.MXFP4: frozenset({_HOPPER, *_FP4}),  # W4A16 by Triton on Hopper, W4A8 on Blackwell
     Algorithm.MIXED: _NATIVE,  # what its layers need is not known here
 }
 _ENGINE_ONLY = frozenset(
     {Algorithm.W8A16, Algorithm.W4A16, Algorithm.SMOOTH_QUANT, Algorithm.W8A16_GPTQ, Algorithm.W4A16_GPTQ}
 )
 
-TABLES: tuple[VersionTable, ...] = (VersionTable(Version(0, 0), _NATIVE, _ALGORITHMS, _FP8, _ENGINE_ONLY),)
+
+def _table(since: Version, without: frozenset[Capability]) -> VersionTable:
+    """The newest table without the GPUs that came later."""
+    algorithms = {algorithm: gpus - without for algorithm, gpus in _ALGORITHMS.items()}
+    return VersionTable(since, _NATIVE - without, algorithms, _FP8 - without, _ENGINE_ONLY)
+
+
+TABLES: tuple[VersionTable, ...] = (
+    _table(Version(0, 0), frozenset({_GB10, _B300})),
+    _table(Version(1, 0, 0, 0), frozenset({_B300})),  # "Add support for sm121": release notes of 1.0
+    _table(Version(1, 1, 0, 0), frozenset()),  # "B300/GB300: Added support": release notes of 1.1
+)
 """Oldest first."""
 
 
@@ -229,41 +246,3 @@ BITS: Mapping[Algorithm, float] = {
     Algorithm.MXFP4: 4,
 }
 """Bits of one quantized weight, without its scales."""
-
-
-@dataclass(frozen=True)
-class GpuProduct:
-    """A data-centre or workstation GPU, where the cluster's labels do not say what it is."""
-
-    name: str
-    """As gpu-feature-discovery writes it, without suffixes."""
-    memory_mib: int
-    capability: Capability
-
-
-PRODUCTS: tuple[GpuProduct, ...] = (
-    GpuProduct("Tesla-T4", 15360, (7, 5)),
-    GpuProduct("NVIDIA-A10", 23028, (8, 6)),
-    GpuProduct("NVIDIA-A10G", 23028, (8, 6)),
-    GpuProduct("NVIDIA-L4", 23034, (8, 9)),
-    GpuProduct("NVIDIA-GeForce-RTX-4090", 24564, (8, 9)),
-    GpuProduct("NVIDIA-GeForce-RTX-5090", 32607, (12, 0)),
-    GpuProduct("NVIDIA-A100-SXM4-40GB", 40960, (8, 0)),
-    GpuProduct("NVIDIA-A100-PCIE-40GB", 40960, (8, 0)),
-    GpuProduct("NVIDIA-L40S", 46068, (8, 9)),
-    GpuProduct("NVIDIA-A40", 46068, (8, 6)),
-    GpuProduct("NVIDIA-H100-80GB-HBM3", 81559, (9, 0)),
-    GpuProduct("NVIDIA-H100-PCIe", 81559, (9, 0)),
-    GpuProduct("NVIDIA-A100-SXM4-80GB", 81920, (8, 0)),
-    GpuProduct("NVIDIA-A100-80GB-PCIe", 81920, (8, 0)),
-    GpuProduct("NVIDIA-H100-NVL", 95830, (9, 0)),
-    GpuProduct("NVIDIA-H200", 143771, (9, 0)),
-    GpuProduct("NVIDIA-B200", 183359, (10, 0)),
-    GpuProduct("NVIDIA-B300", 275040, (10, 3)),
-)
-"""Smallest memory first; memory as nvidia-smi reports it."""
-
-
-def product_named(name: str) -> GpuProduct | None:
-    """The product of exactly this name: A10 is not A100."""
-    return next((product for product in PRODUCTS if product.name == name), None)

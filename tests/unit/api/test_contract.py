@@ -17,7 +17,7 @@ from trtllm_api.contract import (
     RanksRequest,
     Stage,
 )
-from trtllm_api.facts import CheckpointFacts, Details, LinearShape, ModelFacts
+from trtllm_api.facts import CacheShape, CheckpointFacts, Details, LinearShape, ModelFacts
 from trtllm_api.modelstatus import CandidateStatus, Measures, MixedProposal, Verdict
 from trtllm_api.quantization import Method
 from trtllm_api.reasons import Reason
@@ -35,16 +35,30 @@ def fetched(shapes: int, text: int) -> BuildResult:
     )
     word = "a" * text
     checkpoint = CheckpointFacts(
-        method=word, algorithm=word, group_size=128, act_order=True, integer=True, symmetric=False, kv_cache=word
+        method=word,
+        algorithm=word,
+        group_size=128,
+        act_order=True,
+        integer=True,
+        symmetric=False,
+        kv_cache=word,
+        formats=tuple(f"{number}{word}"[:32] for number in range(8)),
+        bits=99,
+        dynamic=True,
     )
     details = Details(
         positions=1048576,
         rope_type=word,
         moe_intermediate_size=99999,
         experts_per_token=99,
-        attention_layers=99,
-        kv_lora_rank=9999,
-        qk_rope_head_dim=999,
+        caches=tuple(
+            CacheShape(layers=999, heads=number, width=9999, eight_bits=True, window=999999) for number in range(1, 9)
+        ),
+        state_bytes=10**12,
+        tower_parameters=10**12,
+        draft_parameters=10**12,
+        other_linears=10**12,
+        own_tokenizer=True,
         checkpoint=checkpoint,
     )
     facts = ModelFacts(
@@ -84,9 +98,11 @@ def test_a_result_with_full_facts_fits_the_termination_message(shapes: int, text
     read = BuildResult.model_validate_json(encoded)
     assert read.fetch is not None
     assert result.fetch is not None
-    assert read.fetch.facts.details == result.fetch.facts.details
-    kept = read.fetch.facts.linears
-    assert kept == result.fetch.facts.linears[shapes - len(kept) :], "the heaviest layers are kept"
+    kept, dropped = read.fetch.facts.linears, shapes - len(read.fetch.facts.linears)
+    assert kept == result.fetch.facts.linears[dropped:], "the heaviest layers are kept"
+    left_out = sum(9999 * 9999 * linear.count for linear in result.fetch.facts.linears[:dropped])
+    details = result.fetch.facts.details.model_copy(update={"other_linears": 10**12 + left_out})
+    assert read.fetch.facts.details == details, "the size of the others is known"
 
 
 def test_a_usual_model_keeps_every_kind_of_layer() -> None:

@@ -128,7 +128,7 @@ _CASES: list[tuple[Any, dict[str, Any], CheckpointFacts]] = [
     (
         _packed,
         _compressed(4, "int", symmetric=True),
-        CheckpointFacts(method="compressed-tensors", group_size=32, integer=True),
+        CheckpointFacts(method="compressed-tensors", bits=4, group_size=32, integer=True),
     ),
     (
         _packed_nvfp4,

@@ -26,7 +26,7 @@ from trtllm_planner.question import (
     Options,
 )
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.versions import Algorithm, KvFormat, image_info
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat, image_info
 
 PASSES: dict[str, EngineQuestion] = {
     "an engine from the last image that builds engines": made(
@@ -98,7 +98,7 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "a GPU that is newer than the table": (
         ask(gpu=GpuKind("NVIDIA-X", 200000, (13, 0))),
         "GpuNotSupported",
-        "NVIDIA-X is SM130, which is not in the table of kernels (SM80, SM86, SM89, SM90, SM100, SM103, SM120)",
+        "NVIDIA-X is SM130, which is not in the table of kernels (SM80, SM86, SM89, SM90, SM100, SM103, SM120, SM121)",
     ),
     "tensor parallelism across nodes": (
         ask("Llama-3-70B", layout=Layout(16), gpus_per_node=8),
@@ -151,7 +151,7 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
         "terminationGracePeriodSeconds is not set: 30 s may cut answers short",
     ),
     "a host that is small for a build": (
-        ask(host=HostFacts(48 * GIB)),
+        ask(host=HostFacts(48 * GIB), runtime=EngineRuntime.TENSORRT),
         "HostMemoryTooSmall",
         "48.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB",
     ),

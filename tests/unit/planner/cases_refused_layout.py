@@ -54,11 +54,11 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
     ),
     "custom code": (
-        ask(facts=ask().facts.model_copy(update={"custom_code": True})),
+        ask(facts=ask().facts.model_copy(update={"custom_code": True, "model_type": "own"})),
         "CustomCodeNotTrusted",
         (
-            "the checkpoint of LlamaForCausalLM runs its own Python code (auto_map): read that code, then set "
-            "trustRemoteCode: true; or use a checkpoint that needs none"
+            "the checkpoint of LlamaForCausalLM runs its own Python code (auto_map): transformers has no model type "
+            "own: read that code, then set trustRemoteCode: true; or use a checkpoint that needs none"
         ),
     ),
     "an unknown rotary scaling": (
@@ -110,9 +110,8 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask(**checkpoint("compressed-tensors", integer=True)),
         "CheckpointNotSupported",
         (
-            "the checkpoint is compressed-tensors with integer weights, which would be read as FP8: quantize the "
-            "original "
-            "(BF16 or FP16) model instead, for example with method FP8"
+            "the checkpoint is compressed-tensors with integer weights (symmetric), which would be read as FP8: "
+            "quantize the original (BF16 or FP16) model instead, for example with method FP8"
         ),
     ),
     "a checkpoint of another format than asked for": (
@@ -131,7 +130,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask(algorithm=Algorithm.FP8, gpu=A100),
         "GpuNotSupported",
         (
-            "FP8 needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: usable here: NO_QUANT, "
+            "FP8 needs SM89, SM90, SM100, SM103, SM120, SM121; NVIDIA-A100-SXM4-80GB is SM80: usable here: NO_QUANT, "
             "W4A16_AWQ, MIXED_PRECISION"
         ),
     ),
@@ -156,15 +155,15 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         "QuantizationNotSupported",
         (
             "W8A16 is not in the PyTorch runtime: use runtime TensorRT, or one of NO_QUANT, W4A16_AWQ, W4A8_AWQ, FP8, "
-            "FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, MIXED_PRECISION"
+            "FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, W4A16_MXFP4, MIXED_PRECISION"
         ),
     ),
     "a GPU of before Ampere": (
         ask("Qwen2.5-0.5B", gpu=T4),
         "GpuNotSupported",
         (
-            "Tesla-T4 is SM75, which has no kernels (SM80, SM86, SM89, SM90, SM100, SM103, SM120): use a GPU of "
-            "SM80 to SM120"
+            "Tesla-T4 is SM75, which has no kernels (SM80, SM86, SM89, SM90, SM100, SM103, SM120, SM121): use a GPU of "
+            "SM80 to SM121"
         ),
     ),
     "28 heads over 8 ranks": (
@@ -217,7 +216,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask("SmolLM2-135M", algorithm=AWQ),
         "ShardNotAligned",
         (
-            "W4A16_AWQ at TP 1: q_proj K=576 is not a multiple of 128 (group 128), nor are 5 more layers "
+            "W4A16_AWQ at TP 1: gate_proj K=576 is not a multiple of 128 (group 128), nor are 5 more layers "
             "aligned: with group "
             "size 64: 1, 3"
         ),

@@ -24,7 +24,7 @@ from trtllm_planner.question import (
     Options,
 )
 from trtllm_planner.tensorrt_llm.layout import Layout
-from trtllm_planner.tensorrt_llm.versions import Algorithm, KvFormat
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat
 
 REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "more positions than the model has": (
@@ -196,7 +196,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         ask(gpu=A100, kv_cache=KvFormat.FP8),
         "OptionsConflict",
         (
-            "an FP8 KV cache needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: leave the KV "
+            "an FP8 KV cache needs SM89, SM90, SM100, SM103, SM120, SM121; NVIDIA-A100-SXM4-80GB is SM80: leave the KV "
             "cache at its "
             "own precision"
         ),
@@ -293,7 +293,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
     ),
     "a host that cannot hold the source": (
-        ask(host=HostFacts(8 * GIB)),
+        ask(host=HostFacts(8 * GIB), runtime=EngineRuntime.TENSORRT),
         "HostMemoryTooSmall",
         (
             "8.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB: "

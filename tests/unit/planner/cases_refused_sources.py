@@ -115,8 +115,9 @@ _CHECKPOINTS: dict[str, tuple[EngineQuestion, str]] = {
     "compressed-tensors as an engine": (
         made(**checkpoint("compressed-tensors", integer=True, group_size=128, symmetric=False)),
         (
-            "the checkpoint is compressed-tensors (integers, group size 128, asymmetric), which the TensorRT runtime "
-            "cannot load: quantize the original (BF16 or FP16) model instead, for example with method FP8"
+            "the checkpoint is compressed-tensors with integer weights (group size 128, asymmetric), which the "
+            "TensorRT runtime cannot load: quantize the original (BF16 or FP16) model instead, for example with "
+            "method FP8"
         ),
     ),
     "ModelOpt's Hugging Face checkpoint from somebody else as an engine": (
@@ -182,14 +183,15 @@ _ALGORITHMS: dict[str, tuple[EngineQuestion, str]] = {
         ask(artifact=UNIFIED, algorithm=Algorithm.W4A16),
         (
             "W4A16 is not in the PyTorch runtime: use runtime TensorRT, or one of NO_QUANT, W4A16_AWQ, W4A8_AWQ, FP8, "
-            "FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, MIXED_PRECISION"
+            "FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, W4A16_MXFP4, MIXED_PRECISION"
         ),
     ),
     "a QuantizedModel of SmoothQuant in PyTorch": (
         ask("Llama-2-13B", artifact=UNIFIED, algorithm=Algorithm.SMOOTH_QUANT),
         (
             "W8A8_SQ_PER_CHANNEL is not in the PyTorch runtime: use runtime TensorRT, or one of NO_QUANT, W4A16_AWQ, "
-            "W4A8_AWQ, FP8, FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, MIXED_PRECISION"
+            "W4A8_AWQ, FP8, FP8_PER_CHANNEL_PER_TOKEN, FP8_BLOCK_SCALES, "
+            "W4A16_MXFP4, MIXED_PRECISION"
         ),
     ),
 }

@@ -7,9 +7,10 @@ from typing import Any
 
 from trtllm_api.facts import ModelFacts
 from trtllm_planner.inventory import GpuKind, GpuNode, Inventory
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 from trtllm_planner.question import EngineQuestion, Limits
-from trtllm_planner.tensorrt_llm.versions import algorithm_named, image_info, product_named
+from trtllm_planner.tensorrt_llm.gpus import product_named
+from trtllm_planner.tensorrt_llm.versions import algorithm_named, image_info
 
 ENGINE_IMAGE = image_info("nvcr.io/nvidia/tensorrt-llm/release:1.2.1")
 NEW_IMAGE = image_info("nvcr.io/nvidia/tensorrt-llm/release:1.3.0")

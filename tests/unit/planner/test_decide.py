@@ -98,8 +98,8 @@ def test_each_kind_of_gpu_says_what_it_lacks() -> None:
             "runtime 1.5 GiB exceed it by 49.3 GiB: use larger GPUs, more of them, or a smaller precision"
         ),
         (
-            "GpuNotSupported: FP8 needs SM89, SM90, SM100, SM103, SM120; NVIDIA-A100-SXM4-80GB is SM80: usable here: "
-            "NO_QUANT, W8A16, W4A16, W4A16_AWQ, W4A16_GPTQ, W8A16_GPTQ, W8A8_SQ_PER_CHANNEL, MIXED_PRECISION"
+            "GpuNotSupported: FP8 needs SM89, SM90, SM100, SM103, SM120, SM121; NVIDIA-A100-SXM4-80GB is SM80: usable "
+            "here: NO_QUANT, W8A16, W4A16, W4A16_AWQ, W4A16_GPTQ, W8A16_GPTQ, W8A8_SQ_PER_CHANNEL, MIXED_PRECISION"
         ),
     )
 
@@ -273,7 +273,7 @@ def test_nothing_that_fits_is_said_with_what_would() -> None:
         (
             "NoLayoutFits: the largest layout tried lacks room: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 131.4 GiB "
             "+ activations 2.6 GiB + runtime 1.5 GiB exceed it by 113.0 GiB: would fit: TP 1 on 1 x NVIDIA-H200 | "
-            "TP 2 on 2 x NVIDIA-H100-80GB-HBM3 | TP 2 on 2 x NVIDIA-H100-PCIe"
+            "TP 2 on 2 x NVIDIA-H100-80GB-HBM3 | TP 2 on 2 x NVIDIA-A100-SXM4-80GB"
         ),
     )
 

@@ -20,7 +20,7 @@ from trtllm_api.quantizedmodel import Checkpoint, CheckpointFormat
 from trtllm_api.verdict import judge, refusals
 from trtllm_planner.decide import Decision, decide
 from trtllm_planner.inventory import Inventory
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 from trtllm_planner.question import ArtifactFacts, EngineStamp, KvCacheType, Options
 from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.spec_question import asked_layout, decided_limits, engine_question

@@ -16,11 +16,11 @@ from trtllm_planner.memory import (
     activation_bytes,
     estimate,
     kv_bytes_per_token,
-    linear_bytes,
     needed_tokens,
     weight_bytes,
 )
-from trtllm_planner.model_config import UnreadableConfig, details_from_config, facts_from_config
+from trtllm_planner.model_config.facts import details_from_config, facts_from_config
+from trtllm_planner.model_config.section import UnreadableConfig
 from trtllm_planner.question import Limits, Options
 from trtllm_planner.tensorrt_llm.layout import (
     Layout,
@@ -32,6 +32,7 @@ from trtllm_planner.tensorrt_llm.layout import (
 )
 from trtllm_planner.tensorrt_llm.shards import shard
 from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat
+from trtllm_planner.tensorrt_llm.weights import gpu_bytes
 
 PARAMETERS = {
     "Llama-2-13B": 13_015_864_320,
@@ -108,7 +109,7 @@ def test_rotary_scaling_extends_the_positions_once(rope: dict[str, object] | Non
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int", "strategy": "channel"}}},
             },
-            CheckpointFacts(method="compressed-tensors", integer=True),
+            CheckpointFacts(method="compressed-tensors", bits=8, integer=True),
         ),
         (
             {
@@ -124,7 +125,7 @@ def test_rotary_scaling_extends_the_positions_once(rope: dict[str, object] | Non
             },
             CheckpointFacts(method="compressed-tensors", algorithm=Algorithm.NVFP4, group_size=16),
         ),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, CheckpointFacts(method="bitsandbytes")),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, CheckpointFacts(method="bitsandbytes", bits=4)),
     ],
 )
 def test_a_quantized_checkpoint_is_recognised(config: dict[str, object], found: CheckpointFacts) -> None:
@@ -239,25 +240,20 @@ def test_a_shard_says_whether_its_layer_divides() -> None:
 
 def test_only_layers_with_attention_have_a_cache() -> None:
     config = {**CONFIGS["Llama-3-8B"], "layer_types": ["linear_attention", "linear_attention", "full_attention"] * 10}
-    details = details_from_config(config)
-    assert details.attention_layers == 10
-    question = ask("Llama-3-8B", details=details)
+    question = ask("Llama-3-8B", details=details_from_config({**config, "model_type": "qwen3_next", "head_dim": 128}))
     assert kv_bytes_per_token(question) == 10 * 2 * 8 * 128 * 2
 
 
-def test_experts_stored_as_one_tensor_are_cut_and_quantized_as_experts_are() -> None:
+def test_linear_layers_that_are_not_listed_are_cut_and_quantized_as_others_are() -> None:
     model = facts("Mixtral-8x7B")
-    fused = model.model_copy(update={"linears": tuple(i for i in model.linears if ".experts." not in i.name)})
+    kept = tuple(item for item in model.linears if ".experts." not in item.name)
+    others = sum(i.in_features * i.out_features * i.count for i in model.linears) - sum(
+        i.in_features * i.out_features * i.count for i in kept
+    )
+    details = model.details.model_copy(update={"other_linears": others})
+    short = model.model_copy(update={"linears": kept, "details": details})
     question = ask("Mixtral-8x7B", layout=Layout(8), algorithm=Algorithm.FP8)
-    assert weight_bytes(replace(question, facts=fused)) == pytest.approx(weight_bytes(question), rel=0.01)
-
-
-def test_experts_stored_as_one_tensor_are_padded_as_experts_are() -> None:
-    config = {**CONFIGS["Mixtral-8x7B"], "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880}
-    model = facts_from_config({**config, "head_dim": 64, "num_local_experts": 128})
-    fused = model.model_copy(update={"linears": tuple(i for i in model.linears if ".experts." not in i.name)})
-    question = replace(ask(algorithm=Algorithm.MXFP4), facts=model)
-    assert weight_bytes(replace(question, facts=fused)) == pytest.approx(weight_bytes(question), rel=0.01)
+    assert weight_bytes(replace(question, facts=short)) == pytest.approx(weight_bytes(question), rel=0.01)
 
 
 def test_the_experts_of_a_token_take_memory() -> None:
@@ -269,10 +265,10 @@ def test_the_experts_of_a_token_take_memory() -> None:
 
 
 def test_scales_are_counted() -> None:
-    assert linear_bytes(4096, 1024, Algorithm.W8A16, 128) == 4096 * 1024 + 4 * 1024
-    assert linear_bytes(4096, 1024, Algorithm.NVFP4, 16) == 4096 * 1024 * (0.5 + 1 / 16)
-    assert linear_bytes(4096, 1024, Algorithm.W4A16_AWQ, 128) == 4096 * 1024 * (0.5 + 2.5 / 128)
-    assert linear_bytes(4096, 1024, Algorithm.NONE, 128) == 4096 * 1024 * 2
+    assert gpu_bytes(4096, 1024, Algorithm.W8A16, 128) == 4096 * 1024 + 4 * 1024
+    assert gpu_bytes(4096, 1024, Algorithm.NVFP4, 16) == 4096 * 1024 * (0.5 + 1 / 16)
+    assert gpu_bytes(4096, 1024, Algorithm.W4A16_AWQ, 128) == 4096 * 1024 * (0.5 + 2.5 / 128)
+    assert gpu_bytes(4096, 1024, Algorithm.NONE, 128) == 4096 * 1024 * 2
 
 
 def test_modules_that_are_excluded_are_counted_in_full_precision() -> None:
@@ -283,7 +279,7 @@ def test_modules_that_are_excluded_are_counted_in_full_precision() -> None:
     def more(*excluded: str) -> int:
         return weight_bytes(replace(question, exclude_modules=excluded)) - plain
 
-    down = 14336 * 4096 * 2 - linear_bytes(14336, 4096, Algorithm.W4A16_AWQ, question.group)
+    down = 14336 * 4096 * 2 - gpu_bytes(14336, 4096, Algorithm.W4A16_AWQ, question.group)
     assert more("mlp.down_proj") == pytest.approx(32 * down, abs=1)
     assert more("layers.1.mlp.down_proj", "layers.31.mlp.down_proj") == pytest.approx(2 * down, abs=1)
     layer = more("layers.1")
@@ -292,8 +288,8 @@ def test_modules_that_are_excluded_are_counted_in_full_precision() -> None:
 
 
 def test_both_sides_of_an_mxfp4_weight_are_padded_as_its_kernels_want_them() -> None:
-    assert linear_bytes(2880, 2880, Algorithm.MXFP4, 32) == 2944 * 2944 * (0.5 + 1 / 32)
-    assert linear_bytes(2944, 128, Algorithm.MXFP4, 32) == 2944 * 128 * (0.5 + 1 / 32)
+    assert gpu_bytes(2880, 2880, Algorithm.MXFP4, 32) == 2944 * 2944 * (0.5 + 1 / 32)
+    assert gpu_bytes(2944, 128, Algorithm.MXFP4, 32) == 2944 * 128 * (0.5 + 1 / 32)
 
 
 def test_an_engine_reserves_its_decoder_for_every_sequence_beside_its_activations() -> None:
@@ -334,7 +330,7 @@ def test_the_pool_is_the_asked_share_of_what_is_left() -> None:
 
 @pytest.mark.parametrize(("model", "memory"), [("SmolLM2-135M", 9.0), ("Llama-3-8B", 64.0), ("Llama-3-70B", 354.8)])
 def test_a_build_asks_for_host_memory_by_the_size_of_its_source(model: str, memory: float) -> None:
-    assert host_needs(ask(model)).memory / GIB == pytest.approx(memory, rel=0.01)
+    assert host_needs(ask(model, runtime=EngineRuntime.TENSORRT)).memory / GIB == pytest.approx(memory, rel=0.01)
 
 
 def test_disk_holds_source_checkpoint_and_engine_and_a_tenth_more() -> None:

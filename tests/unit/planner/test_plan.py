@@ -119,7 +119,7 @@ def test_where_nothing_fits_it_says_what_would() -> None:
     assert found.would_fit[:3] == (
         "W4A16_AWQ: TP 1 on 1 x NVIDIA-A10",
         "TP 1, PP 2 on 2 x NVIDIA-A10 (2 nodes of 1)",
-        "TP 1 on 1 x NVIDIA-GeForce-RTX-5090",
+        "TP 1 on 1 x NVIDIA-A100-SXM4-40GB",
     )
 
 
@@ -156,8 +156,9 @@ def test_old_gpus_are_not_planned_on() -> None:
 def test_what_no_layout_mends_is_said_at_once() -> None:
     found = unplanned("Llama-3-8B", nodes(H100, 8), runtime=EngineRuntime.TENSORRT, image=NEW_IMAGE)
     assert [verdict.reason for verdict in found.verdicts] == ["ImageMismatch"]
-    assert found.would_fit == ("use an image <= 1.2.x, or runtime PyTorch",)
-    small = unplanned("Llama-3-8B", nodes(H100, 8), host=HostFacts(1 << 30))
+    assert found.verdicts[0].remedy == "use an image <= 1.2.x, or runtime PyTorch"
+    assert found.would_fit == ()
+    small = unplanned("Llama-3-8B", nodes(H100, 8), runtime=EngineRuntime.TENSORRT, host=HostFacts(1 << 30))
     assert [verdict.reason for verdict in small.verdicts] == ["HostMemoryTooSmall"]
 
 

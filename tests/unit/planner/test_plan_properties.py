@@ -11,11 +11,12 @@ from public_models import ENGINE_IMAGE
 from trtllm_api.verdict import judge, refusals
 from trtllm_planner.inventory import GpuKind, GpuNode, Inventory
 from trtllm_planner.memory import MIB
-from trtllm_planner.model_config import facts_from_config
+from trtllm_planner.model_config.facts import facts_from_config
 from trtllm_planner.plan import NoPlan, Plan, plan
 from trtllm_planner.question import EngineQuestion, Limits, Options
 from trtllm_planner.rules import ENGINE_RULES
-from trtllm_planner.tensorrt_llm.versions import PRODUCTS, Algorithm, EngineRuntime, KvFormat
+from trtllm_planner.tensorrt_llm.gpus import PRODUCTS
+from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFormat
 
 
 @st.composite

@@ -10,17 +10,16 @@ from public_models import A100, B200, ENGINE_IMAGE, H100, L4
 from trtllm_api.quantization import Method
 from trtllm_planner.inventory import GpuKind, GpuNode, gpu_node, inventory
 from trtllm_planner.tensorrt_llm.architectures import ARCHITECTURES
+from trtllm_planner.tensorrt_llm.gpus import PRODUCTS, product_named
 from trtllm_planner.tensorrt_llm.versions import (
     ALGORITHM_OF,
     BITS,
-    PRODUCTS,
     TABLES,
     Algorithm,
     EngineRuntime,
     Version,
     image_info,
     parse_version,
-    product_named,
     table_for,
     usable_algorithms,
 )

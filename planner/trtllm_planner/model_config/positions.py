@@ -1,0 +1,48 @@
+"""The longest sequence that a model knows, and windows of its attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trtllm_planner.model_config.section import Section
+from trtllm_planner.model_config.weight_formats import SHORT
+
+_UNSCALED = frozenset({None, "default", "llama3", "longrope", "su", "proportional"})
+"""Kinds of rotary scaling whose longest sequence max_position_embeddings says already."""
+
+
+def _rope(text: Section) -> Mapping[str, Any]:
+    found = text.field("rope_scaling") or text.field("rope_parameters") or {}
+    if not isinstance(found, Mapping):
+        return {}
+    full = found.get("full_attention")  # layers with and without a window may rotate differently
+    return full if isinstance(full, Mapping) else found
+
+
+def _kind(rope: Mapping[str, Any]) -> str | None:
+    kind = rope.get("rope_type") or rope.get("type")
+    return str(kind)[:SHORT] if kind else None
+
+
+def rope_type(text: Section) -> str | None:
+    """Kind of rotary scaling."""
+    return _kind(_rope(text))
+
+
+def longest_sequence(text: Section) -> int:
+    """With rotary scaling; where the original length is given, the longest may be scaled already."""
+    rope = _rope(text)
+    most = text.number("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+    factor = Section(rope, "").real("factor")
+    if not factor or _kind(rope) in _UNSCALED:
+        return most
+    original = rope.get("original_max_position_embeddings")
+    if isinstance(original, int) and not isinstance(original, bool) and original > 0:
+        return max(most, int(original * factor))
+    return int(most * factor)
+
+
+def sliding_window(text: Section) -> int:
+    """Tokens that layers with a window look back; 0 for none."""
+    return text.number("sliding_window", "attention_window_size", "sliding_window_size")
