@@ -115,15 +115,16 @@ def _check_names(config: dict[str, Any]) -> None:
 def _custom_classes(directory: Path, config: dict[str, Any]) -> list[str]:
     """Classes that the model's own Python code defines, as any of its configuration files names them.
 
-    Where transformers has the class of the model type or of the tokenizer itself, it takes its own.
+    Where transformers has a class for the model type or the tokenizer, it takes that one.
     """
     found: set[str] = set()
-    known = {"config.json", "generation_config.json"} if has_class(str(config["model_type"])) else set()
     for path in _listed(directory):
-        if path.suffix == ".json" and "config" in path.name and path.name not in known:
-            if path.name == "tokenizer_config.json" and not own_tokenizer(_json(directory, path.name, required=False)):
-                continue
-            held: list[Any] = [_json(directory, path.name, required=False)]
+        if path.suffix == ".json" and "config" in path.name:
+            content = _json(directory, path.name, required=False)
+            known = path.name == "config.json" and has_class(str(config["model_type"]))
+            if known or (path.name == "tokenizer_config.json" and not own_tokenizer(content)):
+                content = {key: value for key, value in content.items() if key != "auto_map"}
+            held: list[Any] = [content]
             while held:
                 value = held.pop()
                 if isinstance(value, dict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from trtllm_api.base import MAX_DIMENSION
 from trtllm_api.facts import CacheShape, CheckpointFacts, Details, LinearShape, ModelFacts
 from trtllm_planner.model_config.attention import head_size, heads_of, query_heads
 from trtllm_planner.model_config.draft import draft_numbers
@@ -17,7 +18,7 @@ from trtllm_planner.model_config.language_model import Alike, alike, embeddings,
 from trtllm_planner.model_config.layers import Mixer, expert_count
 from trtllm_planner.model_config.parts import ROUTED, Kept, Linear
 from trtllm_planner.model_config.positions import longest_sequence, rope_type, sliding_window
-from trtllm_planner.model_config.section import Config, Section, UnreadableConfig, whole
+from trtllm_planner.model_config.section import Config, Section, UnreadableConfig, bounded, whole
 from trtllm_planner.model_config.shapes import Shape, folded, numbers
 from trtllm_planner.model_config.towers import tower_numbers
 from trtllm_planner.model_config.weight_formats import SHORT, WeightFormats, weight_formats
@@ -86,7 +87,7 @@ def dimensions(text: Section, groups: tuple[Alike, ...]) -> dict[str, int]:
     attending = [group.layer for group in groups if Mixer.ATTENTION in group.layer.mixers]
     keys = [heads_of(text, layer).keys for layer in attending]
     inner = max((group.layer.inner for group in groups), default=0)
-    return {
+    found = {
         "layers": sum(len(group.numbers) for group in groups),
         "hidden_size": hidden,
         "intermediate_size": inner or width(text),
@@ -97,6 +98,7 @@ def dimensions(text: Section, groups: tuple[Alike, ...]) -> dict[str, int]:
         "max_position_embeddings": text.number("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
         "experts": expert_count(text) if expert_count(text) > 1 else 0,
     }
+    return {name: bounded(name, value, MAX_DIMENSION) for name, value in found.items()}
 
 
 def details_from_config(config: Config, beside: Mapping[str, Config] | None = None, *, others: int = 0) -> Details:

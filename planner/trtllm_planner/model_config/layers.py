@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trtllm_planner.model_config.section import Section, UnreadableConfig
-
-MOST_LAYERS = 1000
-"""No model has more; a list of layers is made of it."""
+from trtllm_api.facts import MAX_LAYERS
+from trtllm_planner.model_config.section import Section, bounded
 
 
 class Mixer(StrEnum):
@@ -109,12 +107,12 @@ def decoder_layers(text: Section) -> tuple[Layer, ...]:
     """Every layer of the language model, first to last."""
     blocks = text.listed("block_configs")
     if blocks:
-        return tuple(_searched(text, block) for block in blocks[:MOST_LAYERS])
+        return tuple(_searched(text, block) for block in blocks[:MAX_LAYERS])
     pattern = text.field("hybrid_override_pattern")
     if not isinstance(pattern, str) and text.kind == "nemotron_h":
         pattern = "".join(_BLOCKS.get(str(name), "") for name in text.listed("layers_block_type"))
     if isinstance(pattern, str) and pattern:
-        return tuple(_LETTERS[letter] for letter in pattern[:MOST_LAYERS] if letter in _LETTERS)
+        return tuple(_LETTERS[letter] for letter in pattern[:MAX_LAYERS] if letter in _LETTERS)
     count = layer_count(text)
     mixers, feeds = _mixers(text, count), _feeds(text, count)
     sliding = _sliding(text, count)
@@ -160,10 +158,7 @@ def _ratios(text: Section, count: int) -> list[int]:
 
 def layer_count(text: Section) -> int:
     """Decoder layers without those that only predict further tokens."""
-    count = text.number("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-    if count > MOST_LAYERS:
-        raise UnreadableConfig(f"config.json has {count} layers, and no model has more than {MOST_LAYERS}")
-    return count
+    return bounded("layers", text.number("num_hidden_layers", "n_layer", "num_layers", "n_layers"), MAX_LAYERS)
 
 
 def _searched(text: Section, block: object) -> Layer:

@@ -19,6 +19,14 @@ class UnreadableConfig(ValueError):
     """config.json lacks what a plan needs, or holds what no model has."""
 
 
+def bounded(name: str, value: int, most: int) -> int:
+    """The value, if a model may have it."""
+    if value > most:
+        digits = len(str(value))
+        raise UnreadableConfig(f"{name} of the model is a number of {digits} digits, more than the {most} it may be")
+    return value
+
+
 @lru_cache(maxsize=1)
 def class_defaults() -> Mapping[str, Mapping[str, Any]]:
     """class_defaults.json: by model type, what transformers assumes where config.json is silent."""

@@ -157,7 +157,7 @@ def _compressed(found: Config) -> WeightFormats:
         formats=_formats(groups) if several else (),
         group_size=first.size if first is not None and not several else None,
         bits=(first.bits or None) if first is not None and first.algorithm is None else None,
-        act_order=weights.get("actorder") in {"group", True},
+        act_order=weights.get("actorder") in ["group", True],
         integer=any(_integer(item) for item in entries),
         symmetric=weights.get("symmetric") is not False,
         kv_cache=_kv_cache(found),

@@ -43,7 +43,7 @@ def fetched(shapes: int, text: int) -> BuildResult:
         symmetric=False,
         kv_cache=word,
         formats=tuple(f"{number}{word}"[:32] for number in range(8)),
-        bits=99,
+        bits=64,
         dynamic=True,
     )
     details = Details(

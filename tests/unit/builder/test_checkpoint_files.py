@@ -172,11 +172,27 @@ def test_weights_in_another_format_are_named_with_the_way_to_convert_them(tmp_pa
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 def test_custom_code_is_refused_until_it_is_trusted(tmp_path: Path, file: str) -> None:
     directory = write_checkpoint(tmp_path / "model")
-    content = json.loads((directory / file).read_text())
-    (directory / file).write_text(json.dumps(content | {"auto_map": {"AutoModelForCausalLM": "modeling.Own"}}))
+    own = {"model_type": "own", "auto_map": {"AutoModelForCausalLM": "modeling.Own"}}
+    (directory / file).write_text(json.dumps(json.loads((directory / file).read_text()) | own))
     failure = _refusal(directory, Reason.CUSTOM_CODE_NOT_TRUSTED)
     assert "AutoModelForCausalLM" in failure.message
-    assert model_facts(inspect(directory, trust_remote_code=True)).custom_code
+    facts = model_facts(inspect(directory, trust_remote_code=True))
+    assert (facts.custom_code, facts.details.own_tokenizer) == (True, file == "tokenizer_config.json")
+
+
+def test_code_beside_a_class_that_transformers_has_needs_no_trust(tmp_path: Path) -> None:
+    directory = write_checkpoint(tmp_path / "model")
+    files = {
+        "config.json": {"auto_map": {"AutoModelForCausalLM": "modeling.Own"}},
+        "tokenizer_config.json": {
+            "tokenizer_class": "LlamaTokenizerFast",
+            "auto_map": {"AutoTokenizer": ["own", None]},
+        },
+    }
+    for file, more in files.items():
+        (directory / file).write_text(json.dumps(json.loads((directory / file).read_text()) | more))
+    facts = model_facts(inspect(directory, trust_remote_code=False))
+    assert (facts.custom_code, facts.details.own_tokenizer) == (True, False)
 
 
 def test_the_identity_of_a_model_leaves_out_what_is_no_part_of_it(tmp_path: Path) -> None:

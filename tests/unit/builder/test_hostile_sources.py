@@ -149,7 +149,7 @@ def test_only_the_name_of_a_class_is_an_architecture(model: Path, names: list[ob
     ("file", "content"),
     [
         ("config.json", {**CONFIG, "text_config": {"auto_map": {"AutoConfig": "x.Y"}}}),
-        ("config.json", {**CONFIG, "auto_map": "x.Y"}),
+        ("config.json", {**CONFIG, "model_type": "own", "auto_map": "x.Y"}),
         ("processor_config.json", {"auto_map": {"AutoProcessor": "x.Y"}}),
         ("generation_config.json", {"nested": [{"auto_map": ["x.Y"]}]}),
     ],

@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
         ),
     ),
     "custom code that nobody trusts": (
-        question(facts(custom_code=True)),
+        question(facts(custom_code=True, model_type="own")),
         "CustomCodeNotTrusted",
         (
             "the checkpoint of LlamaForCausalLM runs its own Python code (auto_map): read that code, then set "
