@@ -210,7 +210,7 @@ def test_refused(case: str) -> None:
 
 def test_everything_that_is_wrong_is_reported_at_once_in_the_order_to_mend_it() -> None:
     asked = question(
-        facts(quantization="gptq", custom_code=True, parameters=7_000_000_000),
+        facts(quantization="gptq", custom_code=True, model_type="own", parameters=7_000_000_000),
         quantization={"method": "INT4AWQ", "groupSize": 128, "kvCache": "INT8"},
         device="CPU",
     )
