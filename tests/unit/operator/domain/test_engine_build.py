@@ -374,3 +374,16 @@ def test_names_that_a_service_may_not_have_are_made_fit(name: str, service: str)
 
 def test_two_names_that_differ_by_a_dot_do_not_share_a_service() -> None:
     assert server_name(Owner(KIND, "n", "a.b", "u")) != server_name(Owner(KIND, "n", "a-b", "u"))
+
+
+def test_a_rollout_that_failed_stays_failed_when_it_is_suspended(serving: World) -> None:
+    new_artifact(serving)
+    serving.settle(kind=KIND)
+    server(serving, **crashed(65, json.dumps({"message": "m", "remedy": "r"})))
+    serving.roll_out(1, complete=False)
+    failed = serving.settle(kind=KIND)
+    assert condition(failed, "Stalled")[1] == "RolloutFailed"
+    serving.change(KIND, suspend=True)
+    status = serving.settle(kind=KIND)
+    assert condition(status, "Stalled")[1] == "RolloutFailed"
+    assert condition(status, "Stalled")[2].endswith("rollouts are paused by spec.suspend.")

@@ -271,10 +271,11 @@ async def test_a_slow_judgement_holds_up_nobody_else(bench: Bench) -> None:
     bench.kind.slow = 0.3
     bench.add()
     longest, before = 0.0, time.monotonic()
-    while "status QuantizedModel" not in bench.client.calls:
-        await asyncio.sleep(0.005)
-        now = time.monotonic()
-        longest, before = max(longest, now - before), now
+    async with asyncio.timeout(20):
+        while "status QuantizedModel" not in bench.client.calls:
+            await asyncio.sleep(0.005)
+            now = time.monotonic()
+            longest, before = max(longest, now - before), now
     assert longest < 0.2
 
 
