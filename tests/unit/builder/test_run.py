@@ -184,8 +184,14 @@ def test_a_failure_with_texts_of_any_length_fits(pod: _Pod, monkeypatch: pytest.
     assert result.remedy.startswith("mend mend")
 
 
-def _refusal(candidates: int) -> BuilderFailure:
-    one = CandidateStatus(method=Method.FP8, verdict=Verdict.REFUSED, reason="PerplexityTooHigh", message="m" * 300)
+def _refusal(candidates: int, excluded: int = 0) -> BuilderFailure:
+    one = CandidateStatus(
+        method=Method.FP8,
+        exclude_modules=tuple(f"model.layers.{layer}.mlp.down_proj" for layer in range(excluded)),
+        verdict=Verdict.REFUSED,
+        reason="PerplexityTooHigh",
+        message="m" * 300,
+    )
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,
         Reason.QUALITY_REFUSED,
@@ -203,7 +209,7 @@ def test_evidence_is_carried_by_a_refusal(pod: _Pod, monkeypatch: pytest.MonkeyP
 
 
 def test_evidence_that_cannot_fit_never_costs_the_verdict(pod: _Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    _fail_with(monkeypatch, _refusal(200))
+    _fail_with(monkeypatch, _refusal(10, excluded=64))
     result = pod.run()
     assert (result.exit_code, result.reason) == (ExitCode.QUALITY_REFUSED, Reason.QUALITY_REFUSED)
     assert result.quantize is None

@@ -159,9 +159,7 @@ def test_a_death_without_words_is_told_by_its_exit_code(pod: Pod) -> None:
     pod.behave(die=7)
     process = pod.launch()
     assert process.end() == 75
-    assert process.said()["message"] == (
-        "Not in the catalogue: the process ended with exit code 7 and its log names no error."
-    )
+    assert process.said()["message"] == "Not in the catalogue: exit code 7, and the log names no error."
 
 
 def test_an_end_without_an_error_is_not_success(pod: Pod) -> None:
