@@ -168,7 +168,7 @@ async def test_children_come_before_status(bench: Bench) -> None:
 
 async def test_a_settled_resource_is_not_written_again(bench: Bench) -> None:
     bench.add()
-    await bench.until("status QuantizedModel")
+    await bench.until("create Event")
     await asyncio.sleep(0.1)
     before = list(bench.client.calls)
     bench.engine.enqueue_all()
@@ -178,7 +178,7 @@ async def test_a_settled_resource_is_not_written_again(bench: Bench) -> None:
 
 async def test_progress_alone_is_written_now_and_then_and_with_any_other_news_at_once(bench: Bench) -> None:
     bench.add()
-    await bench.until("status QuantizedModel")
+    await bench.until("create Event")
     bench.client.calls.clear()
     for percent in (10, 20, 30):
         bench.kind.percent = percent
@@ -318,7 +318,7 @@ async def test_an_event_is_posted_for_a_transition(bench: Bench) -> None:
 
 async def test_an_object_made_by_an_earlier_process_is_taken_as_it_is(bench: Bench) -> None:
     bench.add()
-    await bench.until("status QuantizedModel")
+    await bench.until("create Event")
     existing = bench.client.objects["Job", "m-job"]
     bench.client.calls.clear()
     bench.engine.gone(existing)
