@@ -22,6 +22,7 @@ from trtllm_diagnosis.exits import explain_exit
 from trtllm_diagnosis.hints import hint, is_bug
 from trtllm_diagnosis.limits import LINE, Limits, cut
 from trtllm_diagnosis.lines import Level, Line, level, parse, split
+from trtllm_diagnosis.memory import remedy_by_stage
 from trtllm_diagnosis.model import Certainty, Diagnosis, shorten
 from trtllm_diagnosis.tracebacks import HEADER, IGNORED, Prefix, Raised, Tracebacks
 
@@ -44,6 +45,17 @@ _FOR_MEMORY: Final = ("memory", "alloc")
 """Why it was too large; a tactic that failed otherwise says nothing of the memory errors before it."""
 _AGAIN: Final = ("trying to resume download", "retrying in", "will be retried", "download resumed")
 """A transfer goes on: the network's errors just before it are no failure; the last one, if it gives up, is."""
+_OPAQUE: Final = re.compile(
+    r"channel (?:is )?closed|\bTask error|Internal (?:\w+ )?Error|unknown error|unexpected error|Broken pipe"
+    r"|Input/output error|(?:terminated|closed|stopped|ended|failed) unexpectedly"
+    r"|worker (?:died|is dead)|returned null",
+    re.IGNORECASE,
+)
+"""An exception that names no cause."""
+_MEMORY: Final = frozenset({"C14", "C14k"})
+"""Entries whose remedy is the stage's."""
+_NEAR: Final = 40
+"""Lines before such an exception in which a warning may name its cause."""
 _TRANSFER: Final = (Reason.SOURCE_UNREACHABLE, Reason.RATE_LIMITED)
 _FRAME: Final = ('file "', '", line ')
 _ALWAYS: Final = (HEADER.lower(), IGNORED.lower(), _FRAME[1], *_SKIPPED, *_AGAIN)
@@ -120,6 +132,7 @@ class Scanner:
         found = self._scan.result(exit_code, guess)
         if found is None:
             return None
+        found = self._scan.in_its_stage(found)
         if self._scan.stopped:
             return replace(found, message=f"{found.message} Reading the log stopped at its time limit.")
         if self._partial:
@@ -168,6 +181,8 @@ class _Scan:
         self._limits = limits
         self.stopped = False
         """Whether the time was over before everything was read."""
+        self._stage = ""
+        """The remedy for too little memory in the stage that writes this log."""
         self._candidates: list[_Candidate] = []
         self._tracebacks = Tracebacks()
         self._prefix = Prefix()
@@ -189,6 +204,7 @@ class _Scan:
             words += [word for word in FIRST_WORDS if word in shapes]
         if not words and not self._tracebacks.active:
             return
+        self._stage = remedy_by_stage(text) or self._stage
         for number, raw in enumerate(lines, first):
             low = raw.lower()
             if self._tracebacks.active or any(word in low for word in words):
@@ -282,6 +298,17 @@ class _Scan:
             return *error, ""
         return None
 
+    def in_its_stage(self, found: Diagnosis) -> Diagnosis:
+        """With the remedy of the stage, where too little memory is the cause."""
+        return replace(found, remedy=self._stage) if self._stage and found.id in _MEMORY else found
+
+    def _warned(self, raised: Raised) -> Diagnosis | None:
+        """The cause that a warning named just before an exception which says nothing by itself."""
+        if _OPAQUE.search(raised.text[:WHOLE]) is None:
+            return None
+        near = [c for c in self._candidates if c.tier == 10 + Tier.CAUSE and 0 < raised.line - c.line <= _NEAR]
+        return _explained(max(near, key=lambda c: c.line)) if near else None
+
     def _raised(self, raised: Raised, guess: bool) -> Diagnosis:
         """What the first exception is about; where its words do not tell, those of what was raised over it."""
         found = _unknown(raised.text, raised.line, raised.source, guess)
@@ -316,7 +343,7 @@ class _Scan:
         raised = self._tracebacks.first
         if exit_code != 0:
             if raised is not None:
-                return self._raised(raised, guess)
+                return self._warned(raised) or self._raised(raised, guess)
             by_exit = explain_exit(exit_code)
             if by_exit is not None:
                 return self._with_assertion(by_exit, guess)

@@ -13,12 +13,16 @@ from trtllm_diagnosis.catalogue.hub import HUB
 from trtllm_diagnosis.catalogue.kubernetes import KUBERNETES
 from trtllm_diagnosis.catalogue.launch import LAUNCH
 from trtllm_diagnosis.catalogue.load import LOAD
+from trtllm_diagnosis.catalogue.node import NODE
 from trtllm_diagnosis.catalogue.quantize import QUANTIZE
 from trtllm_diagnosis.catalogue.request import REQUEST
 from trtllm_diagnosis.catalogue.serve import SERVE
+from trtllm_diagnosis.catalogue.transport import TRANSPORT
 from trtllm_diagnosis.entry import Entry
 
 CATALOGUE: Final[tuple[Entry, ...]] = (
+    *NODE,
+    *TRANSPORT,
     *DOWNLOAD,
     *HUB,
     *CONVERT,

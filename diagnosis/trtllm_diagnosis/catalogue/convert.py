@@ -218,7 +218,7 @@ CONVERT: Final = (
             Pattern("bad_alloc", r"std::bad_alloc"),
         ),
         "The container or node ran out of memory[[ when asked for {asked}]][[ ({name} was killed)]][[ at {rss}]].",
-        "Raise podTemplate.resources.limits.memory; conversion and builds need up to 2.7x the source's bytes.",
+        "Raise podTemplate.resources.limits.memory above what the process needs at its peak.",
     ),
     Entry(
         "C14k",
@@ -241,7 +241,7 @@ CONVERT: Final = (
             Pattern("killed", r"^\W*\d{2,9} killed {2,20}(?P<name>\S.{0,60})"),
         ),
         "a process was killed, most often because the container ran out of memory.",
-        "Raise podTemplate.resources.limits.memory; conversion and builds need up to 2.7x the source's bytes.",
+        "Raise podTemplate.resources.limits.memory above what the process needs at its peak.",
         tier=Tier.CONSEQUENCE,
         certainty=_LIKELY,
         yields=True,

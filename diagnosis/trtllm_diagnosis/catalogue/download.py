@@ -74,7 +74,8 @@ DOWNLOAD: Final = (
         (
             Pattern(
                 "no space left on device",
-                r"^(?!.*(?:/dev/shm|</torch_|shared memory|posix_fallocate|NCCL)).*No "
+                r"^(?!.*(?:/dev/shm|</torch_|shared memory|posix_fallocate|NCCL|extract layer|"
+                r"pull image|unpack image)).*No "
                 r"space left on device(?:: '(?P<path>[^']+)')?",
             ),
             Pattern("disk quota exceeded"),
@@ -110,6 +111,22 @@ DOWNLOAD: Final = (
         ),
         "The pod filled the node's disk[[ (limit {limit})]][[, volume {volume}]].",
         "Put downloads and caches on a persistent volume instead of the container's file system.",
+    ),
+    Entry(
+        "D6p",
+        Reason.PERMISSION_DENIED,
+        "a cache inside the image's Python packages",
+        (
+            Pattern(
+                "-packages/", r"Permission denied:? ['\"\[]?(?P<path>/[^'\"]{0,100}(?:site|dist)-packages/[^'\"\]]*)"
+            ),
+            Pattern(
+                "-packages/", r"(?P<path>/[^\s:'\"]{0,100}(?:site|dist)-packages/[^\s:'\"]*)['\"]?: Permission denied"
+            ),
+        ),
+        "The process may not write into the image's Python packages, {path}.",
+        "Run as the image's own user or as group 0 (podTemplate.securityContext), or move that cache to a writable "
+        "volume (FLASHINFER_WORKSPACE_BASE, FLASHINFER_CUBIN_DIR); HOME does not move it.",
     ),
     Entry(
         "D6",

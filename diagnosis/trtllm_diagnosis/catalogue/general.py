@@ -226,6 +226,22 @@ GENERAL: Final = (
         tier=Tier.CONSEQUENCE,
     ),
     Entry(
+        "G9v",
+        Reason.INVALID_OPTIONS,
+        "the serving configuration is refused",
+        (
+            Pattern("value error, ", r"Value error, (?P<why>.{5,180}?)\.? \[type=\w+"),
+            Pattern(
+                "input should be",
+                r"(?P<why>Input should be .{3,120}?)\.? \[type=\w+(?:, input_value=(?P<value>.{1,40}?), input)?",
+            ),
+        ),
+        "The serving configuration is refused: {why}[[, got {value}]].",
+        "Change the option that the sentence names in spec.serving.options.",
+        tier=Tier.VAGUE,
+        refines=("G9",),
+    ),
+    Entry(
         "G9",
         Reason.INVALID_OPTIONS,
         "an option's value is not allowed",

@@ -142,7 +142,8 @@ HUB: Final = (
             Pattern("ssl", rf"(?=.*(?:{_HUB}))(?:SSLError|SSLEOFError|EOF occurred in violation of protocol)"),
             Pattern(
                 "connection refused",
-                rf"^(?!.*probe failed)(?=.*(?:{_HUB})).*(?:NewConnectionError|ConnectError|Connection refused)",
+                rf"^(?!.*(?:probe failed|calling webhook))"
+                rf"(?=.*(?:{_HUB})).*(?:NewConnectionError|ConnectError|Connection refused)",
             ),
         ),
         "The hub[[ {host}]][[ {host2}]] cannot be reached from the pod.",

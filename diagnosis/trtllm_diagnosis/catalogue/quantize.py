@@ -23,15 +23,10 @@ QUANTIZE: Final = (
                 r"^(?!.*(?:Error 80[34]\b|system not yet initialized)).*?(?:(?:error|failed).{0,40}cudaGetDeviceCount"
                 r"|cudaGetDeviceCount\w*\W.{0,40}(?:fail|error))",
             ),
-            Pattern("failed to initialize nvml", r"failed to initialize NVML(?!.*version mismatch)"),
+            Pattern("failed to initialize nvml", r"failed to initialize NVML(?!.*(?:version mismatch|Unknown Error))"),
             Pattern("failed to infer device type"),
             Pattern("active driver", r"\b0 active drivers"),
             Pattern("could not select device driver"),
-            Pattern(
-                "nvidia-container-cli",
-                r"nvidia-container-cli\S*: (?!requirement"
-                r"|.*version mismatch)\w+ error: (?P<why>.{1,80}?)(?:: unknown|$)",
-            ),
             Pattern("found no nvidia driver"),
             Pattern("no cuda-capable device is detected"),
             Pattern("torch not compiled with cuda"),

@@ -57,7 +57,7 @@ IN_OTHER_WORDS: list[tuple[str, str]] = [
         + '\n  File "/x/ipc_memory.py", line {n}, in open\n'
         + "    cudaIpcOpen(handle)\nRuntimeError: cudaErrorInvalidDevice",
     ),
-    ("Q1", "nvidia-container-cli: initialization error: load library failed: libfrob.so"),
+    ("N5", "nvidia-container-cli: initialization error: load library failed: libfrob.so"),
     ("Q1", "RuntimeError: Unexpected error from cudaGetDeviceCount(): did something unload the driver? Error 802"),
     ("Q4", TRACE + "\n  File \"/x/calib_loader.py\", line {n}, in rows\n    yield row[key]\nKeyError: 'article'"),
     ("Q4", "ValueError: BuilderConfig 'tiny' not found. Available: ['full']"),

@@ -357,3 +357,28 @@ def test_the_name_of_an_environment_variable_is_no_level() -> None:
     found = diagnose([line, "Segmentation fault (core dumped)"], 139)
     assert found is not None
     assert found.id == "S28n"
+
+
+def test_a_warning_names_the_cause_of_an_exception_that_says_nothing() -> None:
+    warning = "/x/file_download.py:1: UserWarning: Not enough free disk space to download the file."
+    found = diagnose([warning, TRACE, FRAME, "RuntimeError: Task error: writer channel closed"], 1)
+    assert found is not None
+    assert (found.reason, found.certainty) == (Reason.STORAGE_FULL, Certainty.LIKELY)
+    alone = diagnose([TRACE, FRAME, "RuntimeError: Task error: writer channel closed"], 1)
+    assert alone is not None
+    assert alone.reason is Reason.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("trtllm-serve /store/artifacts/ab12", "kv_cache_config.host_cache_size"),
+        ("trtllm-build --checkpoint_dir /x", "conversion and builds"),
+        ("Fetching 30 files:   0%|", "a download needs little"),
+    ],
+)
+def test_the_remedy_for_too_little_memory_is_that_of_the_stage(said: str, remedy: str) -> None:
+    found = diagnose([said, "Reason: OOMKilled"], 137)
+    assert found is not None
+    assert found.reason is Reason.HOST_OUT_OF_MEMORY
+    assert remedy in found.remedy
