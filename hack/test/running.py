@@ -83,9 +83,8 @@ def _execute(stage: Stage) -> tuple[int, str]:
     environment = {**os.environ, "MYPYPATH": _PATH}
     # compiled once: a run starts dozens of Python programs
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    patience = ["nice", "-n", "15"] if stage.patient else []
     process = subprocess.Popen(
-        [*patience, *(str(part) for part in stage.command)],
+        [str(part) for part in stage.command],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

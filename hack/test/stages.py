@@ -31,17 +31,15 @@ class Stage:
     tests: bool = False
     """Whether it is pytest, which counts and times its tests."""
     shown: bool = False
-    patient: bool = False
-    """It runs when nothing else wants the processors: others beside it measure time."""
 
 
 Group = Sequence[Stage]
 """Stages that may run side by side; the first ones begin first."""
 
 
-def _tests(name: str, python: Path, *what: str, shown: bool = False, patient: bool = False) -> Stage:
+def _tests(name: str, python: Path, *what: str, shown: bool = False) -> Stage:
     command = [python / "pytest", "-v" if shown else "-q", "--durations=10", *what]
-    return Stage(name, command, tests=True, shown=shown, patient=patient)
+    return Stage(name, command, tests=True, shown=shown)
 
 
 def _types(name: str, python: Path, *what: str | Path) -> Stage:
@@ -64,12 +62,12 @@ CHECK: Group = (
 )
 GENERATED: Group = (Stage("generated files", ["make", "--no-print-directory", "verify"]),)
 """By itself: it writes the files anew that others read."""
-ON_CLUSTERS: Group = (
-    _tests("tests on a real cluster", TOOLS, "tests/cluster", shown=True),
+BESIDE: Group = (
     _tests("tests on a real API server", TOOLS, "tests/api"),
-    _tests("unit tests of the builder", BUILDER, "tests/unit/builder", patient=True),
+    _tests("unit tests of the builder", BUILDER, "tests/unit/builder"),
     # a run of their own: the double is importable there, and the builder's tests must not find it
-    _tests("unit tests of NVIDIA's double", BUILDER, "tests/unit/double", patient=True),
+    _tests("unit tests of NVIDIA's double", BUILDER, "tests/unit/double"),
 )
-"""The tests on a cluster wait a lot: what has time runs beside them."""
-TEST: Sequence[Group] = (CHECK, GENERATED, ON_CLUSTERS)
+ON_A_CLUSTER: Group = (_tests("tests on a real cluster", TOOLS, "tests/cluster", shown=True),)
+"""By themselves: some of them hold the product to seconds."""
+TEST: Sequence[Group] = (CHECK, GENERATED, BESIDE, ON_A_CLUSTER)
