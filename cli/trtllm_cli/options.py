@@ -56,7 +56,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "--filename": Option("a YAML file, - for standard input; may be repeated", "FILE", "-f", many=True),
             "--model": Option(
                 "directory or config.json of the model; [KIND/][NAMESPACE/]NAME=PATH for one document; from the "
-                "hub when omitted (HF_ENDPOINT, HF_TOKEN)",
+                "hub when omitted (HF_ENDPOINT, HF_TOKEN or hf auth login)",
                 "[NAME=]PATH",
                 many=True,
             ),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
 import struct
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from support.hub_server import served
 from trtllm_api.contract import ProgressLine
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.progress import Progress
@@ -25,7 +22,6 @@ from trtllm_builder.store import Store
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Torch's threads, and those of programs that tests start, wait for each other without spinning."""
 
-_ROOT = Path(__file__).resolve().parents[3]
 _ITEM_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4, "I8": 1, "U8": 1, "F8_E4M3": 1}
 
 CONFIG: dict[str, Any] = {
@@ -151,30 +147,14 @@ class Hub:
         return [path.rpartition("/")[2] for path in bodies]
 
 
-def load_standin() -> ModuleType:
-    """hack/ is not a package: the file is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("hub_standin", _ROOT / "hack" / "hub_standin" / "hub_standin.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     root = tmp_path / "hub"
     root.mkdir()
-    server = load_standin().HubServer(root)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    yield Hub(root, server)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(root) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield Hub(root, server)
 
 
 @pytest.fixture

@@ -22,10 +22,13 @@ from trtllm_cli.main import main
 
 @pytest.fixture(autouse=True)
 def _no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A terminal of a known width, no colours, no hub, no kubectl, an empty directory."""
+    """A terminal of a known width, no colours, no hub, nobody logged in, no kubectl, an empty directory."""
     monkeypatch.setenv("COLUMNS", "110")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("HF_TOKEN", "HF_TOKEN_PATH", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setattr("trtllm_cli.hub.library_is_installed", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path / "programs"))
     monkeypatch.setattr(sys, "argv", ["trtllm"])
     monkeypatch.chdir(tmp_path)
