@@ -5,7 +5,6 @@ Kubernetes refuses unbounded strings and lists under CEL rules, so no type here 
 
 from __future__ import annotations
 
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -125,8 +124,3 @@ class Device(StrEnum):
     """An NVIDIA GPU; the pods request nvidia.com/gpu."""
     CPU = "CPU"
     """The node's processors; the pods request no GPU."""
-
-
-def percent_to_fraction(value: str) -> Decimal:
-    """Turn `5%` into Decimal("0.05")."""
-    return Decimal(value.removesuffix("%")) / 100

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from trtllm_api.contract import ExitCode
 from trtllm_api.reasons import Reason
-from trtllm_builder.checkpoint import quantizer, tensorrtllm
+from trtllm_builder.checkpoint import tensorrtllm
 from trtllm_builder.checkpoint.formats import refuse_unscaled
 from trtllm_builder.checkpoint.linear import QuantizedLinear
 from trtllm_builder.failure import BuilderFailure, bad_model
@@ -73,12 +73,6 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
         config = AutoConfig.from_pretrained(directory / tensorrtllm.HF_CONFIG, local_files_only=True)
         return AutoTokenizer.from_pretrained(directory, config=config, local_files_only=True)
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code, local_files_only=True)
-
-
-def is_quantized_by_modelopt(model: Any) -> bool:
-    """Whether the loader has put quantized layers in."""
-    config = getattr(model.config, "quantization_config", None)
-    return isinstance(config, quantizer.ModelOptConfig)
 
 
 def _refuse_unscaled(directory: Path) -> None:

@@ -55,10 +55,6 @@ class Cache:
         """The object, or None."""
         return self._objects.get((kind, namespace), {}).get(name)
 
-    def in_namespace(self, kind: str, namespace: str) -> list[Object]:
-        """All objects of a kind in a namespace."""
-        return list(self._objects.get((kind, namespace), {}).values())
-
     def all(self, kind: str) -> Iterator[Object]:
         """All objects of a kind."""
         for (its_kind, _), objects in list(self._objects.items()):

@@ -83,11 +83,6 @@ def parse_quantity(text: str) -> float:
     return float(digits) * _SUFFIXES[text[len(digits) :]]
 
 
-def format_bytes(count: float) -> str:
-    """The amount for people: `3.5 GiB`, `257 MiB`."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
-
-
 def _mebibytes(count: float) -> str:
     return f"{-(-int(count) // _ROUND) * _ROUND // MIB}Mi"
 

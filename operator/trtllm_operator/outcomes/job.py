@@ -5,8 +5,8 @@ An Indexed Job is its pods of each index: a message says which one it is about. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trtllm_api.contract import PERMANENT_EXIT_CODES, BuildResult
@@ -71,8 +71,6 @@ class JobSucceeded:
 
     result: BuildResult
     """The result; the lowest index's of an Indexed Job."""
-    results_by_index: Mapping[int, BuildResult] = field(default_factory=dict)
-    """The results that the pods of an Indexed Job left; empty for any other Job."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _completed(job: Object, pods: list[Object], now: datetime) -> JobOutcome:
                 "the builder image and the operator must be of the same release: check both images' tags",
             ).about(_which(job, pod))
         results[index] = result
-    return JobSucceeded(results[min(results)], results if _completions(job) else {})
+    return JobSucceeded(results[min(results)])
 
 
 def _failed(job: Object, condition: Object, pods: list[Object], now: datetime, evidence: Evidence) -> JobOutcome:

@@ -68,8 +68,8 @@ def test_nodes_without_gpus_are_said_so() -> None:
 def test_a_directory_says_more_than_its_config(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIGS["Llama-3-8B"]))
     (tmp_path / "model-1.safetensors").write_bytes(b"x" * 100)
-    (tmp_path / "tokenizer_config.json").write_text('{"auto_map": {}}')
+    (tmp_path / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["own.py", null]}}')
     facts = facts_of_path(str(tmp_path))
     assert facts.bytes == 100
-    assert facts.custom_code
+    assert (facts.custom_code, facts.details.own_tokenizer) == (True, True)
     assert facts_of_path(str(tmp_path / "config.json")).bytes > 100

@@ -189,10 +189,10 @@ def test_failed(case: str) -> None:
     assert (outcome.reason, outcome.message, outcome.remedy) == wanted
 
 
-def test_a_complete_job_has_a_result_for_each_index() -> None:
+def test_a_complete_job_has_the_result_of_its_lowest_index() -> None:
     other = BuildResult(stage=Stage.BUILD, exit_code=0, message="ranks 8 to 15")
-    pods = [ended(0, TRANSIENT), ended(0, BUILT, 1), ended(1, other)]
-    assert job_outcome(job("Complete"), pods, NOW, Evidence()) == JobSucceeded(BUILT, {0: BUILT, 1: other})
+    pods = [ended(1, other), ended(0, TRANSIENT), ended(0, BUILT, 1)]
+    assert job_outcome(job("Complete"), pods, NOW, Evidence()) == JobSucceeded(BUILT)
 
 
 def test_a_job_without_indexes_has_one_result() -> None:
@@ -200,7 +200,7 @@ def test_a_job_without_indexes_has_one_result() -> None:
 
 
 def test_pods_that_are_gone_have_left_their_files_so_the_other_results_will_do() -> None:
-    assert job_outcome(job("Complete"), [ended(1, BUILT)], NOW, Evidence()) == JobSucceeded(BUILT, {1: BUILT})
+    assert job_outcome(job("Complete"), [ended(1, BUILT)], NOW, Evidence()) == JobSucceeded(BUILT)
 
 
 def test_a_complete_job_without_any_pod_is_lost() -> None:
