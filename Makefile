@@ -33,6 +33,7 @@ generate: environments builder-environment
 	@.venv-builder/bin/python hack/class_defaults/class_defaults.py planner/trtllm_planner/model_config
 	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
 	@$(TOOLS)/python tests/support/golden_manifests.py
+	@$(TOOLS)/python tests/unit/planner/commands/generate_llm_args.py
 	@$(TOOLS)/python tests/unit/planner/commands/generate_commands.py
 	@$(TOOLS)/python -m trtllm_diagnosis.docs docs/failures.md
 	@$(TOOLS)/python -m trtllm_api.reason_docs docs/reasons.md

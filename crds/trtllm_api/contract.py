@@ -181,6 +181,8 @@ class RanksRequest(ApiModel):
     pods: int
     """Pods that share the ranks; JOB_COMPLETION_INDEX says which one this is."""
     gpus_per_pod: int
+    node_size: int | None = None
+    """mapping.gpus_per_node that the engine needs: GPUs of a pod that serves; None: leave the checkpoint's."""
     workers: int
     timing_cache: bool = True
     gpu: ExpectedGpu

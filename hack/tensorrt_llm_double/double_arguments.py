@@ -1,48 +1,77 @@
-"""Strict command lines from trtllm_api's tables of flags: what a version does not know, its double refuses."""
+"""Command lines as a release's programs read them, made from the facts about it (double_upstream.py)."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
-from trtllm_planner.commands.flags import Flag, FlagTable, Kind
+from double_upstream import Option, Program
 
-_TYPES: dict[Kind, Callable[[str], Any]] = {Kind.TEXT: str, Kind.INTEGER: int, Kind.NUMBER: float}
+_KINDS: Mapping[str | None, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
+_CACHE_TYPES = ("continuous", "paged", "disabled")
 
 
-def parser_of(table: FlagTable, program: str) -> argparse.ArgumentParser:
-    """As trtllm-build and convert_checkpoint.py read theirs: argparse, exit code 2."""
-    parser = argparse.ArgumentParser(prog=program, description="A double: see README.")
-    for flag in table.flags:
-        if flag.kind is Kind.SWITCH:
-            parser.add_argument(*flag.names, dest=_key(flag), action="store_true")
+def parser_of(program: Program) -> argparse.ArgumentParser:
+    """Parser of trtllm-build or of a convert_checkpoint.py: argparse, exit code 2."""
+    shown = "convert_checkpoint.py" if program.name.startswith("convert-") else program.name
+    parser = argparse.ArgumentParser(prog=shown, description="A double: see README.")
+    for option in program.options:
+        common: dict[str, Any] = {"dest": option.dest, "required": option.required}
+        if option.takes == "nothing":
+            parser.add_argument(*option.names, action="store_true", **common)
             continue
-        kind = _TYPES[flag.kind]
+        kind = _KINDS.get(option.kind, str)
+        many = {"optional value": "?", "list": "+"}.get(option.takes)
+        if many == "?":
+            common["const"] = option.default
         parser.add_argument(
-            *flag.names,
-            dest=_key(flag),
-            type=kind,
-            default=flag.default,
-            choices=[kind(choice) for choice in flag.choices] or None,
-            nargs="+" if flag.many else None,
+            *option.names,
+            type=_cache_type if option.kind == "KVCacheType" else kind,
+            choices=[kind(str(choice)) for choice in option.choices] or None,
+            default=argparse.SUPPRESS if option.absent else option.default,
+            nargs=many,
+            **common,
         )
     return parser
 
 
-def command_of(table: FlagTable, program: str, call: Callable[..., object]) -> click.Command:
-    """As trtllm-serve reads its own: click, exit code 2; `call` gets the model and the flags by their names."""
-    options: list[click.Parameter] = [click.Argument(["model"], type=str)]
-    for flag in table.flags:
-        if flag.kind is Kind.SWITCH:
-            options.append(click.Option([*flag.names, _key(flag)], is_flag=True, default=False))
-        else:
-            kind = click.Choice(flag.choices) if flag.choices else _TYPES[flag.kind]
-            options.append(click.Option([*flag.names, _key(flag)], type=kind, default=flag.default))
-    return click.Command(program, params=options, callback=call, help="A double: see README.")
+def command_of(program: Program, call: Callable[..., object]) -> click.Command:
+    """Command of trtllm-serve: click, exit code 2; `call` gets the model and the options by their names."""
+    parameters = [_parameter(option) for option in program.options]
+    return click.Command(program.name, params=parameters, callback=call, help="A double: see README.")
 
 
-def _key(flag: Flag) -> str:
-    return flag.name.lstrip("-").replace("-", "_")
+def _parameter(option: Option) -> click.Parameter:
+    if option.takes == "positional":
+        return click.Argument([option.dest], type=str)
+    names = [*option.names, option.dest]
+    if option.takes == "nothing":
+        return click.Option(names, is_flag=True, default=False)
+    kind: Any = _KINDS.get(option.kind, str)
+    if option.choices:
+        kind = _Choice(option.choices, option.aliases or {})
+    elif option.kind == "path (existing)":
+        kind = click.Path(exists=True)
+    return click.Option(names, type=kind, default=option.default, multiple=option.takes == "repeated")
+
+
+class _Choice(click.Choice[str]):
+    """Choices of which some have other words as well."""
+
+    def __init__(self, choices: tuple[str, ...], aliases: Mapping[str, str]) -> None:
+        super().__init__(choices)
+        self._aliases = aliases
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a choice by any of its words."""
+        return super().convert(self._aliases.get(value, value), param, ctx)
+
+
+def _cache_type(text: str) -> str:
+    if text not in _CACHE_TYPES:
+        raise argparse.ArgumentTypeError(f"invalid KVCacheType value: {text!r}")
+    return text

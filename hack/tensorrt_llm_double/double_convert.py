@@ -9,15 +9,19 @@ from pathlib import Path
 
 import tensorrt_llm
 from double_arguments import parser_of
-from double_settings import seconds, version
-from trtllm_planner.commands.convertflags import SCRIPTS, convert_table
+from double_checks import check_conversion
+from double_settings import seconds, version_text
+from double_upstream import program
 
+_ARCHITECTURES = {"llama": ("LlamaForCausalLM", "MistralForCausalLM"), "qwen": ("Qwen2ForCausalLM",)}
+"""Of each family's models those that the double computes."""
 _NOT_COMPUTED = ("meta_ckpt_dir", "use_qserve", "use_nvfp4", "use_meta_fp8_rowwise_recipe", "save_config_only")
 
 
 def main(family: str) -> None:
     """Convert what the command line says."""
-    args = parser_of(convert_table(family, version()), "convert_checkpoint.py").parse_args()
+    script = program(f"convert-{family}", version_text())
+    args = parser_of(script).parse_args()
     told = {"quant_ckpt_path": None, "fp8_kv_cache": False, "use_fp8": False, "use_fp8_rowwise": False} | vars(args)
     print(tensorrt_llm.__version__, flush=True)
     used = next((name for name in _NOT_COMPUTED if told.get(name)), None)
@@ -27,8 +31,9 @@ def main(family: str) -> None:
     model = Path(args.model_dir or "")
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     architecture = (config.get("architectures") or ["none"])[0]
-    if SCRIPTS.get(architecture) != family:
+    if architecture not in _ARCHITECTURES[family]:
         raise ValueError(f"Unsupported model architecture: {architecture}")
+    check_conversion(script, args, config)
     # arguments are refused without torch: importing it takes longer than converting
     from double_checkpoints import WEIGHT_ONLY, ConversionError, write_checkpoint
 

@@ -20,7 +20,8 @@ import tensorrt_llm
 from double_adapters import Adapters, Enabled
 from double_metrics import Metrics
 from double_requests import Answer, Asked, ask, sampled, searched
-from double_settings import seconds, version
+from double_settings import seconds, version, version_text
+from double_upstream import newest, table
 from trtllm_builder.serve.generation import Engine, Job, Piece
 
 
@@ -58,7 +59,7 @@ class Serving:
     def __post_init__(self) -> None:
         self.engine = Engine(self.loaded)
         self.adapters = Adapters(self.loaded.model, self.lora)
-        self.metrics = Metrics(self.name, "pytorch" if self.pytorch else "trt")
+        self.metrics = Metrics()
         self._places = threading.Semaphore(self.limits["max_batch_size"])
 
     def ask(self, prompt: list[int], body: dict[str, Any]) -> Asked:
@@ -137,6 +138,11 @@ class Serving:
                 return [list(item) for item in prompt]
         raise Refused(400, "prompt must be a string, token ids, or a list of these")
 
+    def counts_iterations(self) -> bool:
+        """Whether /metrics has anything: always with engines, by option with PyTorch."""
+        own = self.options.get("pytorch_backend_config") or {}
+        return not self.pytorch or bool((self.options | own).get("enable_iter_perf_stats"))
+
     def chat_prompt(self, body: dict[str, Any]) -> list[int]:
         """Of /v1/chat/completions."""
         if not self.loaded.tokenizer.chat_template:
@@ -180,17 +186,14 @@ class _Handler(BaseHTTPRequestHandler):
         models = {"object": "list", "data": [{"id": serving.name, "object": "model", "owned_by": "tensorrt_llm"}]}
         if path == "/health":
             self._send(200, b"", "text/plain")
-        elif path == "/health_generate":
+        elif path == "/health_generate" and _has(path):
             self._guard(lambda: self._health_generate(serving))
         elif path == "/version":
             self._json(200, {"version": tensorrt_llm.__version__})
         elif path == "/v1/models":
             self._json(200, models)
         elif path == "/metrics":
-            wanted = serving.options.get("enable_iter_perf_stats") or (
-                serving.options.get("pytorch_backend_config") or {}
-            ).get("enable_iter_perf_stats")
-            self._json(200, serving.metrics.iterations() if wanted else [])
+            self._json(200, serving.metrics.iterations() if serving.counts_iterations() else [])
         elif path.rstrip("/") == "/prometheus/metrics" and serving.options.get("return_perf_metrics"):
             self._send(200, serving.metrics.exposition(), "text/plain; version=0.0.4")
         else:
@@ -225,11 +228,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _health_generate(self, serving: Serving) -> None:
+        """A chat request of one token, which a model without a chat template cannot answer."""
+        body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "temperature": 0}
         try:
-            serving.answer(serving.ask(serving.engine.encode("Hi"), {"max_tokens": 1, "temperature": 0}), _drop)
-        except ValueError as error:
-            raise Refused(500, f"Health check failed with error: {error}", "InternalServerError") from error
-        self._send(200, b"", "text/plain")
+            serving.answer(serving.ask(serving.chat_prompt(body), body), _drop)
+        except (Refused, ValueError) as error:
+            raise Refused(500, f"Generation health check failed: {error}", "InternalServerError") from error
+        self._send(200, b"Generation health check OK", "text/plain")
 
     def _complete(self, body: dict[str, Any]) -> None:
         serving = self._serving
@@ -327,6 +332,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
         print(f"INFO:     {self.address_string()} - {format % args}", flush=True)
+
+
+def _has(path: str) -> bool:
+    """Whether the release has an endpoint, of those that came later than others."""
+    versions = table("endpoints")["versions"]
+    return f"GET {path}" in versions[newest(versions, version_text())].get("endpoints", ())
 
 
 def _chunks(text: str) -> Iterator[bytes]:

@@ -7,60 +7,80 @@ safetensors files in memory, and nothing here needs torch: double_model.py makes
 from __future__ import annotations
 
 import json
-import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from double_engine import engine_name, is_engine, join, read_config, read_engine, split
 from double_gpus import device, devices
-from double_mpi import Mpi, world_size
+from double_mpi import Mpi, worker_program, world_size
+from double_upstream import Program
 
+LOADED, FAILED = b"+", b"-"
+"""First byte of what a rank answers: its shard follows, or why it could not load it."""
 _REFUSED_METHODS = ("awq", "gptq", "bitsandbytes")
 _LIMITS = ("max_batch_size", "max_num_tokens", "max_seq_len", "max_beam_width")
 
 
 class Layout:
-    """Parallelism as flags and options say it."""
+    """Parallelism as flags and options, or the engine, have it."""
 
-    def __init__(self, tensor: int, pipeline: int, context: int) -> None:
+    def __init__(self, tensor: int, pipeline: int, context: int, gpus_per_node: int | None = None) -> None:
         self.tensor, self.pipeline, self.context = tensor, pipeline, context
+        self.gpus_per_node = gpus_per_node or max(1, len(devices()))
 
     @property
     def world(self) -> int:
         """Ranks."""
         return self.tensor * self.pipeline * self.context
 
-    def check_machine(self) -> None:
-        """Whether there are as many processes and GPUs; raises what the runtime raises."""
+    def check_machine(self, serve: Program) -> None:
+        """Raise what the runtime raises for the number of processes and of GPUs."""
         ranks, visible = world_size(), len(devices())
-        if not visible:
-            raise RuntimeError("No CUDA GPUs are available")
         if ranks is not None and ranks != self.world:
             raise RuntimeError(f"MPI size {ranks} != TP size {self.tensor} * PP size {self.pipeline}")
-        here = int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", self.world))
-        if here > visible:
-            raise RuntimeError(f"Only {visible} GPUs are available, but {here} are required.")
+        if self.world // -(-self.world // self.gpus_per_node) > visible:
+            when = "world_size_per_node of the (engine's) mapping exceeds the visible GPUs"
+            serve.refuse(when, {"visible": visible, "world_size": self.world})
 
 
-def check_engine(directory: Path, layout: Layout, asked: Mapping[str, int | None]) -> tuple[Layout, dict[str, int]]:
+def check_engine(
+    directory: Path, layout: Layout, asked: Mapping[str, int | None], serve: Program
+) -> tuple[Layout, dict[str, int]]:
     """The engine's own layout and limits; raises where flags do not agree with them."""
     config = read_config(directory)
-    mapping = config["pretrained_config"]["mapping"]
-    sizes = {"tp_size": layout.tensor, "pp_size": layout.pipeline, "cp_size": layout.context}
-    for name, size in sizes.items():
-        own = mapping.get(name, 1)
-        if size not in (1, own):
-            raise ValueError(f"{name} {size} is not consistent with the engine's {name} {own}")
+    mapping = {"cp_size": 1, "gpus_per_node": 8, **config["pretrained_config"]["mapping"]}
+    for when, name, size in (
+        ("--tp_size is neither 1 nor the engine's", "tp_size", layout.tensor),
+        ("--pp_size is neither 1 nor the engine's", "pp_size", layout.pipeline),
+        ("context_parallel_size is neither 1 nor the engine's", "cp_size", layout.context),
+    ):
+        if size not in (1, mapping[name]):
+            serve.refuse(when, {"given": size, "engine's": mapping[name]})
     built = {name: int(config["build_config"][name]) for name in (*_LIMITS, "max_input_len")}
-    for name in _LIMITS:
+    for name, usual in (("max_batch_size", 2048), ("max_num_tokens", 8192)):
         wanted = asked.get(name)
-        if wanted is not None and wanted > built[name]:
-            raise ValueError(
-                f"{name} [{wanted}] should be less than or equal to the {name} in engine build_config [{built[name]}]"
+        if (wanted or usual) > built[name]:
+            serve.refuse(
+                f"--{name} (default {usual}) above the engine's", {"given": wanted or usual, "engine's": built[name]}
             )
-    limits = built | {name: value for name, value in asked.items() if value is not None}
-    return Layout(mapping["tp_size"], mapping["pp_size"], mapping.get("cp_size", 1)), limits
+        built[name] = min(wanted or usual, built[name])
+    for name in ("max_seq_len", "max_beam_width"):
+        if asked.get(name) not in (None, built[name]):
+            _warn(f"{name} [{asked[name]}] is overridden by build_config.{name} [{built[name]}] in build_config")
+    sizes = (mapping["tp_size"], mapping["pp_size"], mapping["cp_size"], mapping["gpus_per_node"])
+    return Layout(*sizes), built
+
+
+def check_chunks(directory: Path) -> None:
+    """Raise what the runtime asserts when chunked prefill is on."""
+    plugins = read_config(directory)["build_config"]["plugin_config"]
+    if not plugins["use_paged_context_fmha"]:
+        raise RuntimeError(
+            "[TensorRT-LLM][ERROR] Assertion failed: Chunked context requires context FMHA, paged kv_cache and paged "
+            "context FMHA all enabled at the same time."
+        )
 
 
 def check_hugging_face(directory: Path, layout: Layout) -> int:
@@ -93,18 +113,28 @@ def shard_of(model: Path, rank: int, world: int, local: int) -> bytes:
 
 
 class Ranks:
-    """The processes that load a model together; this one has rank 0."""
+    """The processes that load a model together: mpirun's, or those that this one spawns."""
 
     def __init__(self) -> None:
         self._mpi = None if world_size() is None else Mpi()
+        self._others: range = range(1, self._mpi.size) if self._mpi is not None else range(0)
 
     def shards(self, model: Path, layout: Layout) -> list[bytes]:
-        """All ranks'; other processes are asked for theirs."""
+        """Shards of all ranks, each loaded by its own process; a single rank is this process."""
+        if layout.world == 1:
+            return [shard_of(model, 0, 1, 0)]
+        own = self._mpi is not None
         if self._mpi is None:
-            return [shard_of(model, rank, layout.world, rank) for rank in range(layout.world)]
-        self._tell({"model": str(model)})
-        own = shard_of(model, 0, self._mpi.size, int(os.environ["OMPI_COMM_WORLD_LOCAL_RANK"]))
-        return [own, *(self._mpi.receive(rank) for rank in range(1, self._mpi.size))]
+            self._mpi, self._others = Mpi(), range(layout.world)
+            self._mpi.spawn(worker_program(), layout.world)
+        self._tell({"model": str(model), "gpus_per_node": layout.gpus_per_node})
+        found = [shard_of(model, 0, layout.world, 0)] if own else []
+        answers = [self._mpi.receive(rank) for rank in self._others]
+        failed = [answer.removeprefix(FAILED).decode() for answer in answers if answer.startswith(FAILED)]
+        if failed:
+            self.finish()
+            raise RuntimeError(failed[0])
+        return found + [answer.removeprefix(LOADED) for answer in answers]
 
     def finish(self) -> None:
         """Let the others end."""
@@ -112,9 +142,9 @@ class Ranks:
             self._tell(None)
             self._mpi.finish()
 
-    def _tell(self, task: dict[str, str] | None) -> None:
+    def _tell(self, task: dict[str, Any] | None) -> None:
         if self._mpi is not None:
-            for rank in range(1, self._mpi.size):
+            for rank in self._others:
                 self._mpi.send(json.dumps(task).encode(), rank)
 
 
@@ -145,3 +175,7 @@ def _split_header(path: Path) -> tuple[dict[str, Any], int]:
         header, _ = split(prefix + file.read(size))
     header.pop("__metadata__", None)
     return header, 8 + size
+
+
+def _warn(what: str) -> None:
+    sys.stdout.write(f"[TRT-LLM] [W] {what}\n")

@@ -10,6 +10,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from double_upstream import table
+
 _LABELS = ("model_name", "engine_type")
 
 
@@ -41,9 +43,11 @@ class Watch:
 
 
 class Metrics:
-    """Those that 1.2 has; a gauge of running or waiting requests came later."""
+    """Series that 1.3.0rc3 has, with its labels; a gauge of running or waiting requests came later."""
 
-    def __init__(self, model: str, engine: str) -> None:
+    def __init__(self) -> None:
+        facts = table("endpoints")["/prometheus/metrics"]
+        model, engine = (facts["label_values"][name] for name in _LABELS)
         self._registry, self._lock = CollectorRegistry(), threading.Lock()
         self._iterations: list[dict[str, Any]] = []
         self._count, self._active = 0, 0

@@ -1,100 +1,148 @@
-"""The file of options of trtllm-serve (LlmArgs): unknown keys are refused as pydantic refuses them; serve.py reads it.
+"""The file of options of trtllm-serve (LlmArgs): read and refused as a release does, by facts about its classes.
 
-The names are those of llmapi/llm_args.py in the versions of which there are images; values are not looked at, but for
-those that the double uses.
+Names and types are held by pydantic models that are made from the facts, so that their errors are pydantic's own.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, create_model
 
-from trtllm_planner.tensorrt_llm.versions import Version
+from double_upstream import program, read
+from double_values import Values
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_BOTH = _names(
-    "tokenizer_mode skip_tokenizer_init trust_remote_code tensor_parallel_size dtype revision tokenizer_revision "
-    "pipeline_parallel_size context_parallel_size gpus_per_node moe_cluster_parallel_size moe_tensor_parallel_size "
-    "moe_expert_parallel_size enable_attention_dp cp_config load_format enable_lora lora_config kv_cache_config "
-    "enable_chunked_prefill guided_decoding_backend batched_logits_processor iter_stats_max_iterations "
-    "request_stats_max_iterations peft_cache_config scheduler_config cache_transceiver_config speculative_config "
-    "max_batch_size max_input_len max_seq_len max_beam_width max_num_tokens gather_generation_logits "
-    "num_postprocess_workers postprocess_tokenizer_dir reasoning_parser backend"
-)
-_ENGINE = _names(
-    "enable_tqdm workspace enable_build_cache extended_runtime_perf_knob_config calib_config embedding_parallel_mode "
-    "fast_build build_config quant_config batching_type normalize_log_probs decoding_config"
-)
-_ENGINE_0_20 = frozenset({"auto_parallel", "auto_parallel_world_size"})
-_PYTORCH = _names(
-    "cuda_graph_config moe_config attn_backend disable_overlap_scheduler enable_iter_perf_stats enable_iter_req_stats "
-    "print_iter_log torch_compile_config enable_autotuner enable_layerwise_nvtx_marker enable_min_latency "
-    "stream_interval force_dynamic_quantization allreduce_strategy attention_dp_config "
-    "garbage_collection_gen0_threshold checkpoint_loader checkpoint_format enable_trtllm_sampler"
-)
-_SINCE_1_1 = frozenset({"return_perf_metrics", "perf_metrics_max_requests", "orchestrator_type", "env_overrides"})
-_PYTORCH_SINCE_1_1 = frozenset({"sampler_type", "kv_connector_config", "mm_encoder_only", "batch_wait_timeout_ms"})
-_CACHE = _names(
-    "enable_block_reuse max_tokens max_attention_window sink_token_length free_gpu_memory_fraction host_cache_size "
-    "onboard_blocks cross_kv_cache_fraction secondary_offload_min_priority event_buffer_max_size enable_partial_reuse "
-    "copy_on_partial_reuse use_uvm"
-)
-_CACHE_SINCE_1_0 = frozenset({"dtype", "attention_dp_events_gather_period_ms", "mamba_ssm_cache_dtype"})
-_CACHE_SINCE_1_1 = frozenset({"tokens_per_block", "max_gpu_total_bytes"})
-_LORA = _names("lora_dir lora_ckpt_source max_lora_rank lora_target_modules trtllm_modules_to_hf_modules")
-_LORA_SINCE_1_0 = frozenset({"max_loras", "max_cpu_loras"})
+_PLAIN: Mapping[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "None": type(None),
+    "Path": Path,
+    "dict": dict,
+    "Any": Any,
+    "object": Any,
+}
+_CONTAINERS: Mapping[str, Any] = {"list": list, "set": set, "dict": dict}
+_CONTAINER = re.compile(r"(list|set|dict)\[(.*)\]$")
+_NOT_BY_TYPE = ("speculative_config", "sparse_attention_config")
+"""Unions of classes: what is meant depends on a key of the object."""
+_CLASS = {"AUTO": "AutoDecodingConfig", "SaveState": "SaveHiddenStatesDecodingConfig"}
+_LORA = "LoraConfig"
 
 
-def read_options(path: str | None, version: Version, *, pytorch: bool) -> dict[str, Any]:
-    """What the file says; raises ValueError for a key that the version's runtime does not have."""
-    if path is None:
-        return {}
-    options = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    if not isinstance(options, dict):
-        raise ValueError(f"{path} is not a mapping of options")  # noqa: TRY004 - one kind of failure
-    name = "TorchLlmArgs" if pytorch else "TrtLlmArgs"
-    _refuse(options, _known(version, pytorch=pytorch), name)
-    _refuse(options.get("kv_cache_config") or {}, _cache(version), name, "kv_cache_config.")
-    for key in options.get("lora_config") or {}:
-        if key not in _LORA | (_LORA_SINCE_1_0 if version >= Version(1, 0, 0, 0) else frozenset()):
-            raise TypeError(f"LoraConfig.__init__() got an unexpected keyword argument '{key}'")
-    fraction = (options.get("kv_cache_config") or {}).get("free_gpu_memory_fraction")
-    if fraction is not None and not 0 <= fraction <= 1:
-        raise ValueError(
-            f"1 validation error for {name}\nkv_cache_config.free_gpu_memory_fraction\n"
-            f"  Value error, kv_cache_config.free_gpu_memory_fraction must be a float between 0 and 1, got {fraction}"
+class Options:
+    """The options that one release's runtime takes."""
+
+    def __init__(self, version: str, *, pytorch: bool) -> None:
+        self._serve, facts = program("trtllm-serve", version), read("llmargs", version)
+        self._classes, self._types = facts["classes"], facts["speculative_decoding_types"]
+        self.top = "TorchLlmArgs" if pytorch else "TrtLlmArgs"
+        self._class = self.top if self.top in self._classes else "LlmArgs"
+        self._ignores = self._classes[self._class]["extra"] == "allow"
+        self._values = Values(self._serve, self.top, pytorch=pytorch)
+        self._models: dict[str, type[BaseModel]] = {}
+
+    def read(self, path: str | None) -> dict[str, Any]:
+        """Options of a file; raises what the server raises."""
+        if path is None:
+            return {}
+        options = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        if not isinstance(options, dict):
+            raise ValueError(f"{path} is not a mapping of options")  # noqa: TRY004 - one kind of failure
+        return self.checked(options)
+
+    def checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Raise what LlmArgs raises for these options."""
+        self._sections(options)
+        unknown = [key for key in options if key not in self._names(self._class)]
+        if unknown and not self._ignores:
+            self._serve.refuse("option file has a top-level key that the runtime's class lacks", {"key": unknown[0]})
+        known = {key: value for key, value in options.items() if key not in unknown}
+        self._model(self._class).model_validate({"model": "/model", **known})
+        self._speculation(options.get("speculative_config"))
+        self._values.check(known)
+        return known
+
+    def _sections(self, options: Mapping[str, Any]) -> None:
+        """Classes that are made while the file is read, before LlmArgs."""
+        first = (
+            "option file has an unknown key in moe_config or attention_dp_config (1.3.0rc3: also nvfp4_gemm_config, "
         )
-    return options
+        for when, names in (
+            (f"{first}calib_config)", ("moe_config", "attention_dp_config")),
+            ("option file has an unknown key in kv_cache_config", ("kv_cache_config",)),
+        ):
+            check = self._serve.check(when)
+            for name in names if check is not None and check.stage == "reading the option file" else ():
+                self._section(name, options.get(name))
+        for key in options.get("lora_config") or {}:
+            if key not in self._names(_LORA):
+                self._serve.refuse("option file has an unknown key in lora_config", {"key": key})
+
+    def _section(self, name: str, value: Any) -> None:
+        kind = self._classes[self._class]["fields"].get(name, {}).get("type", "").removesuffix(" | None")
+        if isinstance(value, dict) and kind in self._classes:
+            self._model(kind).model_validate(value)
+
+    def _speculation(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            return
+        kind = value.get("decoding_type")
+        if kind not in self._types:
+            self._serve.refuse("speculative_config.decoding_type unknown", {"type": kind})
+        name = _CLASS.get(str(kind), f"{kind}DecodingConfig")
+        if name in self._classes:
+            self._model(name).model_validate({key: item for key, item in value.items() if key != "decoding_type"})
+
+    def _names(self, name: str) -> set[str]:
+        fields = self._classes.get(name, {}).get("fields", {})
+        return {spelling for field, facts in fields.items() for spelling in _spellings(field, facts)}
+
+    def _model(self, name: str) -> type[BaseModel]:
+        """Pydantic's model of a class; what the release ignores, it ignores."""
+        if name not in self._models:
+            self._models[name] = self._made(name)
+        return self._models[name]
+
+    def _made(self, name: str) -> type[BaseModel]:
+        facts = self._classes[name]
+        extra: Literal["forbid", "allow", "ignore"] = "ignore"
+        if facts.get("extra") in {"forbid", "allow"}:
+            extra = facts["extra"]
+        fields: dict[str, Any] = {}
+        for field, item in facts["fields"].items():
+            kind = Any if field in _NOT_BY_TYPE else self._annotation(item.get("type", "Any"), item.get("allowed"))
+            alias = AliasChoices(*_spellings(field, item))
+            # pydantic reserves some names for its own methods
+            fields[f"{field}_"] = (kind, Field(default=None, validation_alias=alias))
+        config = ConfigDict(extra=extra, protected_namespaces=())
+        return create_model(name, __config__=config, **fields)
+
+    def _annotation(self, kind: str, allowed: list[str] | None = None) -> Any:
+        parts = [self._part(part, allowed) for part in re.split(r" \| (?![^\[]*\])", kind)]
+        return Union[tuple(parts)] if len(parts) > 1 else parts[0]  # noqa: UP007 - made at run time
+
+    def _part(self, kind: str, allowed: list[str] | None) -> Any:
+        if kind in _PLAIN:
+            return _PLAIN[kind]
+        if kind.startswith("Literal["):
+            return Literal[tuple(ast.literal_eval(kind.removeprefix("Literal")))]
+        container = _CONTAINER.match(kind)
+        if container is not None:
+            inner = tuple(self._annotation(part) for part in re.split(r", (?![^\[]*\])", container[2]))
+            return _CONTAINERS[container[1]][inner if len(inner) > 1 else inner[0]]
+        if kind in self._classes and kind != _LORA:
+            return self._model(kind)
+        if allowed is not None:
+            return Literal[tuple(allowed)]
+        return dict[str, Any] if kind.endswith("Config") else Any
 
 
-def _known(version: Version, *, pytorch: bool) -> frozenset[str]:
-    newer = version >= Version(1, 1, 0, 0)
-    known = _BOTH | (_SINCE_1_1 if newer else frozenset())
-    if not pytorch:
-        return known | _ENGINE | (frozenset() if version >= Version(1, 0, 0, 0) else _ENGINE_0_20)
-    if version < Version(0, 21, 0, 0):
-        return known | {"pytorch_backend_config", "attention_dp_config", "quant_config"}
-    return known | _PYTORCH | (_PYTORCH_SINCE_1_1 if newer else frozenset())
-
-
-def _cache(version: Version) -> frozenset[str]:
-    found = _CACHE | (_CACHE_SINCE_1_0 if version >= Version(1, 0, 0, 0) else frozenset())
-    return found | (_CACHE_SINCE_1_1 if version >= Version(1, 1, 0, 0) else frozenset())
-
-
-def _refuse(given: Mapping[str, Any], known: frozenset[str], name: str, prefix: str = "") -> None:
-    extra = [key for key in given if key not in known]
-    if extra:
-        errors = f"{len(extra)} validation error{'s' * (len(extra) != 1)} for {name}"
-        lines = (
-            f"{prefix}{key}\n  Extra inputs are not permitted [type=extra_forbidden, input_value={given[key]!r}]"
-            for key in extra
-        )
-        raise ValueError("\n".join([errors, *lines]))
+def _spellings(field: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(re.findall(r"'(\w+)'", facts.get("alias", ""))) or (field,)

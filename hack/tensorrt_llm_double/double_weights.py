@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from double_gpus import Gpu
-from double_settings import version
+from double_settings import version_text
+from double_upstream import newest, program, table
 from trtllm_builder.safetensors_header import TensorHeader
-from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, algorithm_named, table_for
 
 ARCHITECTURES = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"})
 ALGORITHMS = frozenset(
@@ -32,49 +32,71 @@ _LAYERS = "transformer.layers."
 _DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 _PACKED = frozenset({"I8", "U8", "F8_E4M3"})
 _REQUIRED = ("dtype", "hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-_WORDS: Mapping[Algorithm, str] = {
-    Algorithm.FP8: "Networks with FP8 precision require hardware with FP8 support.",
-    Algorithm.FP8_ROWWISE: "[TensorRT-LLM][ERROR] Assertion failed: Arch unsupported for CUTLASS FP8 Rowwise GEMM",
-    Algorithm.NVFP4: "FP4 Gemm not supported before Blackwell, nor GEMM with FP4 weights",
-    Algorithm.W4A8_AWQ: "W4A(fp)8 kernel is unsupported on pre-Ada (sm<89) architectures!",
+_NO_FP8 = "Networks with FP8 precision require hardware with FP8 support."
+_WORDS: Mapping[str, str] = {
+    "FP8": _NO_FP8,
+    "FP8_PER_CHANNEL_PER_TOKEN": (
+        "[TensorRT-LLM][ERROR] Assertion failed: Arch unsupported for CUTLASS FP8 Rowwise GEMM"
+    ),
+    "NVFP4": "FP4 Gemm not supported before Blackwell, nor GEMM with FP4 weights",
+    "W4A8_AWQ": "W4A(fp)8 kernel is unsupported on pre-Ada (sm<89) architectures!",
 }
+_AMPERE, _ADA, _HOPPER, _B200, _B300, _GEFORCE = ((8, 0), (8, 6)), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)
+_EIGHT = frozenset({_ADA, _HOPPER, _B200, _B300, _GEFORCE})
+_KERNELS: Mapping[str, frozenset[tuple[int, int]]] = {
+    "FP8": _EIGHT,
+    "FP8_PER_CHANNEL_PER_TOKEN": frozenset({_HOPPER}),
+    "NVFP4": frozenset({_B200, _B300, _GEFORCE}),
+    "W4A8_AWQ": frozenset({_ADA, _HOPPER, _B200, _B300}),
+    "W4A16_AWQ": frozenset({*_AMPERE, _ADA, _HOPPER, _B200, _B300}),
+    "W4A16_GPTQ": frozenset({*_AMPERE, _ADA, _HOPPER, _B200, _B300}),
+    **dict.fromkeys(("W8A16", "W4A16", "W8A8_SQ_PER_CHANNEL"), frozenset({*_AMPERE, _ADA, _HOPPER})),
+}
+"""Compute capabilities that have an algorithm's kernels, as NVIDIA's page on quantization says."""
+_COMPILED = frozenset({*_AMPERE, *_EIGHT})
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raises what trtllm-build raises before it looks at weights."""
-    architecture = config["architecture"]
+    """Raise what trtllm-build raises before it looks at weights."""
+    build, architecture = program("trtllm-build", version_text()), config["architecture"]
     if architecture not in ARCHITECTURES:
-        raise RuntimeError(f"Unsupported model architecture: {architecture}")
+        build.refuse("the checkpoint's architecture is not in MODEL_MAP", {"architecture": architecture})
     for key in _REQUIRED:
         config[key]  # a KeyError names it
-    mapping = config["mapping"]
-    if mapping["world_size"] != mapping["tp_size"] * mapping["pp_size"] * mapping.get("cp_size", 1):
-        raise ValueError(
-            f"world_size must equal to tp_size * pp_size * cp_size, but got {mapping['world_size']} != "
-            f"{mapping['tp_size']} * {mapping['pp_size']} * {mapping.get('cp_size', 1)}"
-        )
+    mapping = {"cp_size": 1, **config["mapping"]}
+    if mapping["world_size"] != mapping["tp_size"] * mapping["pp_size"] * mapping["cp_size"]:
+        build.refuse("mapping of the checkpoint inconsistent", mapping)
+        raise ValueError(f"the double: the checkpoint's mapping {mapping} contradicts itself")
     quantization = config.get("quantization") or {}
+    names = _algorithms()
+    for algorithm in (quantization.get("quant_algo"), quantization.get("kv_cache_quant_algo")):
+        if algorithm is not None and algorithm not in names:
+            raise ValueError(f"'{algorithm}' is not a valid QuantAlgo")
     algorithm = quantization.get("quant_algo")
     if algorithm not in {None, "NO_QUANT", "MIXED_PRECISION", *ALGORITHMS}:
-        raise ValueError(f"'{algorithm}' is not a valid QuantAlgo")
-    if quantization.get("kv_cache_quant_algo") not in {None, "FP8", "INT8"}:
-        raise ValueError(f"'{quantization['kv_cache_quant_algo']}' is not a valid QuantAlgo")
+        raise SystemExit(f"the double of trtllm-build does not compute {algorithm}")
 
 
 def check_gpu(config: Mapping[str, Any], gpu: Gpu) -> None:
-    """Whether this GPU has kernels for the checkpoint's formats."""
+    """Raise what the GPU lacks: kernels for the checkpoint's formats."""
     quantization = config.get("quantization") or {}
     layers = (quantization.get("quantized_layers") or {}).values()
     names = {quantization.get("quant_algo"), *(layer["quant_algo"] for layer in layers)}
-    table = table_for(version())
-    for algorithm in filter(None, map(_algorithm, names - {None, "MIXED_PRECISION"})):
-        if gpu.capability not in table.accepts(algorithm, EngineRuntime.TENSORRT):
+    for name in sorted(names - {None, "MIXED_PRECISION", "NO_QUANT"}):
+        algorithm = "W8A8_SQ_PER_CHANNEL" if name.startswith("W8A8_SQ") else name
+        if gpu.capability not in _KERNELS.get(algorithm, _COMPILED):
             sm = gpu.capability[0] * 10 + gpu.capability[1]
             raise RuntimeError(_WORDS.get(algorithm, f"{algorithm} is not supported on SM{sm}"))
-    if gpu.capability not in table.gpus:
+    if gpu.capability not in _COMPILED:
         raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
-    if quantization.get("kv_cache_quant_algo") == "FP8" and gpu.capability not in table.fp8_kv_cache:
-        raise RuntimeError(_WORDS[Algorithm.FP8])
+    if quantization.get("kv_cache_quant_algo") == "FP8" and gpu.capability not in _EIGHT:
+        raise RuntimeError(_NO_FP8)
+
+
+def _algorithms() -> set[str]:
+    """Names of QuantAlgo; those of the oldest release that is known where the version is older."""
+    known = table("quantalgo")["quant_algo"]
+    return set(known[newest(known, version_text())])
 
 
 def check_tensors(tensors: Mapping[str, TensorHeader], config: Mapping[str, Any], rank: int) -> None:
@@ -119,7 +141,3 @@ def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         "input_layernorm": (hidden,),
         "post_layernorm": (hidden,),
     }
-
-
-def _algorithm(name: str) -> Algorithm | None:
-    return Algorithm.SMOOTH_QUANT if name.startswith("W8A8_SQ") else algorithm_named(name)

@@ -24,6 +24,9 @@ CHECKPOINT = "checkpoint"
 _PROGRAM = "convert_checkpoint.py"
 _PLACES = ("models/core", ".", "models/contrib")
 """Where versions keep the families, below the examples."""
+_USUAL_PATHS = ("--model_dir", "--output_dir")
+_PATHS = {"gemma": ("--model-dir", "--output-model-dir")}
+"""Spellings of a family's script; in newer versions Gemma's has the usual ones as well."""
 _FAMILY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
@@ -40,6 +43,7 @@ def run_convert(
     read_artifact(Path(request.model_manifest).parent, files_at=Path(request.model_path))
     identity = look(request.gpu, request.version, work)
     script = _script(request.script, identity.version, examples or EXAMPLES)
+    paths = _PATHS.get(request.script, _USUAL_PATHS)
     partial = work / f"{CHECKPOINT}.partial"
     for leftover in (partial, target):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -48,8 +52,8 @@ def run_convert(
         ended = run_program(
             [
                 *(sys.executable, str(script)),
-                *("--model_dir", request.model_path),
-                *("--output_dir", str(partial)),
+                *(paths[0], request.model_path),
+                *(paths[1], str(partial)),
                 *request.arguments,
             ],
             directory=work,

@@ -6,13 +6,16 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from trtllm_api.contract import ExitCode, RanksRequest
 from trtllm_api.reasons import Reason
 from trtllm_builder.engine.causes import failure_of
-from trtllm_builder.engine.checkpoint import Unusable, check_checkpoint
+from trtllm_builder.engine.checkpoint import CONFIG, Unusable, check_checkpoint, read_config
 from trtllm_builder.engine.convert import CHECKPOINT
 from trtllm_builder.engine.identity import look, require_program
 from trtllm_builder.engine.pods import ENGINE, PodReport, Stamp, built_files, engine_file, ranks_of, size_of
@@ -101,12 +104,15 @@ def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -
     workers = min(request.workers, request.gpus_per_pod, job.gpus, len(job.missing))
     # TensorRT-LLM ignores a cache that is not there, and writes ./model.cache unless told otherwise
     timing = ["--input_timing_cache", str(cache)] if request.timing_cache else []
-    with progress.step("Building", len(job.ranks), "ranks") as step:
+    with (
+        progress.step("Building", len(job.ranks), "ranks") as step,
+        _with_node_size(job.checkpoint, request.node_size) as checkpoint,
+    ):
         follower = _Follower(step, job, request.world)
         ended = run_program(
             [
                 *(sys.executable, "-m", _DRIVER, str(task), "--"),
-                *("--checkpoint_dir", str(job.checkpoint)),
+                *("--checkpoint_dir", str(checkpoint)),
                 *("--output_dir", str(job.directory)),
                 *("--workers", str(max(1, workers))),
                 *timing,
@@ -124,6 +130,26 @@ def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -
         cache.parent.mkdir(exist_ok=True)
         made.rename(cache)
     made.unlink(missing_ok=True)
+
+
+@contextmanager
+def _with_node_size(checkpoint: Path, size: int | None) -> Iterator[Path]:
+    """Yield the checkpoint with another mapping.gpus_per_node, which goes into the engine: links beside a config.json.
+
+    Images up to 1.1 have a flag for it, which wins. A published checkpoint is never changed.
+    """
+    if size is None:
+        yield checkpoint
+        return
+    config = read_config(checkpoint)
+    with TemporaryDirectory() as scratch:
+        view = Path(scratch)
+        for path in checkpoint.iterdir():
+            if path.name != CONFIG:
+                (view / path.name).symlink_to(path)
+        config["mapping"] = {**config["mapping"], "gpus_per_node": size}
+        (view / CONFIG).write_text(json.dumps(config, indent=4), encoding="utf-8")
+        yield view
 
 
 def _index(request: RanksRequest) -> int:

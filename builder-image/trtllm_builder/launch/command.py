@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trtllm_api.contract import ExitCode, LaunchRequest
-from trtllm_api.reasons import Reason
-from trtllm_builder.failure import BuilderFailure
+from trtllm_api.contract import LaunchRequest
 from trtllm_builder.launch.agent import SOCKET_ENV
 from trtllm_builder.launch.place import Place
 from trtllm_builder.launch.settings import Settings
@@ -31,11 +29,26 @@ def write_options(request: LaunchRequest, scratch: Path) -> Path:
     return path
 
 
+def served_path(request: LaunchRequest, scratch: Path) -> str:
+    """Make a link to the model with the served name, because trtllm-serve takes the last part of its path for the name.
+
+    Every pod of a replica needs the link at the same place. Newer versions have a flag, and then show the whole name.
+    """
+    name = request.served_model_name.rpartition("/")[2]
+    if name in {"", ".", ".."} or Path(request.model_path).name == name:
+        return request.model_path
+    link = scratch / "served" / name
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(request.model_path)
+    return str(link)
+
+
 def serve_command(request: LaunchRequest, settings: Settings) -> list[str]:
     """trtllm-serve on this node; it starts the node's other ranks itself."""
     return [
         SERVER,
-        request.model_path,
+        served_path(request, settings.scratch),
         *("--tokenizer", request.tokenizer_path),
         *("--host", settings.host),
         *("--port", str(settings.serve_port)),
@@ -50,14 +63,6 @@ def mpi_command(
     """The same through mpirun, a rank for each GPU of the group; MPI talks by this interface, if one is named."""
     between = ("oob_tcp_if_include", "btl_tcp_if_include") if interface else ()
     names, server = [socket.gethostname(), *place.workers], serve_command(request, settings)
-    for word in server:
-        if any(map(str.isspace, word)):
-            raise BuilderFailure(
-                ExitCode.BAD_REQUEST,
-                Reason.BAD_REQUEST,
-                f"The argument {word!r} of {SERVER} has a blank, at which trtllm-llmapi-launch would split it.",
-                "With several nodes, set it through the file of options, or without blanks.",
-            )
     passed = [name for name in sorted(environment) if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
     return [
         "mpirun",
@@ -91,6 +96,9 @@ def environment_of(settings: Settings, given: Mapping[str, str], socket_path: Pa
         "SHELL": "/bin/bash",
         **{name: str(scratch / directory) for name, directory in _CACHES.items()},
         "PYTHONUNBUFFERED": "1",
+        # Open MPI counts processor cores as slots, and a pod may have fewer of them than ranks
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "TRTLLM_NO_USAGE_STATS": "1",
         **given,
     }
     home = given.get("HOME", "")

@@ -43,7 +43,7 @@ class Watch:
         self._child, self._progress = child, progress
         self._client = Client("127.0.0.1" if settings.host == "0.0.0.0" else settings.host, settings.serve_port)  # noqa: S104
         self._stop = threading.Event()
-        self._canary = Canary(self._client, settings, self._stop)
+        self._canary = Canary(self._client, request, settings, self._stop)
         self.was_ready = False
         self.ending: Ending | None = None
 

@@ -15,7 +15,7 @@ from trtllm_api.reasons import Reason
 from trtllm_builder.failure import BuilderFailure, transient
 from trtllm_builder.launch.child import Child, wait_for
 from trtllm_builder.launch.client import Client
-from trtllm_builder.launch.command import environment_of, write_options
+from trtllm_builder.launch.command import environment_of, served_path, write_options
 from trtllm_builder.launch.ending import Ending, of_diagnosis
 from trtllm_builder.launch.network import interface_towards
 from trtllm_builder.launch.output import Output
@@ -52,6 +52,7 @@ class Worker:
     def run(self) -> Ending | None:
         """Until the job or the leader ends; None when this pod was told to stop."""
         write_options(self.request, self.settings.scratch)
+        served_path(self.request, self.settings.scratch)
         command = self._wait_for_command()
         if command is None:
             return None

@@ -94,7 +94,11 @@ def build_builder(settings: Settings) -> str:
 
 def build_double(settings: Settings, version: str) -> str:
     """The double of NVIDIA's image: its tag is the version alone, as NVIDIA's, so its contents' key is a directory."""
-    inputs = ("hack/tensorrt_llm_double", *map(_package, WITH_REPORT), "builder-image/trtllm_builder")
+    inputs = (
+        *("hack/tensorrt_llm_double", "tests/data/upstream"),
+        *map(_package, WITH_REPORT),
+        "builder-image/trtllm_builder",
+    )
     key = key_of(ml_image(), *_inputs(*inputs))
     arguments = {"DEPENDENCIES": ml_image(), "VERSION": version}
     return _build(settings, f"{key}/tensorrt-llm-double:{version}", "hack/tensorrt_llm_double/Dockerfile", arguments)

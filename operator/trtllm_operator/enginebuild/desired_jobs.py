@@ -27,7 +27,8 @@ from trtllm_operator.manifests.identity import ChildStage
 from trtllm_operator.manifests.job import CONTAINER, REQUEST_ARGS, DesiredJob
 from trtllm_operator.manifests.pod import ClaimMount, DesiredPod, GpuBinding
 from trtllm_operator.manifests.resources import Resources, build_resources, convert_resources, publish_resources
-from trtllm_planner.commands.build import build_arguments
+from trtllm_planner.commands.build import build_arguments, engine_node_size
+from trtllm_planner.commands.buildflags import build_table
 from trtllm_planner.commands.convert import convert_arguments
 from trtllm_planner.commands.convertflags import convert_script
 from trtllm_planner.spec_question import decided_limits
@@ -78,7 +79,7 @@ def _convert(engine: Engine) -> DesiredJob:
     checkpoint = None if subject.artifact else subject.facts.details.checkpoint
     request = ConvertRequest(
         script=family,
-        arguments=convert_arguments(convert, layout, family, checkpoint, mounted),
+        arguments=convert_arguments(convert, layout, subject.facts, checkpoint, mounted),
         model_path=subject.path,
         model_manifest=subject.manifest,
         tensor=plan.tensor,
@@ -97,12 +98,16 @@ def _build(engine: Engine) -> DesiredJob:
     build, world = spec.build or Build(), layout_of(plan).world
     gpus = min(build.gpus or world, world)
     pods, each = nodes_for(gpus, plan.gpus_per_node), gpus_per_pod(gpus, plan.gpus_per_node)
+    node_size = engine_node_size(world, plan.gpus_per_node)
+    table = build_table(image_info(spec.image or "", spec.image_version).version)
+    by_flag = node_size if table.has("--gpus_per_node") else None
     request = RanksRequest(
         checkpoint_path=subject.path if subject.engine_format else None,
-        arguments=build_arguments(build, decided_limits(spec, subject.facts), adapters_root(spec)),
+        arguments=build_arguments(build, decided_limits(spec, subject.facts), adapters_root(spec), by_flag),
         world=world,
         pods=pods,
         gpus_per_pod=each,
+        node_size=node_size,
         workers=min(build.workers or each, each),
         timing_cache=build.timing_cache,
         gpu=expected_gpu(plan, each),

@@ -192,7 +192,9 @@ def _launch(
             gpus_per_node=plan.gpus_per_node if plan.nodes > 1 else None,
         ),
         options_flag=options_flag(version),
-        options=serve_options(serving, layout, spec.runtime, version, adapters),
+        options=serve_options(
+            serving, layout, spec.runtime, version, adapters, generation_logits=_returns_logits(spec)
+        ),
         served_model_name=name,
         world=layout.world,
         nodes=plan.nodes,
@@ -201,6 +203,10 @@ def _launch(
         version=served.version,
         drain_seconds=observed.settings.drain_seconds,
     )
+
+
+def _returns_logits(spec: EngineBuildSpec) -> bool:
+    return spec.runtime is Runtime.TENSORRT and spec.build is not None and spec.build.gather_generation_logits
 
 
 def _adapters(serving: Serving) -> tuple[dict[str, str], tuple[ClaimMount, ...]]:

@@ -8,6 +8,7 @@ from trtllm_api.enginebuild import EngineBuildSpec
 from trtllm_api.enginestatus import EnginePlan
 from trtllm_operator.enginebuild.checkpoint import Subject
 from trtllm_operator.enginebuild.observed import Observed
+from trtllm_planner.commands.build import engine_node_size
 from trtllm_planner.spec_question import decided_limits
 from trtllm_planner.tensorrt_llm.versions import image_info
 
@@ -18,6 +19,7 @@ def engine_inputs(observed: Observed, spec: EngineBuildSpec, subject: Subject, p
     How it is built (GPUs, workers, timing cache) is no part of it, and the builder's own image is none.
     """
     build = (spec.build or Build()).model_copy(update={"gpus": None, "workers": None, "timing_cache": True})
+    node_size = engine_node_size(plan.tensor * plan.pipeline * plan.context, plan.gpus_per_node)
     return {
         "namespace": observed.owner.namespace,
         "claim": subject.store,
@@ -35,6 +37,7 @@ def engine_inputs(observed: Observed, spec: EngineBuildSpec, subject: Subject, p
         "limits": decided_limits(spec, subject.facts).to_wire(),
         "convert": None if subject.engine_format else (spec.convert or Convert()).to_wire(),
         "build": build.to_wire(),
+        **({"nodeSize": node_size} if node_size is not None else {}),
     }
 
 

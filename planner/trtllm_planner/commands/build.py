@@ -1,4 +1,4 @@
-"""Arguments of trtllm-build from spec.build and spec.limits; for RanksRequest, preflight and the golden tests."""
+"""Arguments of trtllm-build from spec.build and spec.limits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,37 @@ SPECULATION: Mapping[SpeculativeMode, str] = {
 }
 
 
-def build_arguments(build: Build, limits: Limits, lora_root: str = "/source") -> tuple[str, ...]:
-    """All but --checkpoint_dir, --output_dir, --workers and the timing caches; lora_root: where the claim is mounted.
+USUAL_NODE = 8
+"""mapping.gpus_per_node that the conversion writes, and the default of trtllm-build's flag."""
 
-    Limits are the decided ones (planner.fromspec.decided_limits): an engine is built for what was planned.
-    What the image's version does not know is refused by preflight, not left out here.
+
+def build_arguments(
+    build: Build, limits: Limits, lora_root: str = "/source", node_size: int | None = None
+) -> tuple[str, ...]:
+    """All arguments but --checkpoint_dir, --output_dir, --workers and the timing caches.
+
+    limits: the decided ones, because an engine is built for what was planned. lora_root: mount point of the claim.
+    node_size: for images that take --gpus_per_node, see engine_node_size. Flags that the image's version lacks are not
+    left out here: preflight refuses them.
     """
-    return (*_limits(limits), *_features(build), *_lora(build, lora_root), *_plugins(build), *build.extra_args)
+    return (
+        *_limits(limits),
+        *_numbers({"--gpus_per_node": node_size}),
+        *_features(build),
+        *_lora(build, lora_root),
+        *_plugins(build),
+        *build.extra_args,
+    )
+
+
+def engine_node_size(world: int, gpus_per_pod: int) -> int | None:
+    """mapping.gpus_per_node that the engine needs; None where the usual 8 does.
+
+    A server takes each rank's GPU, and the number of GPUs that a pod must see, from this number of its engine. The
+    usual one does for pods of 8 GPUs, and for one pod with fewer.
+    """
+    usual = gpus_per_pod == USUAL_NODE or (world <= gpus_per_pod <= USUAL_NODE)
+    return None if usual else gpus_per_pod
 
 
 def _limits(limits: Limits) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Flags of trtllm-build per version (tensorrt_llm/commands/build.py, plugin/plugin.py); flags.py says who reads it."""
+"""Flags of trtllm-build per version (tensorrt_llm/commands/build.py, plugin/plugin.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import lru_cache
 from trtllm_planner.commands.flags import OPERATOR, Flag, FlagTable, Kind, label, newest, switches
 from trtllm_planner.tensorrt_llm.versions import Version
 
-LOG_LEVELS = ("internal_error", "error", "warning", "info", "verbose", "debug", "trace")
+LOG_LEVELS_0_20 = ("internal_error", "error", "warning", "info", "verbose", "debug")
+LOG_LEVELS = (*LOG_LEVELS_0_20, "trace")
 _TYPES = ("auto", "float16", "float32", "bfloat16", "int32", "disable")
 _ON_OFF = ("enable", "disable")
 LORA_MODULES = (
@@ -33,16 +34,16 @@ LORA_MODULES = (
 )
 
 
-def _integer(name: str, default: int | None, *aliases: str) -> Flag:
-    return Flag(name, Kind.INTEGER, aliases=aliases, default=default)
+def _integer(name: str, *aliases: str) -> Flag:
+    return Flag(name, Kind.INTEGER, aliases=aliases)
 
 
-def _plugin(name: str, default: str | None, choices: tuple[str, ...] = _TYPES) -> Flag:
-    return Flag(f"--{name}_plugin", choices=choices, default=default)
+def _plugin(name: str, choices: tuple[str, ...] = _TYPES) -> Flag:
+    return Flag(f"--{name}_plugin", choices=choices)
 
 
-def _feature(name: str, default: str) -> Flag:
-    return Flag(f"--{name}", choices=_ON_OFF, default=default)
+def _feature(name: str) -> Flag:
+    return Flag(f"--{name}", choices=_ON_OFF)
 
 
 _COMMON: tuple[Flag, ...] = (
@@ -51,75 +52,82 @@ _COMMON: tuple[Flag, ...] = (
     Flag("--build_config"),
     Flag("--model_cls_file"),
     Flag("--model_cls_name"),
-    Flag("--output_dir", default="engine_outputs"),
-    _integer("--max_batch_size", 2048),
-    _integer("--max_input_len", 1024),
-    _integer("--max_seq_len", None, "--max_decoder_seq_len"),
-    _integer("--max_beam_width", 1),
-    _integer("--max_num_tokens", 8192),
-    _integer("--opt_num_tokens", None),
-    _integer("--max_encoder_input_len", 1024),
-    _integer("--max_prompt_embedding_table_size", 0, "--max_multimodal_len"),
+    Flag("--output_dir"),
+    _integer("--max_batch_size"),
+    _integer("--max_input_len"),
+    _integer("--max_seq_len", "--max_decoder_seq_len"),
+    _integer("--max_beam_width"),
+    _integer("--max_num_tokens"),
+    _integer("--opt_num_tokens"),
+    _integer("--max_encoder_input_len"),
+    _integer("--max_prompt_embedding_table_size", "--max_multimodal_len"),
     Flag("--kv_cache_type", choices=("continuous", "paged", "disabled")),
     Flag("--paged_kv_cache"),
     Flag("--input_timing_cache"),
-    Flag("--output_timing_cache", default="model.cache"),
-    Flag("--profiling_verbosity", choices=("layer_names_only", "detailed", "none"), default="layer_names_only"),
+    Flag("--output_timing_cache"),
+    Flag("--profiling_verbosity", choices=("layer_names_only", "detailed", "none")),
     *switches("--strip_plan", "--weight_sparsity", "--weight_streaming", "--fast_build"),
     *switches("--enable_debug_output", "--dry_run", "--monitor_memory"),
-    _integer("--workers", 1),
-    Flag("--log_level", choices=LOG_LEVELS, default="info"),
+    _integer("--workers"),
     Flag("--visualize_network"),
     Flag("--logits_dtype", choices=("float16", "float32")),
     *switches("--gather_context_logits", "--gather_generation_logits", "--gather_all_token_logits"),
     Flag("--lora_dir", many=True),
-    Flag("--lora_ckpt_source", choices=("hf", "nemo"), default="hf"),
+    Flag("--lora_ckpt_source", choices=("hf", "nemo")),
     Flag("--lora_target_modules", choices=LORA_MODULES, many=True),
-    _integer("--max_lora_rank", 64),
+    _integer("--max_lora_rank"),
     Flag(
         "--speculative_decoding_mode",
         choices=("draft_tokens_external", "lookahead_decoding", "medusa", "explicit_draft_tokens", "eagle"),
     ),
-    _integer("--max_draft_len", 0),
-    _plugin("bert_attention", "auto"),
-    _plugin("gpt_attention", "auto"),
-    _plugin("gemm", None, (*_TYPES[:-1], "fp8", "nvfp4", "disable")),
-    _plugin("gemm_swiglu", None, ("fp8", "disable")),
-    _plugin("fp8_rowwise_gemm", None),
-    _plugin("nccl", "auto"),
-    _plugin("lora", None),
-    Flag("--dora_plugin", choices=_ON_OFF, default="disable"),
-    _plugin("moe", "auto"),
-    _plugin("mamba_conv1d", "auto"),
-    _plugin("low_latency_gemm", None, ("fp8", "disable")),
-    _plugin("low_latency_gemm_swiglu", None, ("fp8", "disable")),
-    _plugin("gemm_allreduce", None, ("float16", "bfloat16", "disable")),
-    _feature("context_fmha", "enable"),
-    _feature("bert_context_fmha_fp32_acc", "disable"),
-    _feature("remove_input_padding", "enable"),
-    _feature("norm_quant_fusion", "disable"),
-    _feature("reduce_fusion", "disable"),
-    _feature("user_buffer", "disable"),
-    _integer("--tokens_per_block", 32),
-    _feature("use_paged_context_fmha", "enable"),
-    _feature("use_fp8_context_fmha", "enable"),
-    _feature("fuse_fp4_quant", "disable"),
-    _feature("multiple_profiles", "disable"),
-    _feature("paged_state", "enable"),
-    _feature("streamingllm", "disable"),
-    _feature("use_fused_mlp", "enable"),
-    _feature("pp_reduce_scatter", "disable"),
+    _integer("--max_draft_len"),
+    _plugin("bert_attention"),
+    _plugin("gpt_attention"),
+    _plugin("gemm", (*_TYPES[:-1], "fp8", "nvfp4", "disable")),
+    _plugin("gemm_swiglu", ("fp8", "disable")),
+    _plugin("fp8_rowwise_gemm"),
+    _plugin("nccl"),
+    _plugin("lora"),
+    Flag("--dora_plugin", choices=_ON_OFF),
+    _plugin("moe"),
+    _plugin("mamba_conv1d"),
+    _plugin("low_latency_gemm", ("fp8", "disable")),
+    _plugin("low_latency_gemm_swiglu", ("fp8", "disable")),
+    _plugin("gemm_allreduce", ("float16", "bfloat16", "disable")),
+    _feature("context_fmha"),
+    _feature("bert_context_fmha_fp32_acc"),
+    _feature("remove_input_padding"),
+    _feature("norm_quant_fusion"),
+    _feature("reduce_fusion"),
+    _feature("user_buffer"),
+    _integer("--tokens_per_block"),
+    _feature("use_paged_context_fmha"),
+    _feature("use_fp8_context_fmha"),
+    _feature("fuse_fp4_quant"),
+    _feature("multiple_profiles"),
+    _feature("paged_state"),
+    _feature("streamingllm"),
+    _feature("use_fused_mlp"),
+    _feature("pp_reduce_scatter"),
 )
+_LOG = Flag("--log_level", choices=LOG_LEVELS)
 _AUTO_PARALLEL = (
-    _integer("--auto_parallel", 1),
-    _integer("--gpus_per_node", 8),
-    Flag("--cluster_key"),
+    _integer("--auto_parallel"),
+    _integer("--gpus_per_node"),
+    Flag(
+        "--cluster_key",
+        choices=(
+            *("A100-SXM-80GB", "A100-SXM-40GB", "A100-PCIe-80GB", "A100-PCIe-40GB", "H100-SXM", "H100-PCIe", "H20"),
+            *("H200-SXM", "H200-NVL", "A40", "A30", "A10", "A10G", "L40S", "L40", "L20", "L4", "L2"),
+        ),
+    ),
 )
 BUILD_TABLES: tuple[tuple[Version, tuple[Flag, ...]], ...] = (
-    (Version(0, 20, 0, 0), (*_COMMON, *_AUTO_PARALLEL)),
-    (Version(1, 2, 0, 2), _COMMON),
+    (Version(0, 20, 0, 0), (*_COMMON, *_AUTO_PARALLEL, Flag(_LOG.name, choices=LOG_LEVELS_0_20))),
+    (Version(1, 0, 0, 0), (*_COMMON, *_AUTO_PARALLEL, _LOG)),
+    (Version(1, 2, 0, 2), (*_COMMON, _LOG)),
 )
-"""Oldest first; 1.0 has the flags of 0.20, and 1.2 lost the automatic parallelism."""
+"""Oldest first. The automatic parallelism, and --gpus_per_node with it, is gone from 1.2 on."""
 
 BUILD_OWNERS: dict[str, str] = {
     **dict.fromkeys(
@@ -168,7 +176,7 @@ BUILD_OWNERS: dict[str, str] = {
     "--use_fused_mlp": "build.fusedMlp",
     "--multiple_profiles": "build.multipleProfiles",
     "--auto_parallel": "parallelism",
-    "--gpus_per_node": "gpu.perNode",
+    "--gpus_per_node": OPERATOR,
     "--cluster_key": "gpu.product",
     **{
         flag.name: f"build.plugins.{flag.name[2:].removesuffix('_plugin')}"
@@ -179,14 +187,14 @@ BUILD_OWNERS: dict[str, str] = {
 
 BUILD_REPLACED: dict[str, str] = {
     "--max_output_len": "set limits.maxSequenceLength, which counts prompt and answer",
-    "--use_custom_all_reduce": "leave it out: the all-reduce is chosen by itself",
-    "--multi_block_mode": "leave it out: it is always on",
-    "--enable_xqa": "leave it out: it is always on",
-    "--strongly_typed": "leave it out: it is always on",
-    "--use_inflight_batching": "leave it out: it is always on",
+    "--use_custom_all_reduce": "leave it out; TensorRT-LLM chooses the all-reduce",
+    "--multi_block_mode": "leave it out; it is always on",
+    "--enable_xqa": "leave it out; it is always on",
+    "--strongly_typed": "leave it out; it is always on",
+    "--use_inflight_batching": "leave it out; it is always on",
     "--enable_context_fmha": "set build.contextAttention",
-    "--enable_context_fmha_fp32_acc": "leave it out: context attention accumulates in FP32",
-    "--context_fmha_fp32_acc": "leave it out: context attention accumulates in FP32",
+    "--enable_context_fmha_fp32_acc": "leave it out; context attention accumulates in FP32",
+    "--context_fmha_fp32_acc": "leave it out; context attention accumulates in FP32",
     "--use_gpt_attention_plugin": "set build.plugins.gpt_attention",
     "--use_gemm_plugin": "set build.plugins.gemm",
     "--use_lora_plugin": "set build.lora",
@@ -195,7 +203,7 @@ BUILD_REPLACED: dict[str, str] = {
     "--use_smooth_quant": "set convert.smoothQuant: weights are quantized by the conversion",
     "--int8_kv_cache": "set convert.kvCache: scales are found by the conversion",
     "--fp8_kv_cache": "set convert.kvCache: scales are found by the conversion",
-    "--per_group": "leave it out: the conversion sets it for GPTQ checkpoints",
+    "--per_group": "leave it out; the conversion sets it for GPTQ checkpoints",
     "--dtype": "set convert.dataType",
     "--world_size": "set parallelism",
     "--tp_size": "set parallelism.tensor",
@@ -203,10 +211,10 @@ BUILD_REPLACED: dict[str, str] = {
     "--auto_parallel": "set parallelism, or leave it out: it is planned",
     "--gather_all_token_logits": "set build.gatherContextLogits and build.gatherGenerationLogits",
 }
-"""Flags of older versions, or of the conversion."""
+"""Flags of older versions and of the conversion, and their replacements."""
 
 
 @lru_cache(maxsize=64)
 def build_table(version: Version | None) -> FlagTable:
-    """Of trtllm-build."""
+    """Flags of trtllm-build in a version."""
     return FlagTable("trtllm-build", label(version), newest(BUILD_TABLES, version), BUILD_OWNERS, BUILD_REPLACED)

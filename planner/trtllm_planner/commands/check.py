@@ -1,7 +1,7 @@
-"""Arguments against a version's flags, before a Job exists; asked by the preflight rules.
+"""Checks arguments against a version's flags, before a Job exists.
 
-A user's own arguments must be flags that the version has, each once, and that no field and not the operator sets;
-arguments made from fields must be flags that the version has, with values that it takes.
+Arguments that a user adds must be flags of the version, each given once and set neither by a field nor by the operator.
+Arguments made from fields must be flags of the version, with values that these take.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trtllm_planner.commands.flags import OPERATOR, Flag, FlagTable, Given, Kind
 
 
 def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Sequence[str] = ()) -> Iterator[Verdict]:
-    """What a user wrote into `field` (build.extraArgs, ...); made: the arguments that fields were turned into."""
+    """Judge what a user wrote into `field` (build.extraArgs, ...); made: the arguments that fields became."""
     taken = {name for given in parse(made, table) for name in _names(given, table)}
     seen: set[str] = set()
     for given in parse(arguments, table):
@@ -29,7 +29,7 @@ def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Se
 
 
 def check_made(arguments: Sequence[str], table: FlagTable) -> Iterator[Verdict]:
-    """What fields were turned into."""
+    """Judge the arguments that fields became."""
     for given in parse(arguments, table):
         flag = table.find(given.name)
         owner = table.owner(given.name)
@@ -45,7 +45,7 @@ def check_made(arguments: Sequence[str], table: FlagTable) -> Iterator[Verdict]:
 
 
 def _names(given: Given, table: FlagTable) -> set[str]:
-    """All spellings."""
+    """All spellings of a flag."""
     flag = table.find(given.name)
     return {given.name} if flag is None else set(flag.names)
 
@@ -59,6 +59,9 @@ def _extra_problem(given: Given, table: FlagTable, taken: set[str]) -> tuple[str
         return f"{given.name} is set by the operator", "leave it out"
     if owner is not None and (given.name not in table.shared or given.name in taken):
         return f"{given.name} is set by spec.{owner}", f"set spec.{owner} instead"
+    if any(map(str.isspace, given.name)):
+        name, _, value = given.name.partition(" ")
+        return f"{given.name!r} is one item with a blank in it", f"write {name}={value.strip()}, or two items"
     if flag is None:
         message = f"{table.program} {table.version} has no flag {given.name}"
         return message, _unknown_remedy(given.name, table, "leave it out")

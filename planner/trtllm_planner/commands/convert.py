@@ -1,8 +1,9 @@
-"""Arguments of convert_checkpoint.py from spec.convert and the model; for ConvertRequest, preflight and golden tests.
+"""Arguments of convert_checkpoint.py from spec.convert and the model's facts.
 
-The scripts of the families do not agree: Gemma's has one number of ranks and wants to be told that it reads a Hugging
-Face checkpoint. A checkpoint of AutoAWQ is recognised by the scripts themselves; one of GPTQ is, too, but only where
-transformers can read its configuration, so that its precision and groups are named.
+The scripts of the families differ. Gemma's has one number of ranks, its own spellings, and needs the type of the
+checkpoint. Baichuan's needs the model's version: the default's attention would be wrong for others. Scripts whose
+--dtype has no "auto" would silently convert to float16, so the model's own type is named. AutoAWQ checkpoints are
+recognised by the scripts; for GPTQ checkpoints, precision and group size are named.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trtllm_api.buildoptions import Convert, DataType, WeightOnly
-from trtllm_api.facts import CheckpointFacts
+from trtllm_api.facts import CheckpointFacts, ModelFacts
 from trtllm_api.quantization import KVCache
+from trtllm_planner.commands.convertflags import convert_script, convert_table
 from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import Algorithm
 
@@ -26,23 +28,29 @@ _BY_FLAG = {
     "int4_awq": Algorithm.W4A16_AWQ,
 }
 """Switches, and values of --weight_only_precision."""
-_GPTQ = {Algorithm.W4A16_GPTQ.value: "int4_gptq", Algorithm.W8A16_GPTQ.value: "int8_gptq"}
+_BAICHUAN_13B = 5120
+"""Hidden size; the models of 7B have 4096."""
+_BAICHUAN_1 = 64000
+"""Words of the first version's vocabulary; the second has 125696."""
 
 
 def convert_arguments(
     convert: Convert,
     layout: Layout,
-    family: str,
+    facts: ModelFacts,
     checkpoint: CheckpointFacts | None = None,
     calibration_path: str | None = None,
 ) -> tuple[str, ...]:
-    """All but --model_dir and --output_dir; calibration_path: where spec.convert.calibration is mounted in the pod.
+    """All arguments but the model's and the output's directory, for an architecture that has a script.
 
-    What the family's script or the image's version does not know is refused by preflight, not left out here.
+    checkpoint: quantization that the model already has. calibration_path: spec.convert.calibration in the pod. Flags
+    that the family's script or the image's version lacks are not left out here: preflight refuses them.
     """
+    family = convert_script(facts.architecture) or ""
     return (
         *_parallelism(layout, family),
-        *_weights(convert, checkpoint),
+        *_model(convert, facts, family),
+        *_weights(convert, checkpoint, family),
         *_calibration(convert, calibration_path),
         *_loading(convert),
         *convert.extra_args,
@@ -50,7 +58,7 @@ def convert_arguments(
 
 
 def converted_algorithm(convert: Convert) -> Algorithm:
-    """The format that the conversion gives to a model that is not quantized."""
+    """Format that the conversion gives to the weights of an unquantized model."""
     if convert.smooth_quant is not None:
         return Algorithm.SMOOTH_QUANT
     if convert.weight_only is not None:
@@ -63,8 +71,6 @@ def converted_algorithm(convert: Convert) -> Algorithm:
 def _parallelism(layout: Layout, family: str) -> Iterator[str]:
     if family == "gemma":
         yield from ("--ckpt-type", "hf", "--world-size", str(layout.tensor))
-        if layout.pipeline > 1:  # refused by preflight
-            yield from ("--pp_size", str(layout.pipeline))
     else:
         yield from ("--tp_size", str(layout.tensor), "--pp_size", str(layout.pipeline))
     if layout.context > 1:
@@ -73,13 +79,31 @@ def _parallelism(layout: Layout, family: str) -> Iterator[str]:
         yield from ("--moe_tp_size", str(layout.moe_tensor), "--moe_ep_size", str(layout.moe_expert))
 
 
-def _weights(convert: Convert, checkpoint: CheckpointFacts | None) -> Iterator[str]:
-    if convert.data_type is not DataType.AUTO:
-        yield from ("--dtype", convert.data_type)
+def _model(convert: Convert, facts: ModelFacts, family: str) -> Iterator[str]:
+    if family == "baichuan":
+        version = "v1" if facts.vocabulary_size <= _BAICHUAN_1 else "v2"
+        yield from ("--model_version", f"{version}_{'13b' if facts.hidden_size >= _BAICHUAN_13B else '7b'}")
+    data_type = convert.data_type
+    if data_type is DataType.AUTO:
+        flag = convert_table(family, None).find("--dtype") if family else None
+        if flag is None or DataType.AUTO in flag.choices:
+            return
+        # as "auto" does in the scripts that have it
+        own = facts.dtype if facts.dtype in set(DataType) else DataType.FLOAT16
+        data_type = DataType.FLOAT16 if own == DataType.FLOAT32 else DataType(own)
+    yield from ("--dtype", data_type)
+
+
+def _weights(convert: Convert, checkpoint: CheckpointFacts | None, family: str) -> Iterator[str]:
+    gptq = checkpoint is not None and checkpoint.method == "gptq" and checkpoint.algorithm == Algorithm.W4A16_GPTQ
     if convert.weight_only is not None:
-        yield from ("--use_weight_only", "--weight_only_precision", convert.weight_only.lower())
-    elif checkpoint is not None and checkpoint.method == "gptq" and checkpoint.algorithm in _GPTQ:
-        yield from ("--use_weight_only", "--weight_only_precision", _GPTQ[checkpoint.algorithm])
+        precision = convert.weight_only.lower()
+        if family == "gemma":
+            yield from ("--use-weight-only-with-precision", precision)
+        else:
+            yield from ("--use_weight_only", "--weight_only_precision", precision)
+    elif checkpoint is not None and gptq:
+        yield from ("--use_weight_only", "--weight_only_precision", "int4_gptq")
         yield from ("--per_group", "--group_size", str(checkpoint.group_size or 128))
     smooth = convert.smooth_quant
     if smooth is not None:
@@ -88,8 +112,10 @@ def _weights(convert: Convert, checkpoint: CheckpointFacts | None) -> Iterator[s
             yield "--per_channel"
         if smooth.per_token:
             yield "--per_token"
-    if convert.kv_cache is not None:
-        yield "--int8_kv_cache" if convert.kv_cache is KVCache.INT8 else "--fp8_kv_cache"
+    if convert.kv_cache is KVCache.INT8:
+        yield "--calibrate_kv_cache" if family == "mpt" else "--int8_kv_cache"
+    elif convert.kv_cache is not None:
+        yield "--fp8_kv_cache"
 
 
 def _calibration(convert: Convert, path: str | None) -> Iterator[str]:

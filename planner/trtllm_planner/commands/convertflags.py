@@ -1,7 +1,4 @@
-"""Flags of convert_checkpoint.py per family of models and version (examples/models/core and contrib of TensorRT-LLM).
-
-The families whose scripts have been read have their own tables; the others have what all scripts have.
-"""
+"""Flags of convert_checkpoint.py per family of models and version (TensorRT-LLM's examples/models)."""
 
 from __future__ import annotations
 
@@ -16,37 +13,37 @@ _TYPES = ("float32", "bfloat16", "float16")
 GPT_VARIANTS = ("gpt2", "santacoder", "starcoder", "starcoder2", "persimmon", "kosmos-2", "nemotron")
 
 
-def _integer(name: str, default: int | None, *choices: str) -> Flag:
-    return Flag(name, Kind.INTEGER, choices, default=default)
+def _integer(name: str, *choices: str) -> Flag:
+    return Flag(name, Kind.INTEGER, choices)
 
 
-def _type(choices: tuple[str, ...], default: str) -> Flag:
-    return Flag("--dtype", choices=choices, default=default)
+def _type(choices: tuple[str, ...]) -> Flag:
+    return Flag("--dtype", choices=choices)
 
 
 def _weight_only(*precisions: str) -> tuple[Flag, ...]:
-    return (
-        *switches("--use_weight_only"),
-        Flag("--weight_only_precision", choices=precisions, default="int8"),
-    )
+    return (*switches("--use_weight_only"), Flag("--weight_only_precision", choices=precisions))
 
 
-_PATHS = (Flag("--model_dir"), Flag("--output_dir", default="tllm_checkpoint"))
-_PARALLEL = (_integer("--tp_size", 1), _integer("--pp_size", 1))
-_CONTEXT = (_integer("--cp_size", 1),)
-_MOE = (_integer("--moe_tp_size", -1), _integer("--moe_ep_size", -1))
-_WORKERS = (_integer("--workers", 1),)
-_EMBEDDING = (*switches("--use_parallel_embedding"), _integer("--embedding_sharding_dim", 0, "0", "1"))
-_LOG = (Flag("--log_level", default="info"),)
-_CALIBRATION = (Flag("--calib_dataset", default="ccdv/cnn_dailymail"),)
-_SMOOTH = (
-    Flag("--smoothquant", Kind.NUMBER, aliases=("-sq",)),
-    *switches("--per_channel", "--per_token", "--int8_kv_cache"),
-)
-_GROUPS = (*switches("--per_group"), _integer("--group_size", 128))
+def _calibration(data: str = "ccdv/cnn_dailymail") -> Flag:
+    return Flag("--calib_dataset", default=data)
+
+
+_PATHS = (Flag("--model_dir"), Flag("--output_dir"))
+_PARALLEL = (_integer("--tp_size"), _integer("--pp_size"))
+_CONTEXT = (_integer("--cp_size"),)
+_MOE = (_integer("--moe_tp_size"), _integer("--moe_ep_size"))
+_WORKERS = (_integer("--workers"),)
+_EMBEDDING = (*switches("--use_parallel_embedding"), _integer("--embedding_sharding_dim", "0", "1"))
+_LOG = (Flag("--log_level"),)
+_SMOOTH = (Flag("--smoothquant", Kind.NUMBER, aliases=("-sq",)), *switches("--per_channel", "--per_token"))
+_INT8_CACHE = tuple(switches("--int8_kv_cache"))
+_GROUPS = (*switches("--per_group"), _integer("--group_size"))
 _ON_CPU = tuple(switches("--load_model_on_cpu"))
 _BY_SHARD = tuple(switches("--load_by_shard"))
 _NO_PLUGIN = tuple(switches("--disable_weight_only_quant_plugin"))
+_QUANTIZED = (Flag("--quant_ckpt_path"),)
+_LOGITS = (Flag("--logits_dtype", choices=("float16", "float32")),)
 
 _LLAMA: tuple[Flag, ...] = (
     *_PATHS,
@@ -54,75 +51,67 @@ _LLAMA: tuple[Flag, ...] = (
     *_PARALLEL,
     *_CONTEXT,
     *_MOE,
-    _type(_AUTO_TYPES, "auto"),
-    _integer("--vocab_size", 32000),
-    _integer("--n_positions", 2048),
-    _integer("--n_layer", 32),
-    _integer("--n_head", 32),
-    _integer("--n_kv_head", None),
-    _integer("--n_embd", 4096),
-    _integer("--inter_size", 11008),
-    _integer("--multiple_of", None),
+    _type(_AUTO_TYPES),
+    _integer("--vocab_size"),
+    _integer("--n_positions"),
+    _integer("--n_layer"),
+    _integer("--n_head"),
+    _integer("--n_kv_head"),
+    _integer("--n_embd"),
+    _integer("--inter_size"),
+    _integer("--multiple_of"),
     Flag("--ffn_dim_multiplier", Kind.NUMBER),
-    Flag("--rms_norm_eps", Kind.NUMBER, default=1e-06),
+    Flag("--rms_norm_eps", Kind.NUMBER),
     *_weight_only("int8", "int4", "int8_gptq", "int4_gptq", "int4_awq"),
     *_NO_PLUGIN,
-    *_CALIBRATION,
-    _integer("--calib_size", 512),
-    _integer("--calib_max_seq_length", 512),
+    _calibration(),
+    _integer("--calib_size"),
+    _integer("--calib_max_seq_length"),
     *_SMOOTH,
-    *switches("--use_qserve", "--fp8_kv_cache", "--use_fp8", "--use_nvfp4"),
-    Flag("--quant_ckpt_path"),
+    *_INT8_CACHE,
+    *switches("--use_qserve", "--fp8_kv_cache", "--use_fp8"),
+    *_QUANTIZED,
     *switches("--use_fp8_rowwise", "--use_meta_fp8_rowwise_recipe"),
     *_GROUPS,
     *_BY_SHARD,
-    Flag("--hidden_act", default="silu"),
-    Flag("--rotary_base", Kind.NUMBER, default=10000.0),
+    Flag("--hidden_act"),
+    Flag("--rotary_base", Kind.NUMBER),
     *_ON_CPU,
     *_EMBEDDING,
     *_WORKERS,
-    _integer("--moe_num_experts", 0),
-    _integer("--moe_top_k", 0),
-    _integer("--moe_renorm_mode", 1),
+    _integer("--moe_num_experts"),
+    _integer("--moe_top_k"),
+    _integer("--moe_renorm_mode"),
     *switches("--save_config_only", "--remove_duplicated_kv_heads"),
     *_LOG,
 )
-
-
-def _qwen(*precisions: str) -> tuple[Flag, ...]:
-    return (
-        *_PATHS,
-        *_PARALLEL,
-        *_CONTEXT,
-        *_MOE,
-        _type(_AUTO_TYPES, "auto"),
-        *_weight_only(*precisions),
-        *_NO_PLUGIN,
-        *_CALIBRATION,
-        *_SMOOTH,
-        *_GROUPS,
-        *_ON_CPU,
-        *_EMBEDDING,
-        *_WORKERS,
-    )
-
-
+_QWEN: tuple[Flag, ...] = (
+    *_PATHS,
+    *_PARALLEL,
+    *_CONTEXT,
+    *_MOE,
+    _type(_AUTO_TYPES),
+    *_weight_only("int8", "int4", "int4_gptq"),
+    *_NO_PLUGIN,
+    _calibration(),
+    *_SMOOTH,
+    *_INT8_CACHE,
+    *_GROUPS,
+    *_ON_CPU,
+    *_EMBEDDING,
+    *_WORKERS,
+)
 _GEMMA: tuple[Flag, ...] = (
     Flag("--ckpt-type", choices=("jax", "keras", "torch", "hf")),
-    Flag("--model_dir", aliases=("--model-dir",)),
-    Flag("--output_dir", aliases=("--output-model-dir",)),
-    _integer("--world-size", 1),
-    *switches("--use_weight_only"),
-    Flag(
-        "--weight_only_precision",
-        choices=("int8", "int4", "w4a8_awq", "w4a16_awq"),
-        aliases=("--use-weight-only-with-precision",),
-    ),
+    Flag("--model-dir"),
+    Flag("--output-model-dir"),
+    _integer("--world-size"),
+    Flag("--use-weight-only-with-precision", choices=("int8", "int4", "w4a8_awq", "w4a16_awq")),
     *switches("--use-int8-weight-only-embedding"),
-    _type(_AUTO_TYPES, "auto"),
+    _type(_AUTO_TYPES),
     *switches("--enable_fp8", "--fp8_kv_cache"),
-    Flag("--quant_ckpt_path"),
-    *_CALIBRATION,
+    *_QUANTIZED,
+    _calibration(),
     *switches("--use_smooth_quant"),
     Flag("--int8_kv_cache", Kind.SWITCH, aliases=("--calibrate_kv_cache", "-kv")),
     *switches("--per_channel", "--per_token"),
@@ -130,11 +119,11 @@ _GEMMA: tuple[Flag, ...] = (
     Flag("--tokenizer_dir"),
     *_ON_CPU,
 )
+"""Newer releases have second spellings of some; these are in all."""
 _PHI: tuple[Flag, ...] = (
     *_PATHS,
-    _integer("--tp_size", 1),
-    _integer("--pp_size", 1, "1"),
-    _type(_AUTO_TYPES, "auto"),
+    *_PARALLEL,
+    _type(_AUTO_TYPES),
     *_weight_only("int8", "int4"),
     *_MOE,
     *_WORKERS,
@@ -144,12 +133,13 @@ _GPT: tuple[Flag, ...] = (
     Flag("--nemo_ckpt_path"),
     Flag("--gpt_variant", choices=GPT_VARIANTS),
     *_PARALLEL,
-    _type(_AUTO_TYPES, "auto"),
+    _type(_AUTO_TYPES),
     *_ON_CPU,
     *_EMBEDDING,
     *_weight_only("int8", "int4"),
-    Flag("--calib_dataset", default="lambada"),
+    _calibration("lambada"),
     *_SMOOTH,
+    *_INT8_CACHE,
     Flag("--dataset_cache_dir"),
     *_WORKERS,
     *_LOG,
@@ -158,7 +148,7 @@ _GPT: tuple[Flag, ...] = (
 _FALCON: tuple[Flag, ...] = (
     *_PATHS,
     *_PARALLEL,
-    _type(_AUTO_TYPES, "auto"),
+    _type(_AUTO_TYPES),
     *_EMBEDDING,
     *_weight_only("int8", "int4"),
     *_BY_SHARD,
@@ -168,42 +158,110 @@ _FALCON: tuple[Flag, ...] = (
 _GPT_NEOX: tuple[Flag, ...] = (
     *_PATHS,
     *_PARALLEL,
-    _type(_TYPES, "float16"),
+    _type(_TYPES),
     *_weight_only("int8", "int4", "int4_gptq"),
-    Flag("--quant_ckpt_path"),
+    *_QUANTIZED,
     *_EMBEDDING,
     *_WORKERS,
 )
 _INTERNLM2: tuple[Flag, ...] = (
     *_PATHS,
     *_PARALLEL,
-    _type(_TYPES, "float16"),
+    _type(_TYPES),
     *_EMBEDDING,
     *_weight_only("int8", "int4"),
     *_WORKERS,
     *_LOG,
 )
-_BASIC: tuple[Flag, ...] = (*_PATHS, *_PARALLEL, _type(_AUTO_TYPES, "auto"), *_weight_only("int8", "int4"), *_WORKERS)
+_BAICHUAN: tuple[Flag, ...] = (
+    *_PATHS,
+    *_PARALLEL,
+    Flag("--model_version", choices=("v1_7b", "v1_13b", "v2_7b", "v2_13b")),
+    _type(_AUTO_TYPES),
+    *_LOGITS,
+    *_weight_only("int8", "int4", "int4_gptq"),
+    *_QUANTIZED,
+    _calibration(),
+    *_SMOOTH,
+    *_INT8_CACHE,
+    _integer("--group_size"),
+    *_WORKERS,
+)
+_BLOOM: tuple[Flag, ...] = (
+    *_PATHS,
+    *_PARALLEL,
+    _type(_TYPES),
+    *_weight_only("int8", "int4"),
+    *_EMBEDDING,
+    _calibration("lambada"),
+    *_SMOOTH,
+    *_INT8_CACHE,
+    *_WORKERS,
+    *_LOG,
+)
+_GPTJ: tuple[Flag, ...] = (
+    *_PATHS,
+    *_PARALLEL,
+    _type(_AUTO_TYPES),
+    _integer("--vocab_size"),
+    _integer("--n_positions"),
+    _integer("--n_layer"),
+    _integer("--n_head"),
+    _integer("--n_embd"),
+    Flag("--norm_eps", Kind.NUMBER),
+    _integer("--rotary_dim"),
+    *_weight_only("int8", "int4"),
+    *_WORKERS,
+)
+_MPT: tuple[Flag, ...] = (
+    *_PATHS,
+    *_PARALLEL,
+    _type(_TYPES),
+    *_LOGITS,
+    *_EMBEDDING,
+    _calibration(),
+    Flag("--calibrate_kv_cache", Kind.SWITCH, aliases=("-kv",)),
+    *_SMOOTH,
+    Flag("--dataset_cache_dir"),
+    *_weight_only("int8", "int4"),
+    *_WORKERS,
+)
+_OPT: tuple[Flag, ...] = (
+    *_PATHS,
+    Flag("--model_type", choices=("opt", "blip2")),
+    *_PARALLEL,
+    _type(_TYPES),
+    *_weight_only("int8", "int4"),
+    *_EMBEDDING,
+    *_WORKERS,
+)
 
 _FIRST = Version(0, 20, 0, 0)
 CONVERT_TABLES: Mapping[str, tuple[tuple[Version, tuple[Flag, ...]], ...]] = {
-    "llama": ((_FIRST, _LLAMA),),
-    "qwen": (
-        (_FIRST, _qwen("int8", "int4", "int4_gptq")),
-        (Version(1, 2, 0, 0), _qwen("int8", "int4", "int4_gptq", "int8_gptq")),
-    ),
-    "gemma": ((_FIRST, _GEMMA),),
-    "phi": ((_FIRST, _PHI),),
-    "gpt": ((_FIRST, _GPT),),
-    "falcon": ((_FIRST, _FALCON),),
-    "gptneox": ((_FIRST, _GPT_NEOX),),
-    "internlm2": ((_FIRST, _INTERNLM2),),
-    **dict.fromkeys(("baichuan", "bloom", "gptj", "mpt", "opt"), ((_FIRST, _BASIC),)),
+    "llama": ((_FIRST, _LLAMA), (Version(1, 3, 0, 3), (*_LLAMA, *switches("--use_nvfp4")))),
+    **{
+        family: ((_FIRST, flags),)
+        for family, flags in {
+            "qwen": _QWEN,
+            "gemma": _GEMMA,
+            "phi": _PHI,
+            "gpt": _GPT,
+            "falcon": _FALCON,
+            "gptneox": _GPT_NEOX,
+            "internlm2": _INTERNLM2,
+            "baichuan": _BAICHUAN,
+            "bloom": _BLOOM,
+            "gptj": _GPTJ,
+            "mpt": _MPT,
+            "opt": _OPT,
+        }.items()
+    },
 }
 """By family, oldest first."""
-
-CONTRIBUTED = frozenset({"falcon", "gptneox", "baichuan", "bloom", "gptj", "mpt", "opt"})
-"""Families whose script is in examples/models/contrib; the others are in examples/models/core."""
+ONE_STAGE = frozenset({"bloom", "gemma", "gptneox", "opt", "phi"})
+"""Families whose scripts refuse pipeline parallelism."""
+WHOLE_VOCABULARY = frozenset({"bloom", "gptneox", "mpt"})
+"""Families whose scripts cut a parallel embedding along the vocabulary only if tensor parallelism divides it."""
 
 SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(
@@ -254,10 +312,13 @@ SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(("MPTForCausalLM", "MptForCausalLM"), "mpt"),
     "OPTForCausalLM": "opt",
 }
-"""Architecture -> family of the script that converts it."""
+"""Family of the script that converts an architecture."""
 
 CONVERT_OWNERS: dict[str, str] = {
-    **dict.fromkeys(("--model_dir", "--output_dir", "--ckpt-type", "--save_config_only"), OPERATOR),
+    **dict.fromkeys(
+        ("--model_dir", "--output_dir", "--model-dir", "--output-model-dir", "--ckpt-type", "--save_config_only"),
+        OPERATOR,
+    ),
     "--tp_size": "parallelism.tensor",
     "--world-size": "parallelism.tensor",
     "--pp_size": "parallelism.pipeline",
@@ -267,11 +328,13 @@ CONVERT_OWNERS: dict[str, str] = {
     "--dtype": "convert.dataType",
     "--use_weight_only": "convert.weightOnly",
     "--weight_only_precision": "convert.weightOnly",
+    "--use-weight-only-with-precision": "convert.weightOnly",
     "--smoothquant": "convert.smoothQuant.alpha",
     "--per_channel": "convert.smoothQuant.perChannel",
     "--per_token": "convert.smoothQuant.perToken",
     "--int8_kv_cache": "convert.kvCache",
     "--fp8_kv_cache": "convert.kvCache",
+    "--calibrate_kv_cache": "convert.kvCache",
     "--calib_dataset": "convert.calibration",
     "--calib_size": "convert.calibrationSamples",
     "--use_parallel_embedding": "convert.parallelEmbedding",
@@ -281,13 +344,15 @@ CONVERT_OWNERS: dict[str, str] = {
     "--workers": "convert.workers",
 }
 CONVERT_SHARED = frozenset({"--use_weight_only", "--weight_only_precision"})
-"""For weights that were quantized before: int4_awq, int4_gptq and int8_gptq, with --quant_ckpt_path."""
+"""For weights that GPTQ has quantized: --weight_only_precision=int4_gptq with --quant_ckpt_path."""
 CONVERT_REPLACED: dict[str, str] = {
     "--use_smooth_quant": "set convert.smoothQuant",
+    "--use_weight_only": "set convert.weightOnly",
+    "--weight_only_precision": "set convert.weightOnly",
     "--data_type": "set convert.dataType",
     "--tensor_parallelism": "set parallelism.tensor",
     "--world_size": "set parallelism",
-    "--use_embedding_sharing": "leave it out: equal embeddings are shared by themselves",
+    "--use_embedding_sharing": "leave it out; TensorRT-LLM shares equal embeddings",
     "--ammo_quant_ckpt_path": "quantize with a QuantizedModel of checkpoint.format TensorRTLLM",
     "--max_seq_len": "set limits.maxSequenceLength: it belongs to the build",
     "--max_batch_size": "set limits.maxBatchSize: it belongs to the build",
@@ -295,13 +360,13 @@ CONVERT_REPLACED: dict[str, str] = {
 
 
 def convert_script(architecture: str) -> str | None:
-    """The family of the script that converts an architecture; None where no table here knows one."""
+    """Family of the script that converts an architecture; None if there is no script."""
     return SCRIPTS.get(architecture)
 
 
 @lru_cache(maxsize=64)
 def convert_table(family: str, version: Version | None) -> FlagTable:
-    """Of a family's convert_checkpoint.py."""
+    """Flags of a family's convert_checkpoint.py in a version."""
     flags = newest(CONVERT_TABLES[family], version)
     program = f"convert_checkpoint.py of {family}"
     return FlagTable(program, label(version), flags, CONVERT_OWNERS, CONVERT_REPLACED, CONVERT_SHARED)

@@ -1,4 +1,4 @@
-"""Flags of a program in one version: looked up by argument makers, preflight and the double of NVIDIA's programs."""
+"""Flags of a program in one version, for argument makers and rules; tests hold them against upstream's own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from functools import cached_property
 from trtllm_planner.tensorrt_llm.versions import Version
 
 ASSUMED_VERSION = Version(1, 2, 1)
-"""The last release with both runtimes."""
+"""Last release with both runtimes."""
 OPERATOR = "operator"
-"""Owner of flags that the operator sets by itself."""
+"""Owner of flags that the operator itself sets."""
 
 
 class Kind(Enum):
-    """What a flag takes."""
+    """Values that a flag takes."""
 
     SWITCH = "nothing"
     TEXT = "a text"
@@ -38,8 +38,8 @@ class Flag:
     """Several values may follow."""
     repeats: bool = False
     """It may be given several times."""
-    default: str | int | float | None = None
-    """What the program assumes; None: nothing, or it is deduced."""
+    default: str | None = None
+    """Value that the program uses if the flag is not given, where a message names it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,17 +53,17 @@ class FlagTable:
 
     program: str
     version: str
-    """For messages: that of the image that was asked about."""
+    """TensorRT-LLM's version as messages name it."""
     flags: tuple[Flag, ...]
     owners: Mapping[str, str] = field(default_factory=dict)
     """Flag -> the spec's field that sets it, or OPERATOR."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Flags of older versions and of other programs -> what to use instead."""
     shared: frozenset[str] = frozenset()
-    """Flags that extraArgs may set, too, where their field is not set: it has not all of their values."""
+    """Flags that extraArgs may set as well if their field is not set, because the field lacks some of their values."""
 
     def find(self, name: str) -> Flag | None:
-        """By any of its spellings."""
+        """Find a flag by any of its spellings."""
         return self._by_name.get(name)
 
     @cached_property
@@ -71,16 +71,16 @@ class FlagTable:
         return {name: flag for flag in self.flags for name in flag.names}
 
     def has(self, name: str) -> bool:
-        """The version knows the flag."""
+        """Whether the version has the flag."""
         return self.find(name) is not None
 
     def owner(self, name: str) -> str | None:
-        """The field that sets a flag, known to this version or not; None: only extraArgs does."""
+        """Field that sets a flag, even one that this version lacks; None: only extraArgs sets it."""
         flag = self.find(name)
         return next((self.owners[item] for item in (flag.names if flag else (name,)) if item in self.owners), None)
 
     def near(self, name: str) -> tuple[str, ...]:
-        """Flags that are spelled alike."""
+        """Flags with a similar spelling."""
         names = [item for flag in self.flags for item in flag.names]
         return tuple(get_close_matches(name, names, n=2, cutoff=0.75))
 
@@ -94,7 +94,7 @@ class Given:
 
 
 def parse(arguments: Sequence[str], table: FlagTable) -> Iterator[Given]:
-    """Flags with their values; a word that belongs to no flag is given with an empty name."""
+    """Yield flags with their values, and a word that belongs to no flag with an empty name."""
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -116,31 +116,31 @@ def parse(arguments: Sequence[str], table: FlagTable) -> Iterator[Given]:
 
 
 def is_flag(word: str) -> bool:
-    """It begins with a dash and is no negative number."""
+    """Whether a word begins with a dash and is no negative number."""
     return word.startswith("-") and not word[1:2].isdecimal()
 
 
 def newest(tables: Sequence[tuple[Version, tuple[Flag, ...]]], version: Version | None) -> tuple[Flag, ...]:
-    """Flags of the newest table (oldest first) that is not newer than the version."""
+    """Flags of the newest of the tables (oldest first) that is not newer than the version."""
     wanted = assumed(version)
     return next((flags for since, flags in reversed(tables) if since <= wanted), tables[0][1])
 
 
 def assumed(version: Version | None) -> Version:
-    """The version, or the one that is reckoned with where an image's tag does not say it."""
+    """Version of the image; ASSUMED_VERSION if its tag does not name one."""
     return ASSUMED_VERSION if version is None else version
 
 
 def label(version: Version | None) -> str:
-    """For messages."""
+    """Name a version in messages."""
     return str(version) if version is not None else "of an unknown version"
 
 
 def switches(*names: str) -> Iterator[Flag]:
-    """Flags without a value."""
+    """Make flags that take no value."""
     return (Flag(name, Kind.SWITCH) for name in names)
 
 
 def without(flags: Iterable[Flag], *names: str) -> tuple[Flag, ...]:
-    """All but some."""
+    """Leave some flags out."""
     return tuple(flag for flag in flags if flag.name not in names)

@@ -1,8 +1,8 @@
-"""Arguments and file of options of trtllm-serve from spec.serving; for LaunchRequest, preflight and golden tests.
+"""Arguments and file of options of trtllm-serve from spec.serving.
 
-Metrics are switched on as far as a version has them: /prometheus/metrics (return_perf_metrics) came with 1.1 and, with
-the TensorRT runtime, crashed the server up to 1.2 (NVIDIA/TensorRT-LLM issue 9678), so that it is left off there;
-iteration statistics are the PyTorch runtime's, in a section of their own in 0.20.
+Metrics are switched on as far as a version has them. /prometheus/metrics (return_perf_metrics) came with 1.1. With the
+TensorRT runtime it crashes servers before about 1.3.0rc3 (NVIDIA/TensorRT-LLM issue 9678), so it stays off there. Only
+the PyTorch runtime needs an option for iteration statistics; in 0.20 it is in a section of its own.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "max_beam_width": "serving.maxBeamWidth",
     "trust_remote_code": "trustRemoteCode",
     "reasoning_parser": "serving.reasoningParser",
+    "auto_parallel": "parallelism",
+    "auto_parallel_world_size": "parallelism",
 }
-"""Keys of the file of options that flags or fields set: the file would override them."""
+"""Keys of the file of options that flags or fields set, because the file would override these."""
 _METRICS = Version(1, 1, 0, 0)
-_ENGINE_METRICS = Version(1, 3, 0, 0)
+_ENGINE_METRICS = Version(1, 3, 0, 4)
 _FLAT = Version(0, 21, 0, 0)
-_ADAPTER_COUNTS = Version(1, 0, 0, 0)
 _ADAPTED = ("attn_q", "attn_k", "attn_v", "attn_dense", "mlp_h_to_4h", "mlp_4h_to_h", "mlp_gate")
-"""Modules that adapters may change where nobody says which: a model's linear layers, without those of experts."""
+"""Modules that adapters may change by default: a model's linear layers, without those of experts."""
 
 
 def serving_limits(serving: Serving, limits: Limits | EngineLimits) -> Limits:
-    """What a server is started with: spec.serving's limits, else the engine's, or spec.limits of a PyTorch server."""
+    """Limits of a server: spec.serving's, else those of its engine, or spec.limits of a PyTorch server."""
     return Limits(
         max_batch_size=serving.max_batch_size or limits.max_batch_size,
         max_input_length=limits.max_input_length or None,
@@ -66,9 +67,10 @@ def serve_arguments(
     trust_remote_code: bool = False,
     gpus_per_node: int | None = None,
 ) -> tuple[str, ...]:
-    """All but the model, --tokenizer, --host, --port and the file of options; limits are those of serving_limits.
+    """All arguments but the model, --tokenizer, --host, --port and the file of options.
 
-    gpus_per_node is given where a replica has several nodes. What the version does not know is refused by preflight.
+    limits: those of serving_limits. gpus_per_node: of a replica with several nodes. Flags that the version lacks are
+    not left out here: preflight refuses them. The launcher switches telemetry off by environment variable.
     """
     table = serve_table(version)
     return (
@@ -78,7 +80,6 @@ def serve_arguments(
         *_limits(limits),
         *_models(serving, table, served_model_name),
         *(("--trust_remote_code",) if trust_remote_code else ()),
-        *(("--no-telemetry",) if table.has("--no-telemetry") else ()),
         *serving.extra_args,
     )
 
@@ -89,12 +90,17 @@ def serve_options(
     runtime: Runtime,
     version: Version | None,
     adapters: Mapping[str, str] | None = None,
+    *,
+    generation_logits: bool = False,
 ) -> dict[str, Any]:
-    """The file of options (LlmArgs): serving.options underneath, the other fields over them.
+    """File of options (LlmArgs): serving.options, overridden by what the other fields say.
 
-    adapters: the directory in the pod of each of serving.lora's adapters, by name.
+    adapters: directory in the pod of each of serving.lora's adapters, by name. generation_logits: the engine is built
+    with build.gatherGenerationLogits; its server returns logprobs only with an option of its own.
     """
     options: dict[str, Any] = _merged(serving.options, _metrics(runtime, version))
+    if generation_logits:
+        options["gather_generation_logits"] = True
     if serving.chunked_prefill is not None:
         options["enable_chunked_prefill"] = serving.chunked_prefill
     if serving.kv_cache_fraction is not None:
@@ -111,14 +117,15 @@ def serve_options(
             options = _merged(_pytorch_lora(directories, version), options)
         else:
             options = _merged(options, _engine_lora(directories))
-        options = _merged(options, {"lora_config": _lora(serving, version)})
+        options = _merged(options, {"lora_config": _lora(serving)})
     return options
 
 
 def _backend(runtime: Runtime, table: FlagTable) -> Iterator[str]:
-    name = "tensorrt" if runtime is Runtime.TENSORRT else "pytorch"
+    names = ("tensorrt", "trt") if runtime is Runtime.TENSORRT else ("pytorch",)
     flag = table.find("--backend")
-    if flag is not None and name in flag.choices:  # 0.20 has no word for its default, engines
+    name = next((name for name in names if flag is not None and name in flag.choices), None)
+    if name is not None:  # 0.20 has no name for its default, engines
         yield from ("--backend", name)
 
 
@@ -162,12 +169,12 @@ def _metrics(runtime: Runtime, version: Version | None) -> dict[str, Any]:
     return found
 
 
-def _lora(serving: Serving, version: Version | None) -> dict[str, Any]:
+def _lora(serving: Serving) -> dict[str, Any]:
     lora = serving.lora
     if lora is None:
         return {}
     found: dict[str, Any] = {"max_lora_rank": lora.max_rank}
-    if lora.max_loaded is not None and assumed(version) >= _ADAPTER_COUNTS:
+    if lora.max_loaded is not None:
         found["max_loras"] = lora.max_loaded
         found["max_cpu_loras"] = max(lora.max_loaded, len(lora.adapters))
     return found
@@ -178,9 +185,10 @@ def _engine_lora(directories: list[str]) -> dict[str, Any]:
 
 
 def _pytorch_lora(directories: list[str], version: Version | None) -> dict[str, Any]:
-    """What serving.options may say otherwise. The PyTorch runtime needs to know the modules that adapters change.
+    """Defaults for adapters, which serving.options may override.
 
-    It finds them in a single adapter, and refuses to start on several; CUDA graphs do not go together with adapters.
+    The PyTorch runtime needs to know the modules that adapters change. It finds them in a single adapter, but refuses
+    to start with several. CUDA graphs cannot be combined with adapters.
     """
     single = len(directories) == 1
     found = {"lora_dir": directories} if single else {"lora_target_modules": list(_ADAPTED)}
@@ -188,7 +196,7 @@ def _pytorch_lora(directories: list[str], version: Version | None) -> dict[str, 
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Over wins, key by key, in nested objects too."""
+    """Merge two mappings, nested ones too; `over` wins."""
     result = dict(under)
     for key, value in over.items():
         below = result.get(key)

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from trtllm_api.facts import CheckpointFacts, ModelFacts
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal
-from trtllm_planner.commands.convertflags import convert_script
 from trtllm_planner.question import ArtifactFacts, EngineQuestion
-from trtllm_planner.tensorrt_llm.architectures import CONVERTIBLE_GROUPS, GPTQ_8_BIT_SINCE, LLAMA_FAMILY
+from trtllm_planner.tensorrt_llm.architectures import CONVERTIBLE_GROUPS, LLAMA_FAMILY
 from trtllm_planner.tensorrt_llm.foreign import FOREIGN_FORMATS, made_from
 from trtllm_planner.tensorrt_llm.layout import Layout
 from trtllm_planner.tensorrt_llm.versions import (
@@ -123,7 +122,7 @@ def _unreadable(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
 
 
 def _not_convertible(checkpoint: CheckpointFacts, question: EngineQuestion, what: str) -> str:
-    architecture, version = question.facts.architecture, question.image.version
+    architecture = question.facts.architecture
     if architecture not in LLAMA_FAMILY:
         return f"{what} of {architecture}, where only the Llama and Qwen2 families are converted"
     if checkpoint.act_order:
@@ -131,10 +130,8 @@ def _not_convertible(checkpoint: CheckpointFacts, question: EngineQuestion, what
     if checkpoint.group_size is not None and checkpoint.group_size not in CONVERTIBLE_GROUPS:
         groups = " and ".join(map(str, CONVERTIBLE_GROUPS))
         return f"{what}, where engine kernels exist for group sizes {groups}"
-    if algorithm_named(checkpoint.algorithm) is Algorithm.W8A16_GPTQ and (
-        convert_script(architecture) != "qwen" or (version is not None and version < GPTQ_8_BIT_SINCE)
-    ):
-        return f"{what}, which would be converted as if it had 4 bits"
+    if algorithm_named(checkpoint.algorithm) is Algorithm.W8A16_GPTQ:
+        return f"{what}, which no release converts with its 8 bits"
     return ""
 
 

@@ -10,9 +10,6 @@ from trtllm_planner.memory import gib, logits_bytes
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.tensorrt_llm.versions import EngineRuntime
 
-EAGLE_BATCH = 512
-EAGLE_DRAFT = 256
-
 
 def _refusal(message: str, remedy: str, **numbers: int) -> Verdict:
     return refusal(Reason.LIMITS_INVALID, message, remedy, numbers)
@@ -100,19 +97,6 @@ def _batch(question: EngineQuestion) -> Iterator[Verdict]:
             "set it to the number of requests that are to run at the same time",
             maxBatchSize=limits.batch,
         )
-    if options.speculation == "eagle":
-        if limits.batch > EAGLE_BATCH:
-            yield _refusal(
-                f"EAGLE takes a max_batch_size of {EAGLE_BATCH} at most, not {limits.batch}",
-                f"set max_batch_size {EAGLE_BATCH} or less",
-                maxBatchSize=limits.batch,
-            )
-        if options.max_draft_len > EAGLE_DRAFT:
-            yield _refusal(
-                f"EAGLE takes a max_draft_len of {EAGLE_DRAFT} at most, not {options.max_draft_len}",
-                f"set max_draft_len {EAGLE_DRAFT} or less",
-                maxDraftLen=options.max_draft_len,
-            )
     if options.max_draft_len > 0 and options.gather_context_logits:
         yield _refusal(
             f"gather_context_logits cannot be combined with speculative decoding (max_draft_len "

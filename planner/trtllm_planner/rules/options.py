@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trtllm_api.buildoptions import PluginType
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, refusal, warning
 from trtllm_planner.question import EngineQuestion, KvCacheType
@@ -12,7 +13,15 @@ from trtllm_planner.tensorrt_llm.versions import FP8_FMHA, GROUPED, Algorithm, E
 
 GROUP_SIZES = (64, 128)
 """Group sizes for which kernels exist."""
-BLACKWELL = (10, 0)
+BLACKWELL, GEFORCE = (10, 0), (12, 0)
+"""First compute capabilities of data-centre and of consumer Blackwell."""
+ADA = (8, 9)
+NOT_ON_BLACKWELL = ("fp8_rowwise_gemm", "gemm_swiglu", "low_latency_gemm", "low_latency_gemm_swiglu")
+"""Plugins that trtllm-build refuses on compute capability 10.0."""
+FUSED_MLP = frozenset({Algorithm.NONE, Algorithm.FP8, Algorithm.MIXED})
+"""Formats of weights beside which the MLP is fused."""
+OWN_CHECKPOINTS = {"eagle": "Eagle", "medusa": "Medusa", "explicit_draft_tokens": "ExplicitDraftTokens"}
+"""Modes of speculative decoding whose draft heads are part of the checkpoint, as spec.build names them."""
 
 
 def _refusal(message: str, remedy: str) -> Verdict:
@@ -24,7 +33,7 @@ def _warning(message: str, remedy: str) -> Verdict:
 
 
 def feature_combinations(question: EngineQuestion) -> Iterator[Verdict]:
-    """Everything that TensorRT-LLM refuses late, or changes without a word."""
+    """Refuse or warn of what TensorRT-LLM refuses late, or changes silently."""
     yield from _kv_cache(question)
     if question.algorithm in GROUPED and question.group not in GROUP_SIZES:
         yield _refusal(
@@ -50,6 +59,10 @@ def _kv_cache(question: EngineQuestion) -> Iterator[Verdict]:
             yield _refusal("the PyTorch runtime has no INT8 KV cache", "use an FP8 KV cache, or runtime TensorRT")
         if question.options.block_reuse:
             yield _refusal("KV cache reuse cannot be combined with an INT8 KV cache", "use FP8, or no reuse")
+        if gpu is not None and BLACKWELL <= gpu.capability < GEFORCE:
+            yield _refusal(
+                f"an INT8 KV cache has no kernels on {gpu.sm}, and {gpu.product} is {gpu.sm}", "use an FP8 KV cache"
+            )
         if not question.calibrated:
             yield _refusal(
                 "an INT8 KV cache without calibrated scales answers garbage", "calibrate the model, or leave it out"
@@ -78,27 +91,45 @@ def _engine(question: EngineQuestion) -> Iterator[Verdict]:
             "use kv_cache_type paged and remove_input_padding",
         )
     paged_context = options.paged_context_fmha and options.context_fmha
+    lost = _paged_attention_lost(question)
     for name, on in (("KV cache reuse", options.block_reuse), ("chunked prefill", options.chunked_prefill)):
         if on and not paged_context:
             yield _refusal(f"{name} needs paged context attention", "enable use_paged_context_fmha and context_fmha")
-        elif on and question.kv_cache is KvFormat.INT8 and name == "chunked prefill":
+        elif on and lost is not None and (name == "chunked prefill" or question.kv_cache is KvFormat.FP8):
             yield _refusal(
-                "chunked prefill needs paged context attention, which an INT8 KV cache switches off",
-                "use an FP8 KV cache, or no chunked prefill",
+                f"{name} needs paged context attention, which {lost} switches off",
+                f"use another format of the KV cache, or no {name}",
             )
     if options.multiple_profiles and options.opt_num_tokens is not None:
         yield _refusal("multiple_profiles cannot be combined with opt_num_tokens", "leave one of them out")
     if options.gemm_swiglu_plugin and not options.fused_mlp:
         yield _refusal("gemm_swiglu_plugin needs use_fused_mlp", "enable use_fused_mlp, or leave the plugin out")
-    if options.streaming_llm:
-        yield _refusal("streamingllm is rejected by every engine build", "leave it out")
-    if paged_context and question.kv_cache is KvFormat.INT8:
-        yield _warning(
-            "OptionsDowngraded: paged context attention is switched off beside an INT8 KV cache",
-            "disable it, or use an FP8 KV cache",
+    elif options.gemm_swiglu_plugin and question.algorithm not in FUSED_MLP:
+        yield _refusal(
+            f"gemm_swiglu_plugin needs use_fused_mlp, which weights of {question.algorithm} switch off",
+            "leave the plugin out",
         )
+    if options.streaming_llm:
+        yield _refusal("TensorRT-LLM 1.0 and newer refuse streamingllm, and 0.20 has it for Llama only", "leave it out")
+    if options.speculation in OWN_CHECKPOINTS:
+        mode = OWN_CHECKPOINTS[options.speculation]
+        yield _refusal(
+            f"build.speculativeDecoding.mode {mode} needs draft heads in the checkpoint, which neither the "
+            "conversion nor a QuantizedModel makes",
+            "use mode DraftTokensExternal or LookaheadDecoding; or runtime PyTorch with "
+            "serving.options.speculative_config",
+        )
+    if paged_context and lost is not None:
+        yield _warning(
+            f"OptionsDowngraded: paged context attention is switched off by {lost}",
+            "set build.pagedContextAttention false, or use another format of the KV cache",
+        )
+    if gpu is not None and gpu.capability == BLACKWELL and question.build is not None:
+        for name in NOT_ON_BLACKWELL:
+            if question.build.plugins.get(name, PluginType.DISABLE) is not PluginType.DISABLE:
+                yield _refusal(f"the plugin {name} is not supported on {gpu.sm}", f"leave build.plugins.{name} out")
     if options.fp8_context_fmha:
-        native = gpu is None or gpu.capability >= (8, 9)
+        native = gpu is None or gpu.capability >= ADA
         if question.algorithm not in FP8_FMHA or not native:
             why = (
                 f"beside {question.algorithm}"
@@ -109,3 +140,15 @@ def _engine(question: EngineQuestion) -> Iterator[Verdict]:
                 f"OptionsDowngraded: use_fp8_context_fmha is switched off {why}",
                 "disable it, or use FP8, W4A8_AWQ or NVFP4 on SM89 or newer",
             )
+
+
+def _paged_attention_lost(question: EngineQuestion) -> str | None:
+    """What makes trtllm-build switch paged context attention off; None if it stays as it is."""
+    if question.kv_cache is KvFormat.INT8:
+        return "an INT8 KV cache"
+    if question.kv_cache is not KvFormat.FP8:
+        return None
+    if question.algorithm not in FP8_FMHA:
+        return f"an FP8 KV cache with weights of {question.algorithm}"
+    old = question.gpu is not None and question.gpu.capability < ADA
+    return f"an FP8 KV cache on {question.gpu.sm}" if old and question.gpu is not None else None

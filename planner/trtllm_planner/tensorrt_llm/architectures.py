@@ -197,6 +197,3 @@ LLAMA_FAMILY = frozenset(
 
 CONVERTIBLE_GROUPS = (64, 128)
 """Group sizes of AWQ and GPTQ for which the engine runtime has kernels."""
-
-GPTQ_8_BIT_SINCE = Version(1, 2)
-"""Before it, an 8-bit GPTQ checkpoint is converted as if it had 4 bits; the Qwen script's only, even then."""

@@ -36,6 +36,8 @@ from tensorrt_llm.commands import build, serve  # noqa: E402 - it is the double
 H100 = {"product": "NVIDIA H100 80GB HBM3", "compute_cap": "9.0", "memory_mib": 81559, "driver": "580.95.05"}
 L4 = {"product": "NVIDIA L4", "compute_cap": "8.9", "memory_mib": 23034, "driver": "580.95.05"}
 A100 = {"product": "NVIDIA A100-SXM4-80GB", "compute_cap": "8.0", "memory_mib": 81920, "driver": "580.95.05"}
+WITHIN = ("--max_batch_size", "4", "--max_num_tokens", "256")
+"""Limits of the engine: the flags' defaults are above them."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,16 @@ def run_build(machine: Machine, checkpoint: Path, output: Path, *arguments: str)
 
 def run_serve(machine: Machine, model: Path, *arguments: str | Path) -> None:
     """trtllm-serve in this process, as far as it comes."""
-    words = ["trtllm-serve", str(model), "--port", "0", *map(str, arguments)]
+    words = ["trtllm-serve", str(model), "--port", str(free_port()), *map(str, arguments)]
     machine.monkeypatch.setattr(sys, "argv", words)
     serve.main()
+
+
+def refused_load(machine: Machine, engine: Path, *arguments: str | Path) -> str:
+    """Output of a trtllm-serve that does not start; a program, because its ranks are processes of their own."""
+    ended = machine.run("trtllm-serve", engine, "--port", str(free_port()), *arguments)
+    assert ended.returncode != 0
+    return ended.stdout + ended.stderr
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +196,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: Path) -> Ma
         PYTHONPATH=os.pathsep.join(sys.path),
         TRTLLM_DOUBLE_GPUS=str(tmp_path / "gpus.json"),
         TRTLLM_DOUBLE_VERSION="1.2.1",
+        OMPI_ALLOW_RUN_AS_ROOT="1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        OMPI_MCA_rmaps_base_oversubscribe="1",
     )
     machine.gpus(H100, 4)
     return machine

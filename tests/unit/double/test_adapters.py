@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from support import lora_adapter
 
-from .conftest import Machine, Server, make_engine, run_build, run_serve
+from .conftest import WITHIN, Machine, Server, make_engine, run_build, run_serve
 
 PROMPT = [5, 6, 7]
 LORA = ("--lora_plugin", "auto", "--max_lora_rank", "8", "--lora_target_modules")
@@ -91,7 +91,8 @@ def test_an_engine_with_an_adapter_answers_as_the_merged_weights(
     law, code = merged(model, adapters / "law"), merged(model, adapters / "code")
     base = merged(model, None)
     assert len({law, code, base}) == 3
-    with machine.serving(engine, "--backend", "tensorrt", "--tokenizer", model, "--tp_size", "2") as server:
+    flags = ("--backend", "tensorrt", "--tokenizer", model, "--tp_size", "2", *WITHIN)
+    with machine.serving(engine, *flags) as server:
         assert say(server, **lora(adapters / "law", 1)) == law
         assert say(server) == base
         bodies: list[dict[str, Any]] = [lora(adapters / "law", 1), {}, lora(adapters / "code", 2)] * 2

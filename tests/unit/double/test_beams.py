@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Machine, Server, make_engine
+from .conftest import WITHIN, Machine, Server, make_engine
 
 PROMPT = [5, 6, 7]
 TOKENS = 8
@@ -69,7 +69,7 @@ def test_an_engine_finds_the_best_beams(machine: Machine, model: Path, checkpoin
     three, scores = judge.best(3)
     assert len(set(three)) == 3
     assert scores == sorted(scores, reverse=True)
-    with machine.serving(engine, "--backend", "tensorrt", "--tokenizer", model) as server:
+    with machine.serving(engine, "--backend", "tensorrt", "--tokenizer", model, *WITHIN) as server:
         reply = ask(server, use_beam_search=True, n=3)
         assert texts(reply) == three
         assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2]

@@ -29,6 +29,7 @@ from .conftest import EXAMPLES, Machine
 REQUEST = "sha256:" + "cd" * 32
 PRODUCT = "NVIDIA-H100-80GB-HBM3"
 LIMITS = ("--max_batch_size", "4", "--max_input_len", "96", "--max_seq_len", "128")
+WITHIN = ("--max_batch_size", "4", "--max_num_tokens", "512")
 AS_ROOT = ("--allow-run-as-root",) if os.geteuid() == 0 else ()
 Greedy = Callable[..., tuple[list[int], str]]
 
@@ -87,7 +88,7 @@ class Road:
 
 def serve_arguments(road: Road) -> tuple[str | Path, ...]:
     sizes = ("--tp_size", str(road.tensor), "--pp_size", str(road.pipeline))
-    return ("--tokenizer", road.source, "--backend", "tensorrt", *sizes)
+    return ("--tokenizer", road.source, "--backend", "tensorrt", *sizes, *WITHIN)
 
 
 def test_an_engine_of_four_ranks_by_two_pods_answers_as_its_source(

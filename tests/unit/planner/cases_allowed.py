@@ -61,9 +61,6 @@ PASSES: dict[str, EngineQuestion] = {
     "long prompts in chunks": ask(
         limits=limits(max_seq_len=8192, max_num_tokens=2048), options=Options(chunked_prefill=True)
     ),
-    "EAGLE at its limits": ask(
-        limits=limits(max_batch_size=512), options=Options(speculation="eagle", max_draft_len=256)
-    ),
     "an engine where it was built": made(stamp=STAMP),
     "whole files": files(SHARD, indexed=frozenset({SHARD.name})),
     "an INT8 cache of an engine, calibrated": made(kv_cache=KvFormat.INT8, options=Options(paged_context_fmha=False)),
@@ -128,7 +125,7 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "context attention that is switched off": (
         made(kv_cache=KvFormat.INT8),
         "OptionsConflict",
-        "OptionsDowngraded: paged context attention is switched off beside an INT8 KV cache",
+        "OptionsDowngraded: paged context attention is switched off by an INT8 KV cache",
     ),
     "FP8 context attention without FP8": (
         made(options=Options(fp8_context_fmha=True)),

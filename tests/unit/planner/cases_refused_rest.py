@@ -59,16 +59,6 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
             "whose engines take any number up to it"
         ),
     ),
-    "EAGLE beyond its batch": (
-        ask(limits=limits(max_batch_size=1024), options=Options(speculation="eagle")),
-        "LimitsInvalid",
-        "EAGLE takes a max_batch_size of 512 at most, not 1024: set max_batch_size 512 or less",
-    ),
-    "EAGLE beyond its draft": (
-        ask(options=Options(speculation="eagle", max_draft_len=300)),
-        "LimitsInvalid",
-        "EAGLE takes a max_draft_len of 256 at most, not 300: set max_draft_len 256 or less",
-    ),
     "gathered logits beside speculation": (
         ask(options=Options(gather_context_logits=True, max_draft_len=4)),
         "LimitsInvalid",

@@ -108,8 +108,8 @@ _CHECKPOINTS: dict[str, tuple[EngineQuestion, str]] = {
     "GPTQ of eight bits of Llama": (
         made(**checkpoint("gptq", Algorithm.W8A16_GPTQ, group_size=128)),
         (
-            "the checkpoint is GPTQ (INT8, group size 128, desc_act false, symmetric), which would be converted as if "
-            "it had 4 bits: quantize the original (BF16 or FP16) model instead, for example with method INT4AWQ"
+            "the checkpoint is GPTQ (INT8, group size 128, desc_act false, symmetric), which no release converts with "
+            "its 8 bits: quantize the original (BF16 or FP16) model instead, for example with method INT4AWQ"
         ),
     ),
     "compressed-tensors as an engine": (
@@ -246,7 +246,7 @@ _FEATURES: dict[str, tuple[EngineQuestion, str]] = {
     "an engine for adapters of nobody knows which modules": (
         made(build=Build(lora=LoraBuild())),
         (
-            "build.lora says neither which modules adapters change nor where an adapter lies that tells: set "
+            "build.lora names neither the modules that adapters change nor an adapter from which to read them: set "
             "build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories"
         ),
     ),
@@ -324,9 +324,6 @@ PASSING_SOURCES: dict[str, EngineQuestion] = {
     "asymmetric AutoAWQ of Qwen2 as an engine": made(
         model="Qwen2-7B", **checkpoint("awq", AWQ, group_size=128, symmetric=False)
     ),
-    "GPTQ of eight bits of Qwen2 since 1.2": made(
-        model="Qwen2-7B", **checkpoint("gptq", Algorithm.W8A16_GPTQ, group_size=128)
-    ),
     "ModelOpt's Hugging Face checkpoint of a QuantizedModel in PyTorch": ask(artifact=UNIFIED, algorithm=Algorithm.FP8),
     "a TensorRT-LLM checkpoint with its own parallelism": made(artifact=DIVIDED, algorithm=AWQ, layout=Layout(2)),
     "an unquantized artifact as an engine": made(artifact=ArtifactFacts(quantized=False, engine_format=False)),
@@ -350,7 +347,7 @@ PASSING_SOURCES: dict[str, EngineQuestion] = {
     "arguments that no field has": made(
         build=Build(extra_args=("--log_level=verbose", "--enable_debug_output")),
         convert=Convert(extra_args=("--calib_max_seq_length=256",)),
-        serving=_serving(extra_args=["--log_level", "debug"], options={"print_iter_log": True}),
+        serving=_serving(extra_args=["--log_level", "debug"], options={"iter_stats_max_iterations": 100}),
         image=ENGINE_IMAGE,
     ),
 }

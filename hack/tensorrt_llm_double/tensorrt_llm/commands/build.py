@@ -19,23 +19,20 @@ from typing import Any
 
 import tensorrt_llm
 from double_arguments import parser_of
+from double_checks import attention_features, check_build, fused_mlp
 from double_engine import CONFIG, checkpoint_file, engine_bytes, engine_name
 from double_gpus import device, devices
-from double_settings import left_out, seconds, version
+from double_settings import left_out, seconds, version_text
+from double_upstream import Program, program
 from double_weights import check_config, check_gpu, check_tensors
 from trtllm_builder.safetensors_header import read_header
-from trtllm_planner.commands.buildflags import build_table
 
 _MIXED, _LAYER_CONFIG = "MIXED_PRECISION", "quant_cfg.json"
 _PLUGIN_FEATURES = (
-    "context_fmha",
     "remove_input_padding",
     "tokens_per_block",
-    "use_paged_context_fmha",
-    "use_fp8_context_fmha",
     "multiple_profiles",
     "paged_state",
-    "use_fused_mlp",
     "reduce_fusion",
     "user_buffer",
 )
@@ -85,9 +82,14 @@ class BuildConfig:
         return self.values
 
 
+def known() -> Program:
+    """trtllm-build of the version."""
+    return program("trtllm-build", version_text())
+
+
 def parse_arguments() -> argparse.ArgumentParser:
-    """The version's flags."""
-    return parser_of(build_table(version()), "trtllm-build")
+    """Parser of the version's options."""
+    return parser_of(known())
 
 
 def main() -> None:
@@ -100,6 +102,9 @@ def main() -> None:
     started = time.monotonic()
     workers = min(len(devices()), args.workers)
     model_config = PretrainedConfig.from_json_file(Path(args.checkpoint_dir) / CONFIG)
+    if hasattr(args, "gpus_per_node"):
+        # up to 1.1 the flag, given or not, wins over the checkpoint
+        model_config.values["mapping"]["gpus_per_node"] = args.gpus_per_node
     build_config = _build_config(args, model_config.values)
     kwargs = {
         "logits_dtype": args.logits_dtype,
@@ -114,8 +119,8 @@ def main() -> None:
     parallel_build(
         model_config, args.checkpoint_dir, build_config, args.output_dir, workers, args.log_level, None, **kwargs
     )
-    known = Path(args.input_timing_cache).read_bytes() if _is_file(args.input_timing_cache) else b""
-    Path(args.output_timing_cache).write_bytes(known or b"timings of the double")
+    cached = Path(args.input_timing_cache).read_bytes() if _is_file(args.input_timing_cache) else b""
+    Path(args.output_timing_cache).write_bytes(cached or b"timings of the double")
     _say(f"Total time of building all engines: {time.monotonic() - started:.1f} s")
 
 
@@ -131,11 +136,12 @@ def parallel_build(
 ) -> None:
     """All ranks, a process for each worker, on GPU rank % workers."""
     world = model_config.mapping.world_size
+    if workers < 1:
+        known().refuse("no visible GPU: workers = min(device count, --workers) = 0")
     rest = (ckpt_dir, build_config, output_dir, log_level, model_config, model_cls)
     if workers == 1:
         for rank in range(world):
-            if not build_and_save(rank, rank % workers, *rest, **kwargs):
-                raise RuntimeError("building engine failed, please check error log")
+            build_and_save(rank, rank % workers, *rest, **kwargs)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(build_and_save, rank, rank % workers, *rest, **kwargs) for rank in range(world)]
@@ -143,7 +149,7 @@ def parallel_build(
     for error in errors:
         traceback.print_exception(error)
     if errors:
-        raise RuntimeError("Engine building failed, please check error log.")
+        known().refuse("any rank failed (workers > 1, or MPI)")
 
 
 def build_and_save(
@@ -192,17 +198,11 @@ def build_and_save(
 
 
 def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConfig:
-    """Raises what options do not go together; clips what the real one clips."""
-    if args.multiple_profiles == "enable" and args.opt_num_tokens is not None:
-        raise RuntimeError("multiple_profiles is enabled, while opt_num_tokens is set. They are not supported together")
+    """Raise what options do not go together; clip and switch off what the real one does."""
+    capability = device(0).capability
+    check_build(known(), args, config, capability)
     if args.gather_all_token_logits:
         args.gather_context_logits = args.gather_generation_logits = True
-    if args.gather_context_logits and args.max_draft_len > 0:
-        raise RuntimeError("Gather context logits is not support with draft len > 0")
-    if args.streamingllm == "enable":
-        raise RuntimeError("StreamingLLM is not supported by this version")
-    if args.gemm_swiglu_plugin not in {None, "disable"} and args.use_fused_mlp != "enable":
-        raise RuntimeError("gemm_swiglu_plugin requires use_fused_mlp")
     longest = args.max_seq_len or _positions(config)
     tokens = min(args.max_num_tokens, args.max_batch_size * longest)
     if tokens != args.max_num_tokens:
@@ -213,6 +213,8 @@ def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConf
     if plugins["lora_plugin"] == "disable":
         plugins["lora_plugin"] = None
     features = {name: _switch(getattr(args, name)) for name in _PLUGIN_FEATURES}
+    features |= attention_features(vars(args), config, capability)
+    features["use_fused_mlp"] = fused_mlp(vars(args), config)
     return BuildConfig(
         {
             "max_input_len": min(args.max_input_len, longest),
@@ -223,7 +225,7 @@ def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConf
             "max_num_tokens": tokens,
             "opt_num_tokens": args.opt_num_tokens or min(tokens, args.max_batch_size * args.max_beam_width),
             "max_prompt_embedding_table_size": args.max_prompt_embedding_table_size,
-            "kv_cache_type": (args.kv_cache_type or "paged").upper(),
+            "kv_cache_type": getattr(args, "kv_cache_type", "paged").upper(),
             "gather_context_logits": args.gather_context_logits,
             "gather_generation_logits": args.gather_generation_logits,
             "strongly_typed": True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from double_mpi import world_size
+from double_mpi import worker_program, world_size
 
 SPAWN_ENV = "TLLM_SPAWN_PROXY_PROCESS"
 
@@ -19,5 +19,5 @@ def main() -> None:
         raise SystemExit("trtllm-llmapi-launch must be run by mpirun or srun: there is no OMPI_COMM_WORLD_SIZE")
     os.environ[SPAWN_ENV] = "1"
     if os.environ["OMPI_COMM_WORLD_RANK"] != "0":
-        program = [sys.executable, "-m", "tensorrt_llm.llmapi.mgmn_worker_node"]
+        program = worker_program()
     os.execvp(program[0], program)  # noqa: S606 - as the real one, which is a shell script

@@ -127,8 +127,9 @@ def main():
 _FAKE_CONVERT = """
 import argparse, json, os, pathlib, struct, sys
 parser = argparse.ArgumentParser()
-for name in ("model_dir", "output_dir", "dtype"):
-    parser.add_argument("--" + name)
+parser.add_argument("--model_dir", "--model-dir")
+parser.add_argument("--output_dir", "--output-model-dir")
+parser.add_argument("--dtype")
 for name in ("tp_size", "pp_size", "cp_size"):
     parser.add_argument("--" + name, type=int, default=1)
 args = parser.parse_args()

@@ -36,6 +36,19 @@ def test_a_checkpoint_is_converted_under_another_name_and_then_renamed(claim: Cl
     assert (claim.progress()[-1].done, claim.progress()[-1].total) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("family", "paths"), [("llama", ("--model_dir", "--output_dir")), ("gemma", ("--model-dir", "--output-model-dir"))]
+)
+def test_paths_are_named_as_every_version_of_the_familys_script_takes_them(
+    claim: Claim, family: str, paths: tuple[str, str]
+) -> None:
+    scripts = claim.examples / "models" / "core"
+    (scripts / "llama").rename(scripts / family)
+    claim.convert(script=family)
+    given = claim.calls()[0]["convert"]
+    assert (given[0], given[2]) == paths
+
+
 def test_a_whole_checkpoint_is_not_converted_again(claim: Claim) -> None:
     claim.convert()
     claim.convert()

@@ -64,6 +64,17 @@ def test_every_flag_is_trtllm_builds_own(converted: Claim) -> None:
     assert argv[-2:] == ["--max_batch_size", "8"]
 
 
+def test_an_engine_has_the_gpus_of_a_serving_pod_in_its_mapping_and_the_checkpoint_is_left_alone(
+    converted: Claim,
+) -> None:
+    """TensorRT-LLM 1.2 takes mapping.gpus_per_node of an engine from the checkpoint's config.json."""
+    before = (converted.work / "checkpoint" / "config.json").read_bytes()
+    converted.ranks(0, node_size=2)
+    config = json.loads((converted.engine / "config.json").read_text())
+    assert config["pretrained_config"]["mapping"] == {"world_size": 4, "tp_size": 2, "pp_size": 2, "gpus_per_node": 2}
+    assert (converted.work / "checkpoint" / "config.json").read_bytes() == before
+
+
 def test_progress_counts_ranks_and_names_them(converted: Claim) -> None:
     converted.ranks(0)
     lines = converted.progress()

@@ -30,10 +30,6 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.pause(says.get("healthPause", 0))
             self.send(says.get("health", 200), "")
-        elif self.path == "/health_generate":
-            note("canary", None)
-            self.pause(says.get("canaryPause", 0))
-            self.send(says.get("canary", 200), "")
         elif self.path == "/prometheus/metrics" and "answered" in says:
             if says["answered"] == "more and more":
                 says["answered"] = time.monotonic()
@@ -43,8 +39,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        note(self.path, body)
         says = behaviour()
+        if self.path == "/v1/completions" and body["max_tokens"] == 1:
+            note("canary", body)
+            self.pause(says.get("canaryPause", 0))
+            self.send(says.get("canary", 200), "")
+            return
+        note(self.path, body)
         Handler.active += 1
         while behaviour().get("hold"):
             time.sleep(0.05)

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from .conftest import ANSWER, VERSION, Pod, wait_until
+from .conftest import ANSWER, NAME, VERSION, Pod, wait_until
 
 
 def test_a_request_of_another_version_is_refused(pod: Pod) -> None:
@@ -255,9 +255,26 @@ def test_a_server_that_answers_requests_needs_no_canary(pod: Pod) -> None:
     assert len(pod.calls("canary")) == 1
 
 
-def test_a_version_without_the_canary_is_not_asked_to_death(pod: Pod) -> None:
-    pod.behave(answer=ANSWER, canary=404)
+def test_the_canary_is_a_completion_which_a_model_without_a_chat_template_answers(pod: Pod) -> None:
+    pod.behave(answer=ANSWER)
     process = pod.launch()
     process.ready()
     wait_until(lambda: len(pod.calls("canary")) > 5)
-    assert process.health()[0] == 200
+    expected = {"model": NAME, "prompt": "The capital of France is", "max_tokens": 1, "temperature": 0}
+    assert pod.calls("canary")[0] == expected
+    assert process.lives
+
+
+@pytest.mark.parametrize(("status", "lives"), [(400, True), (404, True), (500, False)])
+def test_a_server_that_refuses_the_canary_lives_and_one_that_fails_at_it_ends(
+    pod: Pod, status: int, lives: bool
+) -> None:
+    pod.behave(answer=ANSWER, canary=status)
+    process = pod.launch()
+    process.ready()
+    if lives:
+        wait_until(lambda: len(pod.calls("canary")) > 5)
+        assert process.lives
+    else:
+        assert process.end() == 75
+        assert process.said()["reason"] == "ExecutorCrashed"

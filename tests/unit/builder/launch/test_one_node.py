@@ -17,9 +17,9 @@ from .conftest import ANSWER, CONFIG, NAME, Pod, get, wait_until
 def test_the_server_gets_model_tokenizer_address_arguments_and_options(pod: Pod) -> None:
     pod.launch().ready()
     (arguments,) = pod.calls("argv")
-    options = Path(arguments.pop())
+    options, model = Path(arguments.pop()), Path(arguments.pop(0))
+    assert model.resolve() == pod.model.resolve()
     assert arguments == [
-        str(pod.model),
         *("--tokenizer", str(pod.root / "tokenizer"), "--host", "127.0.0.1", "--port", str(pod.serve_port)),
         *("--tp_size", "1", "--config"),
     ]
@@ -31,6 +31,21 @@ def test_home_caches_and_mpis_files_are_where_they_can_be_written(pod: Pod) -> N
     (environment,) = pod.calls("environment")
     for name in ("HOME", "TMPDIR", "OMPI_MCA_orte_tmpdir_base", "HF_HOME", "TRITON_CACHE_DIR"):
         assert Path(environment[name]).is_relative_to(pod.scratch)
+    assert (environment["OMPI_MCA_rmaps_base_oversubscribe"], environment["TRTLLM_NO_USAGE_STATS"]) == ("1", "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(NAME, NAME), ("org/chat:1", "chat:1"), ("org/", None), ("..", None), ("/.", None)]
+)
+def test_the_model_is_served_under_a_path_whose_last_part_is_its_name(pod: Pod, name: str, shown: str | None) -> None:
+    """trtllm-serve up to 1.3.0rc3 shows the last part of the model's path by /v1/models."""
+    pod.request["servedModelName"] = name
+    pod.launch().ready()
+    (arguments,) = pod.calls("argv")
+    model = Path(arguments[0])
+    assert model.resolve() == pod.model.resolve()
+    assert model.name == (shown or pod.model.name)
+    assert pod.model.is_dir(), "the link alone may be replaced"
 
 
 def test_ready_means_that_the_known_prompt_was_answered_as_recorded(pod: Pod) -> None:
@@ -119,7 +134,7 @@ def test_sigterm_turns_it_unready_and_running_requests_are_finished(pod: Pod) ->
     process = pod.launch()
     process.ready()
     pod.behave(answer=ANSWER, hold=True)
-    body = {"model": NAME, "prompt": "x", "max_tokens": 1}
+    body = {"model": NAME, "prompt": "x", "max_tokens": 2}
     client = ThreadPoolExecutor().submit(Client("127.0.0.1", pod.serve_port).post, "/v1/completions", body, 120)
     wait_until(lambda: len(pod.calls("/v1/completions")) == 2)
     process.stop()

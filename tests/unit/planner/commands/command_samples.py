@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -13,24 +13,27 @@ from trtllm_api.buildoptions import Build, Convert
 from trtllm_api.enginebuild import EngineBuildSpec, Runtime
 from trtllm_api.facts import CheckpointFacts, Details, ModelFacts
 from trtllm_api.verdict import judge, refusals
-from trtllm_planner.commands.build import build_arguments
+from trtllm_planner.commands.build import build_arguments, engine_node_size
 from trtllm_planner.commands.buildflags import build_table
 from trtllm_planner.commands.convert import convert_arguments
 from trtllm_planner.commands.convertflags import convert_script, convert_table
 from trtllm_planner.commands.flags import FlagTable, parse
 from trtllm_planner.commands.serve import serve_arguments, serve_options, serving_limits
 from trtllm_planner.commands.serveflags import options_flag, serve_table
+from trtllm_planner.question import EngineQuestion
 from trtllm_planner.rules import ENGINE_RULES
-from trtllm_planner.rules.commands import extra_arguments, needs_conversion, options_of_version
+from trtllm_planner.rules.checkpoints import checkpoint_recognised
+from trtllm_planner.rules.commands import extra_arguments, lora, options_of_version
+from trtllm_planner.rules.conversion import needs_conversion
+from trtllm_planner.rules.limits import lengths
+from trtllm_planner.rules.options import feature_combinations
+from trtllm_planner.rules.shape import moe
 from trtllm_planner.spec_question import asked_layout, decided_limits, engine_question
 from trtllm_planner.tensorrt_llm.layout import ONE_RANK
 from trtllm_planner.tensorrt_llm.versions import Version, parse_version
 
-VERSIONS = ("0.20.0", "1.0.0", "1.2.1")
+VERSIONS = ("0.20.0", "1.0.0", "1.1.0", "1.2.1", "1.3.0rc3")
 ADAPTERS = {"legal": "/adapters/legal", "code": "/adapters/code"}
-
-
-_RULES = tuple(rule for rule in ENGINE_RULES if rule.judge in {options_of_version, extra_arguments})
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,15 @@ class Sample:
     spec: dict[str, Any]
     architecture: str = "LlamaForCausalLM"
     checkpoint: CheckpointFacts | None = None
-    positions: int = 131072
+    model: dict[str, Any] = field(default_factory=dict)
+    """Facts of the model that are not those of an 8B Llama."""
     nodes: int = 1
 
 
 _EVERYTHING: dict[str, Any] = {
     "runtime": "TensorRT",
     "trustRemoteCode": True,
-    "parallelism": {"tensor": 4, "pipeline": 2, "context": 2},
+    "parallelism": {"tensor": 4, "pipeline": 2},
     "limits": {
         "maxBatchSize": 64,
         "maxInputLength": 3072,
@@ -63,7 +67,6 @@ _EVERYTHING: dict[str, Any] = {
         "calibrationSamples": 256,
         "parallelEmbedding": True,
         "embeddingShardingDimension": 1,
-        "loadByShard": True,
         "loadOnCpu": True,
         "workers": 2,
         "extraArgs": ["--calib_max_seq_length=1024", "--remove_duplicated_kv_heads"],
@@ -79,7 +82,6 @@ _EVERYTHING: dict[str, Any] = {
         "removeInputPadding": True,
         "fusedMlp": True,
         "multipleProfiles": False,
-        "gatherContextLogits": True,
         "gatherGenerationLogits": True,
         "logitsType": "float32",
         "maxPromptEmbeddingTableSize": 576,
@@ -90,7 +92,7 @@ _EVERYTHING: dict[str, Any] = {
             "directories": ["adapters/legal", "adapters/code"],
         },
         "speculativeDecoding": {"mode": "DraftTokensExternal", "maxDraftLength": 4},
-        "plugins": {"gemm": "auto", "moe": "disable", "gpt_attention": "bfloat16", "gemm_swiglu": "fp8"},
+        "plugins": {"gemm": "auto", "moe": "disable", "gpt_attention": "bfloat16"},
         "timingCache": True,
         "profilingVerbosity": "detailed",
         "stripPlan": True,
@@ -105,9 +107,7 @@ _EVERYTHING: dict[str, Any] = {
         "maxBatchSize": 32,
         "maxTokens": 2048,
         "maxSequenceLength": 2048,
-        "maxBeamWidth": 2,
         "kvCacheFraction": "0.85",
-        "chunkedPrefill": True,
         "lora": {
             "adapters": [
                 {"name": "legal", "claimName": "adapters", "path": "legal"},
@@ -116,7 +116,7 @@ _EVERYTHING: dict[str, Any] = {
             "maxRank": 32,
             "maxLoaded": 4,
         },
-        "options": {"kv_cache_config": {"enable_block_reuse": True}, "print_iter_log": True},
+        "options": {"kv_cache_config": {"host_cache_size": 1048576}, "iter_stats_max_iterations": 100},
         "extraArgs": ["--num_postprocess_workers=2"],
     },
 }
@@ -138,11 +138,6 @@ SAMPLES: dict[str, Sample] = {
         "Qwen2ForCausalLM",
         CheckpointFacts(method="gptq", algorithm="W4A16_GPTQ", group_size=64),
     ),
-    "engine-of-gptq-with-8-bits": Sample(
-        {"runtime": "TensorRT", "limits": {"maxBatchSize": 16}},
-        "Qwen2ForCausalLM",
-        CheckpointFacts(method="gptq", algorithm="W8A16_GPTQ", group_size=128),
-    ),
     "engine-of-gemma": Sample(
         {
             "runtime": "TensorRT",
@@ -152,6 +147,28 @@ SAMPLES: dict[str, Sample] = {
         },
         "Gemma2ForCausalLM",
     ),
+    "engine-of-baichuan": Sample(
+        {
+            "runtime": "TensorRT",
+            "limits": {"maxBatchSize": 16},
+            "convert": {"smoothQuant": {"perToken": True}, "calibration": {"claimName": "texts"}},
+        },
+        "BaichuanForCausalLM",
+        model={"vocabulary_size": 125696, "head_dim": 128},
+    ),
+    "engine-of-a-script-without-auto": Sample(
+        {"runtime": "TensorRT", "parallelism": {"tensor": 2}, "limits": {"maxBatchSize": 16}},
+        "OPTForCausalLM",
+        model={"dtype": "float32"},
+    ),
+    "engine-of-mpt-with-a-cache-of-integers": Sample(
+        {
+            "runtime": "TensorRT",
+            "limits": {"maxBatchSize": 16},
+            "convert": {"kvCache": "INT8", "calibration": {"claimName": "texts"}},
+        },
+        "MPTForCausalLM",
+    ),
     "engine-of-weights-quantized-before": Sample(
         {
             "runtime": "TensorRT",
@@ -159,18 +176,33 @@ SAMPLES: dict[str, Sample] = {
             "convert": {
                 "extraArgs": [
                     "--use_weight_only",
-                    "--weight_only_precision=int4_awq",
+                    "--weight_only_precision=int4_gptq",
                     "--per_group",
-                    "--quant_ckpt_path=/source/awq.pt",
+                    "--quant_ckpt_path=/source/gptq.safetensors",
                 ]
             },
         }
+    ),
+    "engine-on-nodes-of-four": Sample(
+        {
+            "runtime": "TensorRT",
+            "parallelism": {"tensor": 4, "pipeline": 2},
+            "limits": {"maxBatchSize": 16},
+            "serving": {},
+        },
+        nodes=2,
+    ),
+    "engine-in-parts-of-the-context": Sample(
+        {"runtime": "TensorRT", "parallelism": {"tensor": 2, "context": 2}, "limits": {"maxBatchSize": 16}}
     ),
     "speculative-engine": Sample(
         {
             "runtime": "TensorRT",
             "limits": {"maxBatchSize": 16},
-            "build": {"speculativeDecoding": {"mode": "Eagle", "maxDraftLength": 63}, "plugins": {"gemm": "auto"}},
+            "build": {
+                "speculativeDecoding": {"mode": "LookaheadDecoding", "maxDraftLength": 63},
+                "plugins": {"gemm": "auto"},
+            },
             "serving": {},
         }
     ),
@@ -183,6 +215,7 @@ SAMPLES: dict[str, Sample] = {
             "limits": {"maxBatchSize": 64, "maxTokens": 4096, "maxSequenceLength": 16384},
             "serving": {
                 **_EVERYTHING["serving"],
+                "chunkedPrefill": True,
                 "reasoningParser": "deepseek-r1",
                 "options": {"kv_cache_config": {"dtype": "fp8"}, "cuda_graph_config": {"enable_padding": True}},
             },
@@ -199,10 +232,21 @@ SAMPLES: dict[str, Sample] = {
             "limits": {"maxBatchSize": 16},
             "convert": {
                 "weightOnly": "INT8",
-                "extraArgs": ["--use_weight_only", "--tp_size=2", "--calib_size", "many", "--vocab_szie=32000"],
+                "loadByShard": True,
+                "kvCache": "INT8",
+                "extraArgs": [
+                    "--use_weight_only",
+                    "--tp_size=2",
+                    "--calib_size",
+                    "many",
+                    "--vocab_szie=32000",
+                    "--quant_ckpt_path=/source/awq.pt",
+                    "--log_level verbose",
+                ],
             },
             "build": {
                 "plugins": {"gemm": "int32", "attention": "auto"},
+                "speculativeDecoding": {"mode": "Eagle", "maxDraftLength": 63},
                 "extraArgs": [
                     "--max_output_len=128",
                     "--use_custom_all_reduce=disable",
@@ -221,7 +265,7 @@ SAMPLES: dict[str, Sample] = {
             "serving": {
                 "reasoningParser": "deepseek-r2",
                 "toolParser": "hermes",
-                "options": {"tensor_parallel_size": 2, "model": "x", "enable_trie": True},
+                "options": {"tensor_parallel_size": 2, "model": "x", "enable_trie": True, "stream_interval": 0},
                 "extraArgs": ["--host=0.0.0.0", "--kv_cache_dtype=fp8", "--max-model-len", "2048", "--chat_template=t"],
             },
         }
@@ -230,25 +274,26 @@ SAMPLES: dict[str, Sample] = {
 
 
 def facts_of(sample: Sample) -> ModelFacts:
-    """As much as the argument makers look at."""
-    return ModelFacts(
-        architecture=sample.architecture,
-        model_type="x",
-        parameters=1,
-        bytes=1,
-        dtype="bfloat16",
-        layers=32,
-        hidden_size=4096,
-        intermediate_size=14336,
-        heads=32,
-        key_value_heads=8,
-        head_dim=128,
-        vocabulary_size=32000,
-        max_position_embeddings=sample.positions,
-        experts=8 if "moeExpert" in sample.spec.get("parallelism", {}) else 0,
-        details=Details(checkpoint=sample.checkpoint),
-        quantization=sample.checkpoint.method if sample.checkpoint else None,
-    )
+    """As much as the argument makers and rules look at."""
+    facts = {
+        "architecture": sample.architecture,
+        "model_type": "x",
+        "parameters": 1,
+        "bytes": 1,
+        "dtype": "bfloat16",
+        "layers": 32,
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "heads": 32,
+        "key_value_heads": 8,
+        "head_dim": 128,
+        "vocabulary_size": 32000,
+        "max_position_embeddings": 131072,
+        "experts": 8 if "moeExpert" in sample.spec.get("parallelism", {}) else 0,
+        "quantization": sample.checkpoint.method if sample.checkpoint else None,
+        **sample.model,
+    }
+    return ModelFacts(**facts, details=Details(checkpoint=sample.checkpoint))
 
 
 def spec_of(sample: Sample, version: str) -> EngineBuildSpec:
@@ -271,6 +316,12 @@ class Commands:
     refused: tuple[str, ...]
     family: str | None
     version: Version
+    question: EngineQuestion
+
+
+_JUDGED = (checkpoint_recognised, feature_combinations, options_of_version, extra_arguments, lora, moe, lengths)
+RULES = tuple(rule for rule in ENGINE_RULES if rule.judge in _JUDGED)
+"""Rules whose answers depend on command lines and their combinations."""
 
 
 def commands(sample: Sample, version: str) -> Commands:
@@ -285,8 +336,9 @@ def commands(sample: Sample, version: str) -> Commands:
     engine = spec.runtime is Runtime.TENSORRT
     convert = None
     if needs_conversion(question) and family is not None:
-        convert = convert_arguments(spec.convert or Convert(), layout, family, sample.checkpoint, "/calibration")
+        convert = convert_arguments(spec.convert or Convert(), layout, facts, sample.checkpoint, "/calibration")
     serve = options = None
+    pod = layout.world // sample.nodes
     if serving is not None:
         serve = serve_arguments(
             serving,
@@ -296,19 +348,22 @@ def commands(sample: Sample, version: str) -> Commands:
             parsed,
             served_model_name=serving.served_model_name,
             trust_remote_code=spec.trust_remote_code,
-            gpus_per_node=layout.world // sample.nodes if sample.nodes > 1 else None,
+            gpus_per_node=pod if sample.nodes > 1 else None,
         )
-        options = serve_options(serving, layout, spec.runtime, parsed, ADAPTERS)
-    verdicts = refusals(judge(_RULES, question))
+        logits = engine and (spec.build or Build()).gather_generation_logits
+        options = serve_options(serving, layout, spec.runtime, parsed, ADAPTERS, generation_logits=logits)
+    node_size = engine_node_size(layout.world, pod) if build_table(parsed).has("--gpus_per_node") else None
+    verdicts = refusals(judge(RULES, question))
     return Commands(
         convert=convert,
-        build=build_arguments(spec.build or Build(), limits) if engine else None,
+        build=build_arguments(spec.build or Build(), limits, node_size=node_size) if engine else None,
         serve=serve,
         options=options,
         options_flag=options_flag(parsed),
         refused=tuple(clauses(verdict) for verdict in verdicts),
         family=family,
         version=parsed,
+        question=question,
     )
 
 

@@ -1,4 +1,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+_ROOT = Path(__file__).resolve().parents[4]
+for _directory in (Path(__file__).parent, _ROOT / "hack" / "tensorrt_llm_double"):
+    sys.path.insert(0, str(_directory))
