@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trtllm_api.contract import SOURCE_PATH, STORE_PATH
@@ -14,10 +16,12 @@ from trtllm_api.reasons import Reason
 from trtllm_builder.failure import bad_model, shown
 
 _CHUNK = 8 * 2**20
+_READERS = 8
+"""More readers than this slow network file systems down."""
 
 
 def sha256_of(path: Path, seen: Callable[[int], object] = lambda _: None) -> str:
-    """Hex digest; `seen` hears the number of bytes of every chunk."""
+    """Hex digest; `seen` gets the number of bytes of every chunk."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -61,11 +65,23 @@ def require_inside(path: Path, claim: Path) -> None:
 def describe(
     directory: Path, paths: list[Path], seen: Callable[[int], object] = lambda _: None
 ) -> tuple[ManifestFile, ...]:
-    """Size and digest of every file, by its path relative to the directory."""
-    return tuple(
-        ManifestFile(path=str(path.relative_to(directory)), bytes=path.stat().st_size, sha256=sha256_of(path, seen))
-        for path in paths
-    )
+    """Size and digest of every file, by its path relative to the directory; several files are read at the same time.
+
+    `seen` is called by one thread at a time.
+    """
+    lock = threading.Lock()
+
+    def counted(size: int) -> None:
+        with lock:
+            seen(size)
+
+    def described(path: Path) -> ManifestFile:
+        digest = sha256_of(path, counted)
+        return ManifestFile(path=str(path.relative_to(directory)), bytes=path.stat().st_size, sha256=digest)
+
+    # hashlib lets other threads run meanwhile
+    with ThreadPoolExecutor(max(1, min(_READERS, os.cpu_count() or 1, len(paths)))) as pool:
+        return tuple(pool.map(described, paths))
 
 
 def sync_directory(directory: Path) -> None:

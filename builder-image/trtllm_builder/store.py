@@ -8,8 +8,8 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from trtllm_api.contract import ExitCode
 from trtllm_api.digest import digest_of, short
 from trtllm_api.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile, Probe
 from trtllm_api.reasons import Reason
-from trtllm_builder.failure import BuilderFailure, input_missing
-from trtllm_builder.files import describe, files_below, sha256_of, sync_directory
+from trtllm_builder.checkpoint_files import model_files
+from trtllm_builder.failure import BuilderFailure, input_missing, shown
+from trtllm_builder.files import claim_of, describe, files_below, require_inside, sync_directory
+from trtllm_builder.progress import Progress
+from trtllm_builder.verification import first_changed, remember
 
 _DIRECTORIES = {
     ArtifactKind.SOURCE: "sources",
@@ -31,9 +34,7 @@ _DIRECTORIES = {
 _ABANDONED_SECONDS = 24 * 3600
 _HEX = 32
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_CHANGED = (
-    "The volume was changed behind the operator's back: remove the directory and set the annotation trtllm.dev/retry."
-)
+_MAX_MANIFEST = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,23 @@ class Store:
         return str(path.relative_to(self.root))
 
     def lookup(self, digest: str, kind: ArtifactKind) -> Artifact | None:
-        """The artifact, its manifest read and its files' sizes checked; None when it is not there."""
+        """The verified artifact; None if there is none. Raises ArtifactCorrupt."""
         directory = self.directory(digest, kind)
-        return read_artifact(directory) if (directory / MANIFEST).exists() else None
+        if not (directory / MANIFEST).exists():
+            return None
+        artifact = read_artifact(directory)
+        if artifact.manifest.digest != digest:
+            raise _corrupt(
+                f"The {MANIFEST} of {directory.name} belongs to the artifact {short(artifact.manifest.digest)}."
+            )
+        return artifact
 
-    def artifacts(self, kind: ArtifactKind) -> Iterator[Artifact]:
-        """All artifacts of a kind, the newest first; those that are damaged are left out."""
+    def manifests(self, kind: ArtifactKind) -> Iterator[Manifest]:
+        """Manifests of all artifacts of a kind, the newest first, without those that are damaged; no file is read."""
         manifests = list((self.root / _DIRECTORIES[kind]).glob(f"[!.]*/{MANIFEST}"))
         for path in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True):
             with suppress(BuilderFailure):
-                yield read_artifact(path.parent)
+                yield read_manifest(path.parent)
 
     def timing_cache(self, version: str, product: str) -> Path:
         """TensorRT's timings of kernels, for engines built later: they hold for one version and one GPU product."""
@@ -120,6 +128,9 @@ class Store:
             except OSError:
                 if not (target / MANIFEST).exists():
                     raise
+            else:
+                if files is None:
+                    remember(target, described)
             sync_directory(target.parent)
         finally:
             shutil.rmtree(draft.directory, ignore_errors=True)
@@ -158,14 +169,13 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bool = False) -> Artifact:
-    """Read an artifact and check it: sizes always, digests when `thorough`.
-
-    `files_at` is where the files are when they are not beside the manifest (a source read in place).
-    Raises BuilderFailure ArtifactCorrupt that names the first file which differs.
-    """
+def read_manifest(directory: Path) -> Manifest:
+    """Manifest of an artifact, none of whose files is looked at; raises ArtifactCorrupt."""
+    path = directory / MANIFEST
     try:
-        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
+        if path.stat().st_size > _MAX_MANIFEST:
+            raise _corrupt(f"The {MANIFEST} of {directory} has {path.stat().st_size} bytes.")
+        manifest = Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise input_missing(
             Reason.ARTIFACT_CORRUPT,
@@ -173,25 +183,63 @@ def read_artifact(directory: Path, *, files_at: Path | None = None, thorough: bo
             "Let the operator publish it again: remove the directory and set the annotation trtllm.dev/retry.",
         ) from error
     except ValidationError as error:
-        raise BuilderFailure(
-            ExitCode.BAD_MODEL,
-            Reason.ARTIFACT_CORRUPT,
-            f"The {MANIFEST} of {directory} is not one: {error.errors()[0]['msg']}.",
-            _CHANGED,
-        ) from error
+        raise _corrupt(f"The {MANIFEST} of {directory} is not one: {error.errors()[0]['msg']}.") from error
+    if digest_of(manifest.inputs) != manifest.digest:
+        raise _corrupt(f"The {MANIFEST} of {directory} has a digest that is not the digest of its inputs.")
     for file in manifest.files:
-        path = (files_at or directory) / file.path
+        if file.path.startswith("/") or ".." in Path(file.path).parts:
+            raise _corrupt(f"The {MANIFEST} of {directory} names a file outside of it: {shown(file.path)}.")
+    return manifest
+
+
+def read_artifact(
+    directory: Path,
+    *,
+    files_at: Path | None = None,
+    needed: Callable[[str], bool] = lambda _: True,
+    progress: Progress | None = None,
+    step: str = "Verifying",
+) -> Artifact:
+    """Read an artifact and compare its files with their sha256, unless this pod has done so since they changed.
+
+    `files_at` is where the files are when they are not beside the manifest (a source read in place); `needed` chooses
+    the files whose contents matter to this pod. Raises ArtifactCorrupt with the first file that differs.
+    """
+    manifest, place = read_manifest(directory), files_at or directory
+    for file in manifest.files:
+        path = place / file.path
         size = path.stat().st_size if path.exists() else None
-        if size == file.bytes and not (thorough and sha256_of(path) != file.sha256):
-            continue
-        found = "is missing" if size is None else f"has {size} bytes" if size != file.bytes else "has other content"
-        raise BuilderFailure(
-            ExitCode.BAD_MODEL,
-            Reason.ARTIFACT_CORRUPT,
-            f"{file.path} of the artifact {short(manifest.digest)} {found}; its manifest says {file.bytes} bytes.",
-            _CHANGED,
-        )
+        if size != file.bytes:
+            raise _changed(manifest, file, "is missing" if size is None else f"has {size} bytes")
+        require_inside(path, claim_of(place))
+    known = {file.path for file in manifest.files}
+    present = files_below(directory) if files_at is None else model_files(place)
+    added = next((path for path in present if str(path.relative_to(place)) not in known), None)
+    if added is not None:
+        raise _corrupt(f"{shown(added.name)} was added to the artifact {short(manifest.digest)} after it was made.")
+    files = [file for file in manifest.files if needed(file.path)]
+    with progress.step(step, sum(file.bytes for file in files), "bytes") if progress else nullcontext() as verifying:
+        seen = verifying.advance if verifying else lambda _: None
+        changed = first_changed(place, files, seen)
+    if changed is not None:
+        raise _changed(manifest, changed, "has other content")
     return Artifact(directory, manifest)
+
+
+def _changed(manifest: Manifest, file: ManifestFile, what: str) -> BuilderFailure:
+    return _corrupt(
+        f"{file.path} of the artifact {short(manifest.digest)} {what}; its manifest says {file.bytes} bytes."
+    )
+
+
+def _corrupt(message: str) -> BuilderFailure:
+    return BuilderFailure(
+        ExitCode.BAD_MODEL,
+        Reason.ARTIFACT_CORRUPT,
+        message,
+        "The volume was changed by something else than the operator: remove the directory and set the annotation "
+        "trtllm.dev/retry.",
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

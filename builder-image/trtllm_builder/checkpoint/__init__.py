@@ -27,7 +27,7 @@ class Loaded:
 
 
 def load_for_inference(directory: Path, device: str) -> Loaded:
-    """Verify the artifact's files by size, then load it; raises BuilderFailure for one that must not be served."""
+    """Verify the artifact, then load it; raises BuilderFailure for one that must not be served."""
     artifact = read_artifact(directory)
     if not (directory / "config.json").exists():
         raise bad_model(

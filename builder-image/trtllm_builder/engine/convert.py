@@ -40,7 +40,8 @@ def run_convert(
     if _is_whole(target, wanted):
         progress.say("The checkpoint was converted before: it is used.")
         return
-    read_artifact(Path(request.model_manifest).parent, files_at=Path(request.model_path))
+    manifest, model = Path(request.model_manifest).parent, Path(request.model_path)
+    read_artifact(manifest, files_at=None if model == manifest else model, progress=progress)
     identity = look(request.gpu, request.version, work)
     script = _script(request.script, identity.version, examples or EXAMPLES)
     paths = _PATHS.get(request.script, _USUAL_PATHS)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trtllm_builder.engine.rank_driver import mark_of
+from trtllm_builder.foreign_json import read_object
 from trtllm_builder.store import write_json
 
+_RANK = re.compile(r"rank[0-9]+\.engine")
 ENGINE = "engine"
 """Below the request's work directory."""
 
@@ -23,6 +25,11 @@ def ranks_of(pod: int, pods: int, world: int) -> range:
 def engine_file(rank: int) -> str:
     """The rank's file, as the runtime looks for it."""
     return f"rank{rank}.engine"
+
+
+def is_engine_file(path: str) -> bool:
+    """Whether a file of an engine is one rank's own."""
+    return _RANK.fullmatch(path) is not None
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class PodReport:
     ranks: tuple[int, ...]
     files: dict[str, int]
     """Sizes by path below the engine's directory."""
+    digests: dict[str, str]
+    """Their sha256."""
 
     @staticmethod
     def path(directory: Path, pod: int) -> Path:
@@ -55,8 +64,10 @@ class PodReport:
 
     def write(self, directory: Path) -> None:
         """Whole or not at all."""
-        wire = {"pod": self.pod, **self.stamp.to_wire(), "ranks": self.ranks, "files": self.files}
-        write_json(self.path(directory, self.pod), wire)
+        files = {"files": self.files, "sha256": self.digests}
+        write_json(
+            self.path(directory, self.pod), {"pod": self.pod, **self.stamp.to_wire(), "ranks": self.ranks, **files}
+        )
 
     @classmethod
     def read(cls, directory: Path, pod: int) -> PodReport | None:
@@ -64,7 +75,7 @@ class PodReport:
         value = _object(cls.path(directory, pod))
         try:
             stamp = Stamp(value["product"], value["computeCapability"], value["version"])
-            return cls(pod, stamp, tuple(map(int, value["ranks"])), dict(value["files"]))
+            return cls(pod, stamp, tuple(map(int, value["ranks"])), dict(value["files"]), dict(value["sha256"]))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -88,7 +99,6 @@ def size_of(path: Path) -> int | None:
 def _object(path: Path) -> dict[str, Any]:
     """A JSON object, empty when there is none."""
     try:
-        value = json.loads(path.read_bytes())
+        return read_object(path)
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}

@@ -10,17 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from trtllm_api.contract import EngineResult, ExitCode, PublishRequest
-from trtllm_api.digest import digest_of
+from trtllm_api.digest import digest_of, short
 from trtllm_api.enginestatus import EngineLimits
-from trtllm_api.manifest import ArtifactKind, Manifest, Probe
+from trtllm_api.manifest import ArtifactKind, Manifest, ManifestFile, Probe
 from trtllm_api.reasons import Reason
 from trtllm_builder.engine.checkpoint import CONFIG, Mapping, Unusable, mapping_of, read_config
-from trtllm_builder.engine.hashing import describe_at_once
 from trtllm_builder.engine.identity import numbers, same_version
 from trtllm_builder.engine.pods import ENGINE, PodReport, Stamp, engine_file, ranks_of, size_of
 from trtllm_builder.engine.tokenizer import copy_tokenizer
 from trtllm_builder.failure import BuilderFailure
-from trtllm_builder.files import files_below
+from trtllm_builder.files import describe, files_below
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import Artifact, Store
 
@@ -57,7 +56,8 @@ def run_publish(request: PublishRequest, store: Store, progress: Progress, reque
     if artifact is None:
         paths = list(files_below(directory))
         with progress.step("Publishing", sum(path.stat().st_size for path in paths), "bytes") as step:
-            files = describe_at_once(directory, paths, step.advance)
+            files = describe(directory, paths, step.advance)
+        _check_digests(request, directory, files)
         with store.publish(inputs, _KIND) as draft:
             draft.files, draft.probe = files, _probe(request)
             for path in paths:
@@ -89,10 +89,10 @@ def _finish(
 def _published_before(request: PublishRequest, store: Store) -> Artifact | None:
     """What a pod published that died before it could say so; by then the work directory is gone."""
     seen = ("product", "computeCapability", "version")
-    for artifact in store.artifacts(_KIND):
-        rest = {key: value for key, value in artifact.manifest.inputs.items() if key not in seen}
+    for manifest in store.manifests(_KIND):
+        rest = {key: value for key, value in manifest.inputs.items() if key not in seen}
         if rest == {key: value for key, value in request.inputs.items() if key not in seen}:
-            return artifact
+            return store.lookup(manifest.digest, _KIND)
     return None
 
 
@@ -163,6 +163,22 @@ def _gpu(stamp: Stamp) -> tuple[str, tuple[int, ...]]:
 
 def _named(stamp: Stamp) -> str:
     return f"{stamp.product} (compute capability {stamp.compute_capability})"
+
+
+def _check_digests(request: PublishRequest, directory: Path, files: tuple[ManifestFile, ...]) -> None:
+    """Every file of every pod's ranks holds what that pod wrote."""
+    found = {file.path: file.sha256 for file in files}
+    for pod in range(request.pods):
+        report = PodReport.read(directory, pod)
+        for name, digest in sorted(report.digests.items() if report else ()):
+            if found.get(name) != digest:
+                raise BuilderFailure(
+                    ExitCode.BAD_MODEL,
+                    Reason.ARTIFACT_CORRUPT,
+                    f"{name} of pod {pod} of {request.pods} has other content than the pod wrote: sha256 "
+                    f"{short(found.get(name, ''))} instead of {short(digest)}.",
+                    _REBUILD,
+                )
 
 
 def _check_config(request: PublishRequest, directory: Path, stamp: Stamp) -> None:

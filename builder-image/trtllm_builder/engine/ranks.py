@@ -22,7 +22,7 @@ from trtllm_builder.engine.pods import ENGINE, PodReport, Stamp, built_files, en
 from trtllm_builder.engine.process import run_program
 from trtllm_builder.engine.rank_driver import EVENT, Task
 from trtllm_builder.failure import BuilderFailure
-from trtllm_builder.files import sync_directory
+from trtllm_builder.files import describe, sync_directory
 from trtllm_builder.progress import Progress, Step
 from trtllm_builder.store import Store
 
@@ -53,7 +53,8 @@ def run_ranks(request: RanksRequest, store: Store, progress: Progress, request_d
             raise _incomplete(directory, rank, request.world)
         files |= built
     sync_directory(directory)
-    PodReport(pod, stamp, tuple(ranks), files).write(directory)
+    digests = {file.path: file.sha256 for file in describe(directory, [directory / name for name in files])}
+    PodReport(pod, stamp, tuple(ranks), files, digests).write(directory)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from trtllm_api.manifest import Probe
 from trtllm_api.reasons import Reason
 from trtllm_builder.engine import identity
 from trtllm_builder.engine.checkpoint import Unusable, mapping_of
+from trtllm_builder.engine.pods import engine_file, is_engine_file
 from trtllm_builder.failure import BuilderFailure, bad_model, first_line
+from trtllm_builder.launch.place import Place
+from trtllm_builder.progress import Progress
 from trtllm_builder.store import read_artifact
 
 _BUILD_AGAIN = "Let the EngineBuild build it again: remove its directory and set the annotation trtllm.dev/retry."
@@ -36,10 +39,18 @@ def read_request(path: Path) -> LaunchRequest:
     )
 
 
-def check(request: LaunchRequest, scratch: Path) -> Probe | None:
+def check(request: LaunchRequest, place: Place, scratch: Path, progress: Progress) -> Probe | None:
     """The model's probe. Raises BuilderFailure: the artifact is not whole, the GPU or the image is another one."""
     manifest, model = Path(request.model_manifest).parent, Path(request.model_path)
-    artifact = read_artifact(manifest, files_at=None if _beside(manifest, model) else model)
+    first = place.index * request.gpus_per_node
+    own = {engine_file(rank) for rank in range(first, first + request.gpus_per_node)}
+    artifact = read_artifact(
+        manifest,
+        files_at=None if _beside(manifest, model) else model,
+        # the ranks of other pods of the group are verified there
+        needed=lambda path: path in own or not is_engine_file(path),
+        progress=progress,
+    )
     found = identity.look(request.gpu, request.version, scratch)
     if request.runtime is Runtime.TENSORRT:
         _check_engine(model, found.version, request.world)

@@ -69,7 +69,7 @@ class Launcher:
         try:
             request = checks.read_request(self._settings.request)
             place = place_of(os.environ, request.nodes)
-            probe = self._unless_stopped(lambda: checks.check(request, self._settings.scratch))
+            probe = self._unless_stopped(lambda: checks.check(request, place, self._settings.scratch, self._progress))
             if self.stop.is_set():
                 return None
             if place.index:

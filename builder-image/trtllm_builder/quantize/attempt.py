@@ -23,7 +23,7 @@ from trtllm_builder.quantize import modelopt_adapter
 from trtllm_builder.quantize.candidate import Bench, examine, is_made, make
 from trtllm_builder.quantize.evidence import Evidence, Measured, Tried
 from trtllm_builder.quantize.refusals import Refused
-from trtllm_builder.store import Store, read_artifact
+from trtllm_builder.store import Artifact, Store, read_manifest
 
 _RECIPE = 1
 """Raised with every change here that makes other bytes from the same inputs."""
@@ -158,7 +158,7 @@ def publish(tried: Tried, files: Files) -> ArtifactResult:
     return ArtifactResult(
         digest=digest,
         path=run.store.relative(target),
-        bytes=read_artifact(target).bytes,
+        bytes=Artifact(target, read_manifest(target)).bytes,
         method=tried.plan.method,
         group_size=tried.plan.group_size,
         report="",

@@ -96,8 +96,9 @@ def _try(run: Run, source: Measured, asked: CandidatePlan, tried: list[Tried]) -
 
 def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
     source = Path(request.source_path)
-    with progress.step("VerifyingSource"):
-        read_artifact(Path(request.source_manifest).parent, files_at=source)
+    manifest = Path(request.source_manifest).parent
+    files_at = None if source == manifest else source
+    read_artifact(manifest, files_at=files_at, progress=progress, step="VerifyingSource")
     device = "cuda" if request.device is Device.GPU else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise BuilderFailure(

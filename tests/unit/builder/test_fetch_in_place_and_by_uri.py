@@ -40,7 +40,7 @@ def test_a_source_on_a_claim_stays_where_it_is_and_its_manifest_goes_to_the_stor
     assert {path.name: path.stat().st_mtime_ns for path in model.iterdir()} == before
     directory = (store.root / result.manifest_path).parent
     assert [path.name for path in directory.iterdir()] == ["manifest.json"]
-    assert read_artifact(directory, files_at=model, thorough=True).manifest.digest == result.digest
+    assert read_artifact(directory, files_at=model).manifest.digest == result.digest
 
 
 def test_the_root_of_a_claim_is_a_source_too(tmp_path: Path, store: Store, log: Log) -> None:
@@ -194,8 +194,8 @@ def test_a_source_that_was_read_in_place_first_is_still_brought_whole_by_a_later
     first = _in_place(store, log, tmp_path / "claim", "small")
     second = _by_uri(store, log, f"{site.url}/small/")
     assert first.digest == second.digest
-    read_artifact((store.root / second.manifest_path).parent, thorough=True)
-    read_artifact((store.root / first.manifest_path).parent, files_at=tmp_path / "claim" / "small", thorough=True)
+    read_artifact((store.root / second.manifest_path).parent)
+    read_artifact((store.root / first.manifest_path).parent, files_at=tmp_path / "claim" / "small")
 
 
 def test_a_request_without_a_source_is_a_bad_request(store: Store, log: Log) -> None:

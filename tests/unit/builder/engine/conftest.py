@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from support.artifacts import write_manifest
 from trtllm_api.contract import ConvertRequest, EngineResult, ExpectedGpu, ProgressLine, PublishRequest, RanksRequest
-from trtllm_api.digest import digest_of
 from trtllm_builder.engine.convert import run_convert
 from trtllm_builder.engine.publish import run_publish
 from trtllm_builder.engine.ranks import INDEX_ENV, run_ranks
@@ -237,8 +237,7 @@ class Claim:
         if not model.exists():
             model.mkdir()
             (model / "config.json").write_text("{}")
-            manifest = {"kind": "Source", "digest": digest_of({}), "inputs": {}, "files": []}
-            (model / "manifest.json").write_text(json.dumps(manifest))
+            write_manifest(model, "Source")
         values: dict[str, Any] = {
             "script": "llama",
             "model_path": str(model),

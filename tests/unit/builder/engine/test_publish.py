@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -17,9 +18,8 @@ from trtllm_api.enginestatus import EngineLimits
 from trtllm_api.manifest import ArtifactKind, Manifest, Probe
 from trtllm_api.reasons import Reason
 from trtllm_builder.engine import publish as publish_module
-from trtllm_builder.engine.hashing import describe_at_once
 from trtllm_builder.failure import BuilderFailure
-from trtllm_builder.files import describe, files_below, sha256_of
+from trtllm_builder.files import describe, files_below
 from trtllm_builder.store import Store, read_artifact
 
 from .conftest import PRODUCT, Claim, failure_of, write_ranks
@@ -50,7 +50,7 @@ def test_a_whole_engine_is_published_with_what_it_is_bound_to(built: Claim) -> N
     assert result.limits == EngineLimits(
         max_batch_size=8, max_input_length=1024, max_sequence_length=2048, max_tokens=8192, max_beam_width=1
     )
-    artifact = read_artifact(built.store.root / result.path, thorough=True)
+    artifact = read_artifact(built.store.root / result.path)
     assert artifact.manifest.kind is ArtifactKind.ENGINE
     assert artifact.manifest.inputs == {"model": "m", **_SEEN}
     assert result.bytes == artifact.bytes
@@ -136,7 +136,7 @@ def test_a_file_system_without_hard_links_will_do(built: Claim, monkeypatch: pyt
 
     monkeypatch.setattr(publish_module.os, "link", refuses)
     result = built.publish()
-    assert read_artifact(built.store.root / result.path, thorough=True).bytes == result.bytes
+    assert read_artifact(built.store.root / result.path).bytes == result.bytes
 
 
 @pytest.mark.parametrize("rank", [0, 3])
@@ -257,11 +257,20 @@ def test_an_engine_that_was_truncated_after_publishing_is_corrupt_and_named(buil
     assert "11 bytes; its manifest says 12 bytes" in failure.message
 
 
-def test_hashing_at_once_gives_the_same_as_one_after_another(tmp_path: Path) -> None:
+def test_files_read_at_the_same_time_are_described_in_order(tmp_path: Path) -> None:
     for index in range(20):
         (tmp_path / f"{index:02d}").write_bytes(os.urandom(1000 * index))
-    paths, sizes = list(files_below(tmp_path)), []
-    assert describe_at_once(tmp_path, paths, sizes.append) == describe(tmp_path, paths)
+    paths, sizes = list(files_below(tmp_path)), list[int]()
+    described = describe(tmp_path, paths, sizes.append)
+    assert [file.path for file in described] == [f"{index:02d}" for index in range(20)]
+    assert [file.sha256 for file in described] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     assert sum(sizes) == sum(path.stat().st_size for path in paths)
-    assert describe_at_once(tmp_path, []) == ()
-    assert sha256_of(tmp_path / "00") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert describe(tmp_path, []) == ()
+
+
+def test_a_rank_that_another_program_changed_before_publishing_is_corrupt_and_named(built: Claim) -> None:
+    path = built.engine / "rank1.engine"
+    path.write_bytes(path.read_bytes().swapcase())
+    failure = failure_of(built.publish)
+    assert failure.reason is Reason.ARTIFACT_CORRUPT
+    assert failure.message.startswith("rank1.engine of pod 0 of 2 has other content than the pod wrote: sha256 ")

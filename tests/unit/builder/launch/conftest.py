@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from support.artifacts import write_manifest
 from support.ports import free_port
 from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.launch.main import main
@@ -197,14 +198,7 @@ class Pod:
         self.model.mkdir(exist_ok=True)
         for name, content in files.items():
             (self.model / name).write_text(content)
-        manifest = {
-            "kind": "Engine",
-            "digest": f"sha256:{'0' * 64}",
-            "inputs": {},
-            "files": [{"path": name, "bytes": len(content), "sha256": "0" * 64} for name, content in files.items()],
-            **({"probe": probe} if probe else {}),
-        }
-        (self.model / "manifest.json").write_text(json.dumps(manifest))
+        write_manifest(self.model, "Engine", **({"probe": probe} if probe else {}))
 
     def launch(
         self, *, host: str = "127.0.0.1", environment: dict[str, str] | None = None, **settings: float

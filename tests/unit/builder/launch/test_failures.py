@@ -29,9 +29,23 @@ def test_a_truncated_file_is_named_before_anything_starts(pod: Pod) -> None:
     assert process.end() == 65
     assert process.said()["reason"] == "ArtifactCorrupt"
     assert process.said()["message"] == (
-        "rank0.engine of the artifact 0000000000 has 3 bytes; its manifest says 6 bytes."
+        "rank0.engine of the artifact 44136fa355 has 3 bytes; its manifest says 6 bytes."
     )
     assert not pod.calls("argv")
+
+
+def test_a_file_of_the_same_size_and_other_content_is_named_before_anything_starts(pod: Pod) -> None:
+    (pod.model / "rank0.engine").write_text("ENGINE")
+    process = pod.launch()
+    assert process.end() == 65
+    assert process.said()["message"].startswith("rank0.engine of the artifact 44136fa355 has other content; ")
+    assert not pod.calls("argv")
+
+
+def test_the_ranks_of_another_pod_are_not_read_here(pod: Pod) -> None:
+    pod.artifact({"rank1.engine": "engine"})
+    (pod.model / "rank1.engine").write_text("ENGINE")
+    pod.launch().ready()
 
 
 def test_a_model_without_its_manifest_is_refused_before_anything_starts(pod: Pod) -> None:
@@ -61,7 +75,7 @@ def test_a_rank_file_that_is_gone_is_named_before_anything_starts(pod: Pod) -> N
     process = pod.launch()
     assert process.end() == 65
     assert process.said()["message"] == (
-        "rank0.engine of the artifact 0000000000 is missing; its manifest says 6 bytes."
+        "rank0.engine of the artifact 44136fa355 is missing; its manifest says 6 bytes."
     )
     assert not pod.calls("argv")
 

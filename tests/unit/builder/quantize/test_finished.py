@@ -12,7 +12,7 @@ from trtllm_api.manifest import ArtifactKind
 from trtllm_api.quantization import Method
 from trtllm_builder.quantize.finished import finished, keep
 from trtllm_builder.quantize.reporting import report_directory
-from trtllm_builder.store import Store
+from trtllm_builder.store import Store, read_artifact
 
 REQUEST = "sha256:" + "7" * 64
 
@@ -22,7 +22,8 @@ def store(tmp_path: Path) -> Store:
     store, kind = Store(tmp_path), ArtifactKind.QUANTIZED_CHECKPOINT
     with store.publish({"method": "INT8WeightOnly"}, kind) as draft:
         (draft.directory / "model.safetensors").write_bytes(b"weights" * 100)
-    (made,) = store.artifacts(kind)
+    (manifest,) = store.manifests(kind)
+    made = read_artifact(store.directory(manifest.digest, kind))
     report_directory(store, REQUEST).mkdir(parents=True)
     artifact = ArtifactResult(
         digest=made.manifest.digest,

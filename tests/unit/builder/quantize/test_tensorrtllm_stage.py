@@ -36,7 +36,7 @@ def test_ranks_are_measured_and_published_with_manifest_and_probe(claim: Claim) 
     result = claim.quantize(ranked(2, 2), CandidatePlan(method=Method.FP8))
     assert result.exit_code == ExitCode.OK, result.message
     directory = claim.directory(result)
-    artifact = read_artifact(directory, thorough=True)
+    artifact = read_artifact(directory)
     assert artifact.manifest.kind is ArtifactKind.QUANTIZED_CHECKPOINT
     assert artifact.manifest.inputs["checkpoint"] == {"format": "TensorRTLLM", "tensor": 2, "pipeline": 2}
     files = {file.path for file in artifact.manifest.files}
