@@ -12,7 +12,9 @@ from trtllm_api.contract import DATASET_TOKEN_ENV, DatasetRequest, ExitCode
 from trtllm_api.digest import digest_of
 from trtllm_api.quality import HubDataset
 from trtllm_api.reasons import Reason
+from trtllm_builder.addresses import guarded
 from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
+from trtllm_builder.hub import hub_of
 
 Purpose = Literal["calibration", "evaluation"]
 
@@ -116,6 +118,16 @@ def _text(value: object) -> str:
 
 
 def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
+    hub = hub_of(os.environ)
+    token = hub.token(DATASET_TOKEN_ENV, "the dataset's tokenSecretRef")
+    with guarded(hub.installation.networks) as guard:
+        try:
+            return _rows(request, purpose, token)
+        except BuilderFailure as failure:
+            raise (guard.failure(hub.name) if guard.refused else failure) from failure
+
+
+def _rows(request: HubDataset, purpose: Purpose, token: str | None) -> list[str]:
     from datasets import load_dataset
 
     try:
@@ -124,7 +136,7 @@ def _from_hub(request: HubDataset, purpose: Purpose) -> list[str]:
             request.config,
             split=request.split,
             revision=request.revision,
-            token=os.environ.get(DATASET_TOKEN_ENV) or None,
+            token=token or False,
             streaming=True,
         )
         return [_text(row[request.column]) for row in rows.take(_MAX_TEXTS)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import re
 import socket
@@ -89,6 +90,7 @@ class Catalogue:
 
     root: Path
     cuts: dict[str, int] = field(default_factory=dict)
+    spoilt: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def repositories(self) -> Iterator[Repository]:
@@ -134,6 +136,15 @@ class Catalogue:
                 return None
             self.cuts[repository.name] = left - 1
         return int(after)
+
+    def take_spoil(self, repository: Repository, name: str) -> bool:
+        """Whether a file must be sent with other letters, as a broken proxy would: the first time that it is sent."""
+        with self.lock:
+            key = f"{repository.name}/{name}"
+            if name not in repository.settings.get("spoil", ()) or key in self.spoilt:
+                return False
+            self.spoilt.add(key)
+        return True
 
 
 class HubServer(ThreadingHTTPServer):
@@ -240,7 +251,10 @@ class Handler(BaseHTTPRequestHandler):
             cut = self.server.catalogue.take_cut(repository, length)
             with path.open("rb") as opened:
                 opened.seek(first)
-                self._send(opened, length if cut is None else cut)
+                if self.server.catalogue.take_spoil(repository, path.name):
+                    self._send(io.BytesIO(opened.read(length).swapcase()), length)
+                else:
+                    self._send(opened, length if cut is None else cut)
             if cut is not None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

@@ -49,6 +49,9 @@ FOREIGN = {
 SETTINGS = Settings(name="trtllm-test", index=1, nodes=2, gpus_per_node=8)
 
 
+HUB_ENDPOINT = f"http://{SETTINGS.host_address}:8088"
+
+
 @dataclass(frozen=True)
 class Hub:
     """The stand-in for the Hugging Face hub, as pods see it."""
@@ -79,7 +82,9 @@ def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytes
     for name in (NAMESPACE, "trtllm-system"):
         meta = {"name": name, "labels": labels}
         client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
-    install_operator(client, images)
+    # the stand-ins for hub and web server are inside the cluster's private network
+    limits = {"TRTLLM_TOKEN_ORIGINS": HUB_ENDPOINT, "TRTLLM_SOURCE_NETWORKS": f"{SETTINGS.host_address}/32"}
+    install_operator(client, images, *(f"builderImage.env.{name}={value}" for name, value in limits.items()))
     variants = tmp_path_factory.mktemp("variants")
     make_variants(tiny_model(), variants)
     copy_to_claim(client, MODELS, variants, "", images["operator"], namespace=NAMESPACE)
@@ -115,11 +120,12 @@ def hub(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
         json.dumps({"gated": True, "token": "hf_right", "other_tokens": ["hf_other"]})
     )
     program = REPOSITORY / "hack" / "hub_standin" / "hub_standin.py"
-    command = [sys.executable, str(program), "--root", str(root), "--host", SETTINGS.host_address, "--port", "0"]
-    process = subprocess.Popen([*command, "--print-port"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(program), "--root", str(root), "--host", SETTINGS.host_address]
+    arguments = ["--port", HUB_ENDPOINT.rpartition(":")[2], "--print-port"]
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    port = int(process.stdout.readline())
-    yield Hub(f"http://{SETTINGS.host_address}:{port}", root)
+    assert process.stdout.readline()
+    yield Hub(HUB_ENDPOINT, root)
     process.terminate()
     process.wait()
 

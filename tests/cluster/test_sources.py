@@ -76,7 +76,7 @@ def test_a_repository_that_does_not_exist_is_named_with_its_hub(created: World, 
     reason, message = created.stalled("no-repo")
     assert reason == "SourceNotFound"
     assert "acme/nothing" in message
-    assert hub.endpoint in message
+    assert hub.endpoint.removeprefix("http://") in message
 
 
 def test_a_revision_that_does_not_exist_is_named(created: World) -> None:

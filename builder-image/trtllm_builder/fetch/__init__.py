@@ -11,7 +11,7 @@ from trtllm_api.reasons import Reason
 from trtllm_builder.bounds import bounded_facts
 from trtllm_builder.checkpoint_files import inspect, model_files
 from trtllm_builder.failure import BuilderFailure
-from trtllm_builder.fetch.hub import fetch_from_hub
+from trtllm_builder.fetch.hub import Download, fetch_from_hub
 from trtllm_builder.fetch.uri import fetch_from_uri
 from trtllm_builder.fetch.volume import locate
 from trtllm_builder.files import describe
@@ -23,12 +23,13 @@ def run_fetch(
     request: FetchRequest, store: Store, progress: Progress, request_digest: str, source: Path = Path(SOURCE_PATH)
 ) -> FetchResult:
     """Bring the source into the store, or find it in place; the result names its digest."""
-    revision: str | None = None
+    download: Download | None = None
     claim = request.source.persistent_volume_claim
     if claim is not None:
         directory = locate(source, claim)
     elif request.source.hugging_face is not None:
-        directory, revision = fetch_from_hub(request.source.hugging_face, store, progress, request_digest)
+        download = fetch_from_hub(request.source.hugging_face, store, progress, request_digest)
+        directory = download.directory
     elif request.source.uri is not None:
         directory = fetch_from_uri(request.source.uri, store, progress, request_digest)
     else:
@@ -39,9 +40,17 @@ def run_fetch(
             "Set one of spec.source.huggingFace, persistentVolumeClaim and uri.",
         )
     place = directory if claim is None else source
-    checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code, claim=place)
+    try:
+        checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code, claim=place)
+    except BuilderFailure:
+        if download is not None:
+            # what looks like a bad model may be a bad download
+            download.check(_describe(directory, place, progress))
+        raise
     facts = bounded_facts(checkpoint)
     files = _describe(directory, place, progress)
+    if download is not None:
+        download.check(files)
     inputs = {"files": {file.path: file.sha256 for file in files}}
     digest = digest_of(inputs)
     if claim is not None:
@@ -56,7 +65,7 @@ def run_fetch(
         store.finish(request_digest)
     return FetchResult(
         digest=digest,
-        revision=revision,
+        revision=download.commit if download else None,
         path=store.relative(published) if claim is None else claim.path,
         manifest_path=store.relative(published / MANIFEST),
         bytes=sum(file.bytes for file in files),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +23,91 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from trtllm_api.contract import HF_TOKEN_ENV, ExitCode
+from trtllm_api.manifest import ManifestFile
 from trtllm_api.reasons import Reason
 from trtllm_api.source import HuggingFaceSource
+from trtllm_builder.addresses import guarded
 from trtllm_builder.checkpoint_files import is_wanted
-from trtllm_builder.failure import BuilderFailure, first_line, input_missing, transient
+from trtllm_builder.failure import BuilderFailure, first_line, input_missing, shown, transient
 from trtllm_builder.files import is_disk_full
+from trtllm_builder.hub import Hub, hub_of
+from trtllm_builder.installation import SOURCE_MAX_BYTES
 from trtllm_builder.progress import Progress, Step
 from trtllm_builder.store import Store
 
 _ROOM_PERCENT = 105
 """The download and a little room for file systems that round up."""
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA256_DIGITS = 64
 _CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
 """Libraries whose errors mean that the hub could not be talked to."""
 
 
-def fetch_from_hub(
-    source: HuggingFaceSource, store: Store, progress: Progress, request_digest: str
-) -> tuple[Path, str]:
-    """Directory with the downloaded files, and the commit that they are of.
+@dataclass(frozen=True)
+class Download:
+    """Files of a repository as they were downloaded."""
+
+    directory: Path
+    commit: str
+    digests: dict[str, str]
+    """By file name what the hub says of the contents: sha256 of files in its large file storage, else git's sha1."""
+
+    def check(self, files: tuple[ManifestFile, ...]) -> None:
+        """Compare the files with the hub's digests; raises SourceCorrupt, and removes what must be fetched again."""
+        for file in files:
+            said, path = self.digests.get(file.path), self.directory / file.path
+            if said is None or said == (file.sha256 if len(said) == _SHA256_DIGITS else _git_digest(path)):
+                continue
+            path.unlink()
+            raise transient(
+                Reason.SOURCE_CORRUPT,
+                f"{shown(file.path)} was downloaded with other content than the hub says: {file.bytes} bytes, whose "
+                f"digest is not {said[:12]}.",
+                "It is downloaded again. If it fails again, a proxy on the way to the hub changes the files.",
+            )
+
+
+def fetch_from_hub(source: HuggingFaceSource, store: Store, progress: Progress, request_digest: str) -> Download:
+    """Download what a model needs, pinned to a commit.
 
     Files that a killed download finished are not fetched again; a cut connection is taken up where it broke.
     """
-    token = os.environ.get(HF_TOKEN_ENV) or None
-    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-    try:
-        return _fetch(source, store, progress, store.work(request_digest), endpoint, token or False)
-    except BuilderFailure:
-        raise
-    except Exception as error:
-        failure = _failure(error, source, endpoint, with_token=token is not None)
-        if failure is None:
+    hub = hub_of(os.environ)
+    token = hub.token(HF_TOKEN_ENV, "spec.source.huggingFace.tokenSecretRef")
+    with guarded(hub.installation.networks) as guard:
+        try:
+            return _fetch(source, store, progress, store.work(request_digest), hub, token or False)
+        except BuilderFailure:
             raise
-        raise failure from error
+        except Exception as error:
+            failure = guard.failure(hub.name) if guard.refused else _failure(error, source, hub.name, token is not None)
+            if failure is None:
+                raise
+            raise failure from error
 
 
 def _fetch(
-    source: HuggingFaceSource, store: Store, progress: Progress, work: Path, endpoint: str, token: str | bool
-) -> tuple[Path, str]:
-    api = HfApi(endpoint=endpoint)
+    source: HuggingFaceSource, store: Store, progress: Progress, work: Path, hub: Hub, token: str | bool
+) -> Download:
+    api = HfApi(endpoint=hub.endpoint)
     info = api.model_info(source.repo, revision=source.revision, files_metadata=True, token=token)
     commit = str(info.sha)
-    wanted = [(sibling.rfilename, sibling.size or 0) for sibling in info.siblings or () if is_wanted(sibling.rfilename)]
+    if _COMMIT.fullmatch(commit) is None:
+        raise transient(
+            Reason.SOURCE_UNREACHABLE,
+            f"The hub answered for {source.repo} with {shown(commit)!r}, which is not a commit.",
+            "Check that HF_ENDPOINT names a Hugging Face hub. It is tried again.",
+        )
+    files = [sibling for sibling in info.siblings or () if is_wanted(sibling.rfilename)]
+    digests = {file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id or "") for file in files}
+    wanted = [(file.rfilename, max(0, file.size or 0)) for file in files]
     total = sum(size for _, size in wanted)
+    if total > hub.installation.max_bytes:
+        raise input_missing(
+            Reason.SOURCE_NOT_FOUND,
+            f"{source.repo} has {total} bytes, more than the {hub.installation.max_bytes} that are fetched.",
+            f"Ask the cluster's administrator to raise {SOURCE_MAX_BYTES} of the builder pods.",
+        )
     directory = work / f"download-{commit}"
     _tidy(work, directory)
     present = sum((directory / name).stat().st_size for name, _ in wanted if (directory / name).is_file())
@@ -75,13 +121,22 @@ def _fetch(
                 name,
                 revision=commit,
                 local_dir=directory,
-                endpoint=endpoint,
+                endpoint=hub.endpoint,
                 token=token,
                 tqdm_class=_bar(step),
             )
             done += size
         step.reach(done)
-    return directory, commit
+    return Download(directory, commit, {name: digest for name, digest in digests.items() if digest})
+
+
+def _git_digest(path: Path) -> str:
+    """Name that git gives to the contents."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _tidy(work: Path, directory: Path) -> None:
@@ -113,21 +168,21 @@ def _bar(step: Step) -> type[tqdm]:
     return Bar
 
 
-def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with_token: bool) -> BuilderFailure | None:
+def _failure(error: Exception, source: HuggingFaceSource, hub: str, with_token: bool) -> BuilderFailure | None:
     """What an error of huggingface_hub means to the user; None for a fault of another kind."""
     if isinstance(error, GatedRepoError):
         return _denied(source, with_token=with_token)
     if isinstance(error, RevisionNotFoundError):
         return input_missing(
             Reason.SOURCE_NOT_FOUND,
-            f"{source.repo} has no revision {source.revision} on {endpoint}.",
+            f"{source.repo} has no revision {source.revision} on {hub}.",
             "Correct spec.source.huggingFace.revision: a branch, a tag or a commit.",
         )
     if isinstance(error, RepositoryNotFoundError):
         hint = ", or the account of the token may not see it" if with_token else ", or it is private: there is no token"
         return input_missing(
             Reason.SOURCE_NOT_FOUND,
-            f"There is no repository {source.repo} on {endpoint}{hint}.",
+            f"There is no repository {source.repo} on {hub}{hint}.",
             "Correct spec.source.huggingFace.repo; for a private one name a token in tokenSecretRef.",
         )
     if isinstance(error, HFValidationError):
@@ -145,23 +200,21 @@ def _failure(error: Exception, source: HuggingFaceSource, endpoint: str, *, with
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         if status in {401, 403}:
-            return _refused(source, endpoint, status) if with_token else _denied(source, with_token=False)
-        return transient(
-            Reason.SOURCE_UNREACHABLE, f"{endpoint} answered {status} for {source.repo}.", "It is tried again."
-        )
+            return _refused(source, hub, status) if with_token else _denied(source, with_token=False)
+        return transient(Reason.SOURCE_UNREACHABLE, f"{hub} answered {status} for {source.repo}.", "It is tried again.")
     if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
         return transient(
             Reason.SOURCE_UNREACHABLE,
-            f"{endpoint} cannot be reached for {source.repo}: {type(error).__name__}.",
+            f"{hub} cannot be reached for {source.repo}: {type(error).__name__}.",
             "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
         )
     return None
 
 
-def _refused(source: HuggingFaceSource, endpoint: str, status: int) -> BuilderFailure:
+def _refused(source: HuggingFaceSource, hub: str, status: int) -> BuilderFailure:
     return input_missing(
         Reason.SOURCE_ACCESS_DENIED,
-        f"{endpoint} does not accept the token in tokenSecretRef for {source.repo}: it answered {status}.",
+        f"{hub} does not accept the token in tokenSecretRef for {source.repo}: it answered {status}.",
         "Put a token into that Secret that is valid and may read the repository.",
     )
 

@@ -33,7 +33,7 @@ def finished(store: Store, request_digest: str) -> QuantizeResult | None:
         directory = (store.root / result.artifact.path).resolve()
         if not directory.is_relative_to(store.root.resolve()):
             return None
-        if read_artifact(directory, thorough=True).manifest.digest != result.artifact.digest:
+        if read_artifact(directory).manifest.digest != result.artifact.digest:
             return None
     except (OSError, ValidationError, BuilderFailure):
         return None

@@ -153,6 +153,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     root.mkdir()
     with served(root) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("TRTLLM_TOKEN_ORIGINS", server.url)
+        monkeypatch.setenv("TRTLLM_SOURCE_NETWORKS", "127.0.0.0/8")
         monkeypatch.delenv("HF_TOKEN", raising=False)
         yield Hub(root, server)
 

@@ -114,7 +114,16 @@ def test_a_hub_that_does_not_answer_is_tried_again(monkeypatch: pytest.MonkeyPat
     for name in ("datasets.config.HF_ENDPOINT", "huggingface_hub.constants.ENDPOINT"):
         monkeypatch.setattr(name, endpoint)
     monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("TRTLLM_SOURCE_NETWORKS", "127.0.0.0/8")
     request = DatasetRequest(hugging_face=HubDataset(repo="acme/texts", split="test"))
     failure = failure_of(lambda: load_texts(request, "evaluation"))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.DATASET_UNUSABLE)
     assert "acme/texts" in failure.message
+
+
+def test_a_datasets_token_goes_only_to_the_origins_that_the_installation_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("TRTLLM_DATASET_TOKEN", "hf_secret")
+    request = DatasetRequest(hugging_face=HubDataset(repo="acme/texts", split="test"))
+    failure = failure_of(lambda: load_texts(request, "evaluation"))
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)

@@ -87,7 +87,7 @@ def test_second_copies_of_the_weights_and_subdirectories_are_not_downloaded(hub:
 def test_a_repository_that_does_not_exist_is_named_with_its_hub(hub: Hub, store: Store, log: Log) -> None:
     failure = failure_of(lambda: _fetch(store, log, "acme/nothing"))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
-    assert f"acme/nothing on {hub.server.url}" in failure.message
+    assert f"acme/nothing on {hub.server.url.removeprefix('http://')}" in failure.message
     assert "tokenSecretRef" in failure.remedy
 
 
@@ -194,6 +194,28 @@ def test_what_a_broken_attempt_finished_is_not_downloaded_again(
     assert hub.downloads() == ["model.safetensors"]
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer_config.json"])
+def test_a_file_that_is_not_what_the_hub_says_is_fetched_again(hub: Hub, store: Store, log: Log, name: str) -> None:
+    """The first in the hub's large file storage, the second in git."""
+    repository = hub.repository("acme/small", commit=_COMMIT, spoil=[name])
+    if name == "model.safetensors":
+        # letters, so that the header stays what it was
+        content = (repository / name).read_bytes()
+        (repository / name).write_bytes(content.replace(b"\x01", b"a"))
+    failure = failure_of(lambda: _fetch(store, log))
+    assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_CORRUPT)
+    assert failure.message.startswith(f"{name} was downloaded with other content than the hub says: ")
+    hub.server.log.clear()
+    result = _fetch(store, log)
+    assert hub.downloads() == [name]
+    assert (store.root / result.path / name).read_bytes() == (repository / name).read_bytes()
+
+
+def test_a_revision_that_is_not_a_commit_is_no_path(hub: Hub, store: Store, log: Log) -> None:
+    hub.repository("acme/small", commit="../../../sources")
+    assert "which is not a commit" in failure_of(lambda: _fetch(store, log)).message
+
+
 def test_files_of_another_commit_do_not_mix_with_this_ones(hub: Hub, store: Store, log: Log) -> None:
     repository = hub.repository("acme/small", commit=_COMMIT)
     (repository / "tokenizer.json").unlink()
@@ -211,10 +233,73 @@ def test_an_endpoint_that_no_one_listens_at_is_tried_again(
 ) -> None:
     endpoint = _nowhere()
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    monkeypatch.setenv("TRTLLM_SOURCE_NETWORKS", "127.0.0.0/8")
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
-    assert endpoint in failure.message
+    assert failure.message.startswith("the hub that HF_ENDPOINT names cannot be reached for acme/small: ")
     assert "HF_ENDPOINT" in failure.remedy
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9/s3cr3t", "http://s3cr3t.invalid", "s3cr3t", "http://["])
+def test_a_secret_that_was_put_into_the_endpoint_is_not_in_the_message(
+    store: Store, log: Log, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    failure = failure_of(lambda: _fetch(store, log))
+    assert "s3cr3t" not in failure.message + failure.remedy + log.stream.getvalue()
+
+
+def test_a_hub_inside_a_private_network_is_not_asked_unless_the_installation_allows_it(
+    hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repository("acme/small")
+    monkeypatch.delenv("TRTLLM_SOURCE_NETWORKS")
+    failure = failure_of(lambda: _fetch(store, log))
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
+    assert "TRTLLM_SOURCE_NETWORKS" in failure.remedy
+    assert hub.server.log == []
+
+
+@pytest.mark.parametrize("origins", [None, "https://huggingface.co", "127.0.0.1", "http://127.0.0.1:1"])
+def test_a_token_goes_only_to_the_origins_that_the_installation_lists(
+    hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch, origins: str | None
+) -> None:
+    hub.repository("acme/small")
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    if origins is None:
+        monkeypatch.delenv("TRTLLM_TOKEN_ORIGINS")
+    else:
+        monkeypatch.setenv("TRTLLM_TOKEN_ORIGINS", origins)
+    failure = failure_of(lambda: _fetch(store, log))
+    assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
+    assert failure.message == (
+        "The token of spec.source.huggingFace.tokenSecretRef is not sent to the hub that HF_ENDPOINT names: "
+        "TRTLLM_TOKEN_ORIGINS does not list its origin."
+    )
+    assert hub.server.log == []
+
+
+def test_a_model_larger_than_the_installation_allows_is_refused_before_the_download(
+    hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repository("acme/small")
+    monkeypatch.setenv("TRTLLM_SOURCE_MAX_BYTES", "1000")
+    failure = failure_of(lambda: _fetch(store, log))
+    assert "more than the 1000 that are fetched" in failure.message
+    assert hub.downloads() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TRTLLM_SOURCE_NETWORKS", "10.0.0.1/8"), ("TRTLLM_TOKEN_ORIGINS", "ftp://x"), ("TRTLLM_SOURCE_MAX_BYTES", "1G")],
+)
+def test_a_limit_that_cannot_be_read_is_no_limit_that_is_ignored(
+    hub: Hub, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    failure = failure_of(lambda: _fetch(store, log))
+    assert (failure.exit_code, failure.reason) == (ExitCode.BAD_REQUEST, Reason.BAD_REQUEST)
+    assert variable in failure.message
 
 
 def test_a_hub_that_goes_away_between_two_files_is_unreachable_and_no_file_vanished(

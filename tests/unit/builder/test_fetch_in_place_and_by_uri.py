@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from fsspec.implementations.http import HTTPFileSystem
 
 from trtllm_api.contract import ExitCode, FetchRequest, FetchResult
 from trtllm_api.manifest import ArtifactKind
@@ -98,15 +97,15 @@ class _Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[_Site]:
-    """A web server with directory listings, as nginx's autoindex."""
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Site]:
+    """A web server with directory listings, as nginx's autoindex, in a network that the installation allows."""
+    monkeypatch.setenv("TRTLLM_SOURCE_NETWORKS", "127.0.0.0/8")
     root = tmp_path / "site"
     root.mkdir()
     _Files.asked, _Files.status, _Files.short = [], None, False
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=str(root)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    HTTPFileSystem.clear_instance_cache()
     yield _Site(root, f"http://127.0.0.1:{server.server_port}", _Files)
     server.shutdown()
     thread.join()
@@ -114,7 +113,6 @@ def site(tmp_path: Path) -> Iterator[_Site]:
 
 
 def _by_uri(store: Store, log: Log, uri: str) -> FetchResult:
-    HTTPFileSystem.clear_instance_cache()
     return run_fetch(FetchRequest(source=Source(uri=UriSource(uri=uri))), store, log.progress, _DIGEST)
 
 
@@ -181,7 +179,7 @@ def test_what_a_server_answers_decides_whether_it_is_tried_again(
     assert (failure.exit_code, failure.reason) == (code, reason)
 
 
-def test_a_server_that_does_not_answer_is_tried_again(store: Store, log: Log) -> None:
+def test_a_server_that_does_not_answer_is_tried_again(site: _Site, store: Store, log: Log) -> None:
     failure = failure_of(lambda: _by_uri(store, log, "http://127.0.0.1:9/small/"))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
 

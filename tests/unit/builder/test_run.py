@@ -267,6 +267,7 @@ def test_a_process_that_waits_for_the_hub_ends_at_once_when_it_is_told_to(pod: _
     thread.start()
     environment = os.environ | {
         "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "TRTLLM_SOURCE_NETWORKS": "127.0.0.0/8",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     try:
