@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / ".venv" / "bin"
 BUILDER = REPOSITORY / ".venv-builder" / "bin"
-TYPES = REPOSITORY / ".mypy_cache"
+TYPES = REPOSITORY / ".mypy_cache" / "stages"
 _DOUBLE = REPOSITORY / "hack" / "tensorrt_llm_double"
 _LIGHT = (
     "crds/trtllm_api",

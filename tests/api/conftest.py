@@ -30,9 +30,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def api(cluster: Cluster) -> Iterator[ApiServer]:
     """A fast client."""
     kubeconfig = json.loads(cluster.kubectl("config", "view", "--raw", "--output=json"))
-    server = ApiServer(kubeconfig, tmp_path_factory.mktemp("kubeconfig"))
+    server = ApiServer.of(kubeconfig)
     yield server
     server.close()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
-import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
+from support.kubernetes_api import Answer, KubernetesApi
 from trtllm_api import API_VERSION, GROUP, VERSION
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "default"
-JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 Spec = dict[str, Any]
@@ -50,59 +44,8 @@ QUANTIZED_MODEL = Kind("QuantizedModel", "quantizedmodels", "qm")
 ENGINE_BUILD = Kind("EngineBuild", "enginebuilds", "eb")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
-
-    code: int
-    body: dict[str, Any]
-
-    @property
-    def message(self) -> str:
-        """The message of a refusal."""
-        return str(self.body.get("message", ""))
-
-    @property
-    def causes(self) -> list[tuple[str, str]]:
-        """Field and message of each error; the note that CEL rules wait for the schema's errors is no error."""
-        causes = self.body.get("details", {}).get("causes", [])
-        found = [(str(cause.get("field", "")), str(cause["message"])) for cause in causes]
-        return [cause for cause in found if "some validation rules were not checked" not in cause[1]]
-
-    def succeeded(self) -> dict[str, Any]:
-        """The object; the test ends with the server's message when there is none."""
-        assert self.code in {200, 201}, self.message
-        return self.body
-
-
-class ApiServer:
-    """One kept-alive connection with the administrator's certificate."""
-
-    def __init__(self, kubeconfig: dict[str, Any], directory: Path) -> None:
-        cluster = kubeconfig["clusters"][0]["cluster"]
-        user = kubeconfig["users"][0]["user"]
-        certificate = directory / "client.pem"
-        certificate.touch(mode=0o600)
-        certificate.write_bytes(
-            base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
-        )
-        context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        context.load_cert_chain(certificate)
-        self._connection = http.client.HTTPSConnection(urlsplit(cluster["server"]).netloc, context=context, timeout=30)
-
-    def send(
-        self, method: str, path: str, body: object = None, *, accept: str = JSON, content: str = JSON, **query: str
-    ) -> Answer:
-        """One request."""
-        target = f"{path}?{urlencode(query)}" if query else path
-        data = None if body is None else json.dumps(body)
-        self._connection.request(method, target, data, {"Accept": accept, "Content-Type": content})
-        response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read()))
-
-    def get(self, path: str, *, accept: str = JSON) -> dict[str, Any]:
-        """What is there."""
-        return self.send("GET", path, accept=accept).succeeded()
+class ApiServer(KubernetesApi):
+    """The API server, with what the tests of both kinds do."""
 
     def try_create(self, kind: Kind, spec: Spec, name: str = "example", *, validation: str = "Strict") -> Answer:
         """Everything that a create does, but nothing is kept."""
@@ -113,14 +56,6 @@ class ApiServer:
         self.send("DELETE", kind.at(name))
         self.send("POST", kind.at(), kind.object(spec, name), fieldValidation="Strict").succeeded()
         return self.get(kind.at(name))
-
-    def merge(self, path: str, patch: dict[str, Any]) -> Answer:
-        """A merge patch."""
-        return self.send("PATCH", path, patch, content=MERGE_PATCH, fieldValidation="Strict")
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._connection.close()
 
 
 class Cluster:

@@ -1,107 +1,161 @@
-"""One real cluster of two nodes for all tests here: images, the operator from its chart, models on a claim."""
+"""One real cluster of two nodes for all tests here: images, the operator from its chart, models on a claim.
+
+Tests run in several processes side by side (pytest-xdist): what they share is made by the first that wants it, and the
+cluster is removed at the end of all.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import json
-import shutil
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from clusterlib.client import Client
+from clusterlib.environments import demo_model
+from clusterlib.install import NAMESPACE as OPERATOR_NAMESPACE
+from clusterlib.install import copy_to_claim, install_operator
+from clusterlib.local import LocalCluster
+from clusterlib.prepare import prepare
+from clusterlib.settings import Settings
+from xdist.scheduler import LoadScopeScheduling
+
+from support.cluster_models import Hub, engine_models, hub_repositories, tiny_model, variants
+from support.cluster_world import MODELS, NAMESPACE, World
+from support.kubernetes_api import KubernetesApi
+from support.leaderworkerset_double import custom_resource_definition
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "hack" / "cluster"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from clusterlib.cache import cached, key_of  # noqa: E402 - the packages lie beside
-from clusterlib.client import Client  # noqa: E402
-from clusterlib.environments import builder_tools, demo_model  # noqa: E402
-from clusterlib.install import copy_to_claim, install_operator  # noqa: E402
-from clusterlib.local import LocalCluster  # noqa: E402
-from clusterlib.prepare import prepare  # noqa: E402
-from clusterlib.settings import Settings  # noqa: E402
-from leaderworkerset_double import custom_resource_definition  # noqa: E402
-from world import MODELS, NAMESPACE, World  # noqa: E402
-
-TEXTS = REPOSITORY / "builder-image" / "trtllm_builder" / "texts"
-SUPPORT = REPOSITORY / "tests" / "support"
-FOREIGN = {
-    "autoawq-32": {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"},
-    "compressed": {
-        "quant_method": "compressed-tensors",
-        "format": "pack-quantized",
-        "config_groups": {
-            "group_0": {
-                "targets": ["Linear"],
-                "weights": {"num_bits": 4, "type": "int", "group_size": 64, "strategy": "group", "symmetric": True},
-            }
-        },
-        "ignore": ["lm_head"],
-    },
-}
-"""Configurations of checkpoints that nothing here reads: they are judged by these alone."""
 SETTINGS = Settings(name="trtllm-test", index=1, nodes=2, gpus_per_node=8)
+LANES = {
+    "engines": ("test_engine_group", "test_engine_interruptions", "test_engine_sources", "test_engines"),
+    "models": ("test_gate", "test_pods", "test_sources"),
+}
+"""Modules of one lane run one after the other, in one process; the rest are a lane, too. Engines share nodes' GPUs."""
 
 
 HUB_ENDPOINT = f"http://{SETTINGS.host_address}:8088"
 
 
-@dataclass(frozen=True)
-class Hub:
-    """The stand-in for the Hugging Face hub, as pods see it."""
+class Shared:
+    """What processes that test side by side have in common: a directory, with a lock and a value for each name."""
 
-    endpoint: str
-    root: Path
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Nobody else has the lock of this name meanwhile."""
+        with (self.directory / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def once(self, name: str, make: Callable[[], object]) -> object:
+        """What `make` returns, as JSON; whoever comes first makes it, and the others wait."""
+        with self.alone(name):
+            made = self.directory / f"{name}.json"
+            if not made.exists():
+                made.write_text(json.dumps(make()))
+        return json.loads(made.read_text())
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tell pytest-xdist the lanes: a process takes a whole one."""
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = _lane_of
+    return scheduling
+
+
+def _lane_of(nodeid: str) -> str:
+    module = Path(nodeid.partition("::")[0]).stem
+    return next((lane for lane, modules in LANES.items() if module in modules), "rest")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The process that began them all ends last."""
+    if not hasattr(session.config, "workerinput"):
+        LocalCluster(SETTINGS).down()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[LocalCluster]:
-    prepare(local=True)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    base = tmp_path_factory.getbasetemp()
+    return Shared(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+@pytest.fixture(scope="session")
+def cluster(shared: Shared) -> LocalCluster:
     cluster = LocalCluster(SETTINGS)
-    cluster.down()
-    cluster.up()
-    yield cluster
-    cluster.down()
+
+    def start() -> None:
+        prepare(local=True)
+        cluster.down()
+        cluster.up()
+
+    shared.once("cluster", start)
+    return cluster
 
 
 @pytest.fixture(scope="session")
-def images(cluster: LocalCluster) -> dict[str, str]:
-    return cluster.images()
+def images(cluster: LocalCluster, shared: Shared) -> dict[str, str]:
+    found = shared.once("images", cluster.images)
+    assert isinstance(found, dict)
+    return found
 
 
 @pytest.fixture(scope="session")
-def world(cluster: LocalCluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(
+    cluster: LocalCluster, images: dict[str, str], shared: Shared, tmp_path_factory: pytest.TempPathFactory
+) -> World:
     client = Client(cluster, SETTINGS)
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    for name in (NAMESPACE, "trtllm-system"):
-        meta = {"name": name, "labels": labels}
-        client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
-    # the stand-ins for hub and web server are inside the cluster's private network
-    limits = {"TRTLLM_TOKEN_ORIGINS": HUB_ENDPOINT, "TRTLLM_SOURCE_NETWORKS": f"{SETTINGS.host_address}/32"}
-    install_operator(client, images, *(f"builderImage.env.{name}={value}" for name, value in limits.items()))
-    variants = tmp_path_factory.mktemp("variants")
-    make_variants(tiny_model(), variants)
-    copy_to_claim(client, MODELS, variants, "", images["operator"], namespace=NAMESPACE)
-    return World(client)
+
+    def install() -> None:
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        for name in (NAMESPACE, OPERATOR_NAMESPACE):
+            meta = {"name": name, "labels": labels}
+            client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+        # the stand-ins for hub and web server are inside the cluster's private network
+        limits = {"TRTLLM_TOKEN_ORIGINS": HUB_ENDPOINT, "TRTLLM_SOURCE_NETWORKS": f"{SETTINGS.host_address}/32"}
+        values = [f"builderImage.env.{name}={value}" for name, value in limits.items()]
+        install_operator(client, images, "resources.requests.cpu=500m", *values)  # the tests' pods leave it its share
+        models = tmp_path_factory.mktemp("models")
+        variants(models)
+        copy_to_claim(client, MODELS, models, "", images["operator"], namespace=NAMESPACE)
+
+    shared.once("world", install)
+    return World(client, KubernetesApi.of(json.loads(SETTINGS.kubeconfig.read_text())))
 
 
 @pytest.fixture(scope="session")
-def engines(world: World, images: dict[str, str]) -> World:
-    world.client.apply(custom_resource_definition())
-    copy_to_claim(world.client, "engine-models", engine_models(), "", images["operator"], namespace=NAMESPACE)
+def engines(world: World, images: dict[str, str], shared: Shared) -> World:
+    def provide() -> None:
+        world.client.apply(custom_resource_definition())
+        copy_to_claim(world.client, "engine-models", engine_models(), "", images["operator"], namespace=NAMESPACE)
+
+    shared.once("engines", provide)
     return world
 
 
 @pytest.fixture(scope="session")
-def double(cluster: LocalCluster) -> str:
+def double(doubles: Callable[[str], str]) -> str:
     """NVIDIA's image, played."""
-    return cluster.double("1.2.1")
+    return doubles("1.2.1")
+
+
+@pytest.fixture(scope="session")
+def doubles(cluster: LocalCluster, images: dict[str, str], shared: Shared) -> Callable[[str], str]:
+    """The same of any version."""
+    return lambda version: str(shared.once(f"double-{version}", lambda: cluster.double(version)))
 
 
 @pytest.fixture(scope="session")
@@ -111,21 +165,24 @@ def smollm2(world: World, images: dict[str, str]) -> Path:
     return model
 
 
+@pytest.fixture
+def undisturbed(shared: Shared) -> Iterator[None]:
+    """For tests that stop the operator, and for those that measure how quick it is."""
+    with shared.alone("undisturbed"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def hub(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     root = tmp_path_factory.mktemp("hub")
-    shutil.copytree(tiny_model(), root / "acme" / "tiny")
-    shutil.copytree(tiny_model(), root / "acme" / "gated")
-    (root / "acme" / "gated" / ".hub.json").write_text(
-        json.dumps({"gated": True, "token": "hf_right", "other_tokens": ["hf_other"]})
-    )
+    hub_repositories(root)
     program = REPOSITORY / "hack" / "hub_standin" / "hub_standin.py"
     command = [sys.executable, str(program), "--root", str(root), "--host", SETTINGS.host_address]
     arguments = ["--port", HUB_ENDPOINT.rpartition(":")[2], "--print-port"]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline()
-    yield Hub(HUB_ENDPOINT, root)
+    yield Hub(HUB_ENDPOINT)
     process.terminate()
     process.wait()
 
@@ -138,61 +195,3 @@ def web(cluster: LocalCluster) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://{SETTINGS.host_address}:{server.server_port}/"
     server.shutdown()
-
-
-def tiny_model() -> Path:
-    """The tiny model, made once for these sources."""
-    return _made("tiny-model")
-
-
-def engine_model() -> Path:
-    """One that eight GPUs and two stages can share."""
-    return _made("engine-model", "--heads", "8", "--key-value-heads", "2", "--layers", "4")
-
-
-def engine_models() -> Path:
-    """That model, as quantizers of others than NVIDIA leave one, and two LoRA adapters of it."""
-    tiny, program, adapter = engine_model(), SUPPORT / "packed_model.py", SUPPORT / "lora_adapter.py"
-
-    def build(target: Path) -> None:
-        target.mkdir()
-        shutil.copytree(tiny, target / "tiny")
-        for name, *how in (("gptq", "gptq"), ("gptq-reordered", "gptq", "--desc-act"), ("autoawq", "awq")):
-            _run(program, "--model", str(tiny), "--output", str(target / name), "--tool", *how)
-        for seed in ("1", "2"):
-            place = str(target / "adapters" / seed)
-            _run(adapter, "--model", str(tiny), "--output", place, "--rank", "4", "--seed", seed)
-        for name, how in FOREIGN.items():
-            shutil.copytree(target / "autoawq", target / name)
-            path = target / name / "config.json"
-            path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
-
-    return cached("engine-models", key_of(tiny / "model.safetensors", program, adapter, Path(__file__)), build)
-
-
-def _made(name: str, *options: str) -> Path:
-    program = SUPPORT / "tiny_model.py"
-    return cached(
-        name, key_of(program, SUPPORT / "drawn.py"), lambda target: _run(program, "--output", str(target), *options)
-    )
-
-
-def _run(program: Path, *options: str) -> None:
-    """In the builder's environment, which has torch."""
-    subprocess.run([str(builder_tools() / "bin" / "python"), str(program), *options], check=True, capture_output=True)
-
-
-def make_variants(model: Path, root: Path) -> None:
-    """The model, and what users bring by mistake."""
-    for name in ("tiny", "lfs-pointer", "truncated", "no-tokenizer", "unknown-architecture"):
-        shutil.copytree(model, root / name)
-    (root / "texts").mkdir()
-    (root / "texts" / "held-out.txt").write_text((TEXTS / "evaluation" / "Apache-2.0.txt").read_text())
-    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 269060552\n"
-    (root / "lfs-pointer" / "model.safetensors").write_text(pointer)
-    weights = root / "truncated" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100_000])
-    (root / "no-tokenizer" / "tokenizer.json").unlink()
-    path = root / "unknown-architecture" / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, "model_type": "tomorrow", "architectures": ["TomorrowForCausalLM"]}))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engines import answer, engine, running
-from leaderworkerset_double import LeaderWorkerSetDouble
-from world import NAMESPACE, World, eventually
+from support.cluster_engines import answer, engine, running
+from support.cluster_world import NAMESPACE, World, eventually
+from support.leaderworkerset_double import LeaderWorkerSetDouble
 
 
 def test_sixteen_ranks_are_built_and_served_by_two_nodes_though_pods_were_killed(engines: World, double: str) -> None:
     layout = {"tensor": 8, "pipeline": 2}
     with (
-        LeaderWorkerSetDouble(engines.client, NAMESPACE) as groups,
+        LeaderWorkerSetDouble(engines, NAMESPACE) as groups,
         engine(engines, "sixteen", double, seconds=10, parallelism=layout, serving={}),
     ):
         eventually(lambda: len(running(engines, "sixteen", "build")) == 2, "two pods that build", 180)

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import TEXTS
-from test_serving import serve
-from world import MODELS, NAMESPACE, World
+
+from support.cluster_world import MODELS, NAMESPACE, TEXTS, World
 
 STRICT = {"maxPerplexityIncrease": "0.001%", "maxKLDivergence": "0.00000001", "evaluation": {"tokens": 1024}}
 
@@ -26,25 +25,16 @@ def created(world: World) -> World:
     """All at once: the machine's two processors are shared, the waiting is not."""
     path = {"source": {"persistentVolumeClaim": {"claimName": MODELS, "path": "unknown-architecture"}}}
     world.quantized_model("unknown-architecture", **path)
-    meta = {"name": "empty-texts", "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"texts.txt": "\n\n"}})
-    dataset = {"dataset": {"configMap": {"name": "empty-texts", "key": "texts.txt"}}}
-    world.quantized_model("empty-texts", quantization={"method": "FP8"}, calibration=dataset)
+    empty = world.texts("empty-texts", "\n\n")
+    world.quantized_model("empty-texts", quantization={"method": "FP8"}, calibration=empty)
     dataset = {"dataset": {"configMap": {"name": "no-such-texts", "key": "texts.txt"}}}
     world.quantized_model("no-texts", quantization={"method": "FP8"}, calibration=dataset)
     lines = (TEXTS / "calibration").glob("*.txt")
     texts = "\n".join(path.read_text() for path in sorted(lines))[:200_000]
-    meta = {"name": "texts", "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"texts.txt": texts}})
     world.quantized_model(
         "own-texts",
         quantization={"method": "FP8"},
-        calibration={
-            "dataset": {"configMap": {"name": "texts", "key": "texts.txt"}},
-            "samples": 8,
-            "sequenceLength": 128,
-            "batchSize": 4,
-        },
+        calibration={**world.texts("texts", texts), "samples": 8, "sequenceLength": 128, "batchSize": 4},
         quality={
             "evaluation": {
                 "dataset": {"persistentVolumeClaim": {"claimName": MODELS, "path": "texts"}},
@@ -148,6 +138,6 @@ def test_a_refused_method_is_explained_and_its_mix_with_full_precision_ships(cre
     kept = json.loads(created.on_claim("store-gate-mixed", "cat", path))["quantization"]["exclude_modules"]
     assert len(kept) > 1, "more than the head"
     assert status["artifact"]["bytes"] < refused["proposal"]["bytes"] * 1.1
-    serve(created, "gate-mixed", "gate-mixed")
+    created.serve("gate-mixed", "gate-mixed")
     created.wait_for("eb", "gate-mixed", "Ready", 120)
     created.delete("eb", "gate-mixed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from world import NAMESPACE, World, eventually
+from support.cluster_world import World, eventually
 
 
 def quantizing_pod(world: World, name: str, stage: str = '"Quantizing"') -> str:
@@ -20,7 +20,7 @@ def quantizing_pod(world: World, name: str, stage: str = '"Quantizing"') -> str:
     return found()
 
 
-def test_an_identical_second_model_is_ready_in_two_seconds_without_a_job(world: World) -> None:
+def test_an_identical_second_model_is_ready_in_two_seconds_without_a_job(world: World, undisturbed: None) -> None:
     storage = {"claimName": "store-shared", "size": "1Gi"}
     world.quantized_model("first", storage=storage)
     first = world.ready("first")
@@ -60,7 +60,7 @@ def test_a_killed_quantize_pod_is_replaced_and_does_not_measure_the_source_again
     assert len(world.jobs("killed-pod")) == 2
 
 
-def test_an_operator_killed_at_any_point_makes_nothing_twice(world: World) -> None:
+def test_an_operator_killed_at_any_point_makes_nothing_twice(world: World, undisturbed: None) -> None:
     storage = {"claimName": "store-operator", "size": "1Gi"}
     world.quantized_model("killed-operator", storage=storage, quantization={"method": "INT4WeightOnly"})
     seen: dict[str, set[str]] = {}
@@ -102,27 +102,9 @@ def test_suspend_stops_the_work_and_resume_takes_it_up(world: World) -> None:
     storage = {"claimName": "store-suspend", "size": "1Gi"}
     world.quantized_model("suspended", storage=storage)
     quantizing_pod(world, "suspended", '"VerifyingSource"')
-    world.client.kubectl("patch", "qm/suspended", "-n", NAMESPACE, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    world.patch("qm", "suspended", {"spec": {"suspend": True}})
     eventually(lambda: world.get("qm", "suspended")["status"]["stage"] == "Suspended", "the stage Suspended", 20)
     eventually(lambda: not world.pods("suspended", "quantize"), "the end of its pods", 60)
     assert world.condition("qm", "suspended", "Ready")["reason"] == "Suspended"
-    world.client.kubectl("patch", "qm/suspended", "-n", NAMESPACE, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    world.patch("qm", "suspended", {"spec": {"suspend": False}})
     world.ready("suspended")
-
-
-def test_settled_resources_are_not_written_again_by_a_restarted_operator(world: World) -> None:
-    def versions() -> dict[str, str]:
-        items = world.client.get("qm,eb,jobs,deployments,services,configmaps", "-n", NAMESPACE)["items"]
-        return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
-
-    def settled() -> bool:
-        first = versions()
-        time.sleep(3)
-        return versions() == first
-
-    eventually(settled, "a settled cluster", 60)
-    before = versions()
-    world.kill_operator()
-    world.client.kubectl("rollout", "status", "deployment/trtllm-operator", "-n", "trtllm-system", "--timeout=60s")
-    time.sleep(5)
-    assert versions() == before

@@ -8,7 +8,8 @@ from pathlib import Path
 from clusterlib.client import Client
 from clusterlib.local import LocalCluster
 from clusterlib.settings import Settings
-from world import MODELS, NAMESPACE, World, restricted_pod
+
+from support.cluster_world import MODELS, NAMESPACE, World, restricted_pod
 
 EXTRA = Settings(name="trtllm-extra", index=5, nodes=1, gpus_per_node=2)
 _QUERY = "nvidia-smi --query-gpu=uuid,name,compute_cap,memory.total --format=csv,noheader"
@@ -32,12 +33,11 @@ def traces() -> dict[str, list[str]]:
     }
 
 
-def test_a_pod_gets_the_gpus_that_it_asks_for_and_no_others(world: World, cluster: LocalCluster) -> None:
+def test_a_pod_gets_the_gpus_that_it_asks_for_and_no_others(world: World, cluster: LocalCluster, double: str) -> None:
     settings = cluster.settings
-    image = cluster.double("1.2.1")
     said = {}
     for name, count in (("two-gpus", 2), ("no-gpus", 0)):
-        pod = restricted_pod(name, image, ["sh", "-c", f"{_QUERY} || echo exit $?"], MODELS)
+        pod = restricted_pod(name, double, ["sh", "-c", f"{_QUERY} || echo exit $?"], MODELS)
         pod["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": count}} if count else {}
         world.client.apply(pod)
         done = "--for=jsonpath={.status.phase}=Succeeded"

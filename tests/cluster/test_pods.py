@@ -6,16 +6,11 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Hub
-from test_sources import on_hub
-from world import NAMESPACE, World, eventually
+
+from support.cluster_models import Hub
+from support.cluster_world import NAMESPACE, World, eventually
 
 REQUESTS = {"cpu": "50m", "memory": "100Mi"}
-
-
-def secret(world: World, name: str, key: str) -> None:
-    meta = {"name": name, "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {key: "hf_right"}})
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +28,8 @@ def created(world: World, hub: Hub) -> World:
     }
     for name, template in templates.items():
         world.quantized_model(name, podTemplate=template)
-    secret(world, "no-key", "password")
-    world.quantized_model("no-key", **on_hub("acme/gated", hub, secret="no-key"))
+    world.secret("no-key", "password", "hf_right")
+    world.quantized_model("no-key", **hub.holds("acme/gated", secret="no-key"))
     return world
 
 
@@ -54,14 +49,14 @@ def test_no_node_takes_the_pod_is_told_with_what_how_many_nodes_lack(created: Wo
 
 def test_a_secret_without_the_key_is_named_with_the_key(created: World) -> None:
     assert f"Secret {NAMESPACE}/no-key has no key token" in says(created, "no-key", "ContainerConfigInvalid")
-    secret(created, "no-key", "token")
+    created.secret("no-key", "token", "hf_right")
     eventually(lambda: created.get("qm", "no-key").get("status", {}).get("source"), "the source, once it has it", 150)
 
 
 def test_a_volume_that_cannot_be_mounted_is_told_from_events_and_is_no_matter_once_it_can(created: World) -> None:
     message = says(created, "no-volume", "VolumeNotMounted")
     assert "Volume extra cannot be mounted: the secret later does not exist" in message
-    secret(created, "later", "anything")
+    created.secret("later", "anything", "hf_right")
     # the kubelet tries again after two minutes at most
     created.ready("no-volume", 300)
 

@@ -6,25 +6,13 @@ from typing import Any
 
 import pytest
 from clusterlib.local import LocalCluster
-from conftest import Hub
-from world import MODELS, NAMESPACE, World, eventually
+
+from support.cluster_models import Hub
+from support.cluster_world import MODELS, NAMESPACE, World, eventually
 
 
 def on_claim(path: str) -> dict[str, Any]:
     return {"source": {"persistentVolumeClaim": {"claimName": MODELS, "path": path}}}
-
-
-def on_hub(repo: str, hub: Hub, secret: str | None = None, revision: str = "main") -> dict[str, Any]:
-    source: dict[str, Any] = {"repo": repo, "revision": revision}
-    if secret:
-        source["tokenSecretRef"] = {"name": secret, "key": "token"}
-    return {
-        "source": {"huggingFace": source},
-        "podTemplate": {
-            "env": [{"name": "HF_ENDPOINT", "value": hub.endpoint}],
-            "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}},
-        },
-    }
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +21,15 @@ def created(world: World, cluster: LocalCluster, hub: Hub) -> World:
     for name in ("lfs-pointer", "truncated", "no-tokenizer"):
         world.quantized_model(name, **on_claim(name))
     world.quantized_model("no-path", **on_claim("tinny"))
-    world.quantized_model("no-repo", **on_hub("acme/nothing", hub))
-    world.quantized_model("no-revision", **on_hub("acme/tiny", hub, revision="v9"))
-    world.quantized_model("gated", **on_hub("acme/gated", hub))
+    world.quantized_model("no-repo", **hub.holds("acme/nothing"))
+    world.quantized_model("no-revision", **hub.holds("acme/tiny", revision="v9"))
+    world.quantized_model("gated", **hub.holds("acme/gated"))
     for name, token in (("wrong-token", "hf_wrong"), ("other-account", "hf_other")):
-        meta = {"name": name, "namespace": NAMESPACE}
-        world.client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": token}})
-        world.quantized_model(name, **on_hub("acme/gated", hub, secret=name))
+        world.secret(name, "token", token)
+        world.quantized_model(name, **hub.holds("acme/gated", secret=name))
     cluster.sized_volume("small", "1Mi")
     storage = {"claimName": "store-small", "size": "1Mi", "storageClassName": "local-sized"}
-    world.quantized_model("small", storage=storage, **on_hub("acme/tiny", hub))
+    world.quantized_model("small", storage=storage, **hub.holds("acme/tiny"))
     return world
 
 
@@ -113,8 +100,8 @@ def test_a_refused_source_is_an_event_of_the_resource(created: World) -> None:
     created.stalled("truncated")
 
     def told() -> bool:
-        events = created.client.get("events", "-n", NAMESPACE, "--field-selector", "involvedObject.name=truncated")
-        return any(event["reason"] == "SourceCorrupt" and event["type"] == "Warning" for event in events["items"])
+        events = created.items("event", fieldSelector="involvedObject.name=truncated")
+        return any(event["reason"] == "SourceCorrupt" and event["type"] == "Warning" for event in events)
 
     eventually(told, "a Warning with the reason", 20)
 
@@ -128,7 +115,7 @@ def test_a_model_is_fetched_over_the_web(world: World, web: str) -> None:
 
 
 def test_a_revision_of_the_hub_is_pinned_to_its_commit(world: World, hub: Hub) -> None:
-    world.quantized_model("from-hub", **on_hub("acme/tiny", hub))
+    world.quantized_model("from-hub", **hub.holds("acme/tiny"))
     eventually(lambda: world.get("qm", "from-hub").get("status", {}).get("source"), "the source", 60)
     source = world.get("qm", "from-hub")["status"]["source"]
     assert len(source["revision"]) == 40

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from test_serving import ask
-from world import NAMESPACE, World, eventually
+from support.cluster_world import World, eventually
 
 SOURCE = {"persistentVolumeClaim": {"claimName": "engine-models", "path": "tiny"}}
 STORE = {"claimName": "store-engines", "size": "2Gi", "accessMode": "ReadWriteMany"}
@@ -34,14 +33,7 @@ def build(
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if "serving" in wanted:
         wanted["serving"] = {"podTemplate": {"resources": SMALL}, **wanted["serving"]}
-    meta = {"name": name, "namespace": NAMESPACE}
-    world.client.apply({"apiVersion": "trtllm.dev/v1alpha1", "kind": EB, "metadata": meta, "spec": wanted})
-
-
-def stalled(world: World, name: str, timeout: float = 120) -> tuple[str, str]:
-    world.wait_for("eb", name, "Stalled", timeout)
-    found = world.condition("eb", name, "Stalled")
-    return found["reason"], found["message"]
+    world.apply("eb", "trtllm.dev/v1alpha1", EB, name, spec=wanted)
 
 
 def running(world: World, name: str, stage: str) -> list[dict[str, Any]]:
@@ -50,15 +42,15 @@ def running(world: World, name: str, stage: str) -> list[dict[str, Any]]:
 
 def answer(world: World, name: str) -> str:
     """Once the Service's rules know of the servers, which may take a moment longer than their readiness."""
-    eventually(lambda: _answers(world, name), f"an answer of {name}", 10)
+    eventually(lambda: _answers(world, name), f"an answer of {name}", 20)
     body = {"model": name, "prompt": "The licence", "max_tokens": 8, "temperature": 0}
-    text: str = json.loads(ask(world.client, f"{name}-serve", "/v1/completions", body))["choices"][0]["text"]
+    text: str = json.loads(world.ask(f"{name}-serve", "/v1/completions", body))["choices"][0]["text"]
     return text
 
 
 def _answers(world: World, name: str) -> bool:
     with contextlib.suppress(OSError):
-        return bool(ask(world.client, f"{name}-serve", "/v1/models"))
+        return bool(world.ask(f"{name}-serve", "/v1/models"))
     return False
 
 
@@ -66,7 +58,15 @@ def _answers(world: World, name: str) -> bool:
 def engine(world: World, name: str, image: str, **spec: Any) -> Iterator[None]:
     """It is gone afterwards, with the GPUs that it held."""
     build(world, name, image, **spec)
+    with released(world, name):
+        yield
+
+
+@contextlib.contextmanager
+def released(world: World, *names: str) -> Iterator[None]:
+    """EngineBuilds that were made before, side by side: they are gone afterwards, with the GPUs that they held."""
     try:
         yield
     finally:
-        world.delete("eb", name)
+        for name in names:
+            world.delete("eb", name)

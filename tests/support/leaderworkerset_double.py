@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import threading
 from typing import Any, Self
 
-from clusterlib.client import Client
-from clusterlib.problem import Problem
+from support.cluster_world import World, path_of
 
 GROUP = "leaderworkerset.x-k8s.io"
 LABEL = "leaderworkerset.sigs.k8s.io"
@@ -96,8 +94,8 @@ def _strings(*names: str) -> dict[str, Any]:
 class LeaderWorkerSetDouble:
     """Works in a thread, in one namespace, until it is stopped."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
-        self._client = client
+    def __init__(self, world: World, namespace: str) -> None:
+        self._world = world
         self._namespace = namespace
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -118,18 +116,19 @@ class LeaderWorkerSetDouble:
 
     def _work(self) -> None:
         while not self._stop.wait(_PERIOD):
-            for lws in self._items("leaderworkersets"):
+            for lws in self._world.items("leaderworkerset", self._namespace):
                 try:
                     self._reconcile(lws)
-                except (Problem, ValueError) as problem:
+                except (AssertionError, ValueError) as problem:
                     self.faults.append(str(problem))
 
     def _reconcile(self, lws: dict[str, Any]) -> None:
         name, spec = lws["metadata"]["name"], lws["spec"]
         if spec["leaderWorkerTemplate"].get("restartPolicy") != "RecreateGroupOnPodRestart":
             raise ValueError(f"{name}: only RecreateGroupOnPodRestart is played")
-        pods = {pod["metadata"]["name"]: pod for pod in self._items("pods", "-l", f"{LABEL}/name={name}")}
-        self._client.apply(self._service(lws))
+        found = self._world.items("pod", self._namespace, labelSelector=f"{LABEL}/name={name}")
+        pods = {pod["metadata"]["name"]: pod for pod in found}
+        self._world.api.apply(path_of("service", name, self._namespace), self._service(lws))
         size, ready = int(spec["leaderWorkerTemplate"]["size"]), 0
         for group in range(int(spec["replicas"])):
             leader = pods.get(f"{name}-{group}")
@@ -154,7 +153,7 @@ class LeaderWorkerSetDouble:
         lost = seen - uids
         seen |= uids
         if lost or any(_restarted(pod) or pod["metadata"].get("deletionTimestamp") for pod in known):
-            self._client.kubectl("delete", "pod", f"{name}-{group}", "-n", self._namespace, "--wait=false")
+            self._world.api.send("DELETE", path_of("pod", f"{name}-{group}", self._namespace))
             return False
         for index, worker in enumerate(workers, start=1):
             if worker is None:
@@ -227,18 +226,11 @@ class LeaderWorkerSetDouble:
         }
         if lws.get("status") == status:
             return
-        patch = json.dumps({"status": status})
-        name = lws["metadata"]["name"]
-        self._client.kubectl(
-            "patch", "leaderworkerset", name, "-n", self._namespace, "--subresource=status", "--type=merge", "-p", patch
-        )
+        path = f"{path_of('leaderworkerset', lws['metadata']['name'], self._namespace)}/status"
+        self._world.api.merge(path, {"status": status}).succeeded()
 
     def _create(self, pod: dict[str, Any]) -> None:
-        self._client.apply(pod)
-
-    def _items(self, kind: str, *selection: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._client.get(kind, "-n", self._namespace, *selection).get("items") or []
-        return found
+        self._world.api.send("POST", path_of("pod", namespace=self._namespace), pod).succeeded()
 
 
 def _condition(lws: dict[str, Any], kind: str, status: str) -> dict[str, Any]:
