@@ -1,7 +1,7 @@
 """Why the gate refused a candidate: which layers, and which kinds of linear layers, cause its divergence.
 
 refusals.py calls it. Each is given the source's weights by itself, on one window: layers + kinds forward passes, not
-layers x kinds. What goes away of the KL divergence is its share; shares of what errs together need not add up to 1.
+layers x kinds, and what lies before the layer is not computed again (beginning.py). What goes away of the KL divergence is its share; shares of what errs together need not add up to 1.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 
+from trtllm_builder.quantize.beginning import Beginning
 from trtllm_builder.quantize.candidate import Bench
 from trtllm_builder.quantize.cells import groups
 from trtllm_builder.quantize.evaluation import Reference, measure
@@ -32,22 +33,27 @@ def explain(bench: Bench, candidate: Restorable, tokens: int) -> Explanation | N
     window, reference = _first(bench.evaluation, bench.reference, tokens)
     tokens = window.rows.numel()
 
-    with bench.progress.step("Explaining", (1 + len(layers) + len(kinds)) * tokens, "tokens") as step:
+    beginning = Beginning(candidate.model, [name for cell in candidate.cells for name in cell.modules])
+
+    with bench.progress.step("Explaining", (2 + len(layers) + len(kinds)) * tokens, "tokens") as step:
 
         def divergence() -> float:
             return measure(candidate.model, window, reference, step).kl_divergence
 
         candidate.restore(())
-        whole = divergence()
+        with beginning.recorded():
+            whole = divergence()
         if not candidate.cells or not math.isfinite(whole) or whole < _LEAST_DIVERGENCE:
             return None
+        beginning.keep_if_true(whole, divergence)
         shares: list[dict[str, float]] = []
         for modules in (layers, kinds):
             found = {}
             for name, members in modules.items():
                 step.advance(0, f"{name} in full precision")
                 candidate.restore(members)
-                left = divergence()
+                with beginning.left_out(beginning.first_of(members)):
+                    left = divergence()
                 found[name] = round((whole - left) / whole, 4) if math.isfinite(left) else 0.0
             shares.append(found)
     return Explanation(whole, tokens, shares[0], shares[1], time.monotonic() - started)

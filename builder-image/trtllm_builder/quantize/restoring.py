@@ -123,7 +123,9 @@ def _unfolded(weight: Tensor, module: QuantizedLinear, scales: Iterable[Tensor])
     own = module.unpacked
     if own is None:
         raise ValueError("the candidate's own weight is needed")
-    own = own.float() if module.pre_quant_scale is None else own.float() * module.pre_quant_scale.float()
     fitting = [scale for scale in scales if scale.numel() == weight.shape[1] and bool(scale.isfinite().all())]
+    if not fitting:
+        return weight
+    own = own.float() if module.pre_quant_scale is None else own.float() * module.pre_quant_scale.float()
     choices = [weight, *(weight / scale for scale in fitting if bool((scale != 0).all()))]
     return min(choices, key=lambda choice: float((own - choice).square().sum()))
