@@ -68,6 +68,6 @@ BESIDE: Group = (
     # a run of their own: the double is importable there, and the builder's tests must not find it
     _tests("unit tests of NVIDIA's double", BUILDER, "tests/unit/double"),
 )
-ON_A_CLUSTER: Group = (_tests("tests on a real cluster", TOOLS, "tests/cluster", shown=True),)
+ON_A_CLUSTER: Group = (_tests("tests on a real cluster", TOOLS, "-n", "3", "tests/cluster", shown=True),)
 """By themselves: some of them hold the product to seconds."""
 TEST: Sequence[Group] = (CHECK, GENERATED, BESIDE, ON_A_CLUSTER)

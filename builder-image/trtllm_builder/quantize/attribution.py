@@ -1,7 +1,8 @@
 """Why the gate refused a candidate: which layers, and which kinds of linear layers, cause its divergence.
 
 refusals.py calls it. Each is given the source's weights by itself, on one window: layers + kinds forward passes, not
-layers x kinds, and what lies before the layer is not computed again (beginning.py). What goes away of the KL divergence is its share; shares of what errs together need not add up to 1.
+layers x kinds, and what lies before the layer is not computed again (beginning.py). What goes away of the KL divergence
+is its share; shares of what errs together need not add up to 1.
 """
 
 from __future__ import annotations
