@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from clusterlib.binary import helm, kubernetes_binaries
+from clusterlib.binary import clients
 from clusterlib.local import LocalCluster
 from clusterlib.problem import Problem
 from clusterlib.providers import ExistingCluster, KindCluster
@@ -24,7 +24,7 @@ class Client:
         self.environment = dict(os.environ)
         if not isinstance(cluster, ExistingCluster):
             self.environment["KUBECONFIG"] = str(settings.kubeconfig)
-        self.program = kubernetes_binaries() / "kubectl" if isinstance(cluster, LocalCluster) else Path("kubectl")
+        self.program = clients() / "kubectl" if isinstance(cluster, LocalCluster) else Path("kubectl")
 
     def kubectl(self, *arguments: str, stdin: str | bytes | None = None, check: bool = True) -> str:
         """Run kubectl; what it prints on stdout."""
@@ -42,7 +42,7 @@ class Client:
 
     def helm(self, *arguments: str) -> str:
         """Run helm; what it prints on stdout."""
-        return self._run([str(helm()), *arguments], None, check=True)
+        return self._run([str(clients() / "helm"), *arguments], None, check=True)
 
     def _run(self, command: list[str], stdin: str | bytes | None, check: bool) -> str:
         data = stdin.encode() if isinstance(stdin, str) else stdin

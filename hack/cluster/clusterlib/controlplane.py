@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from clusterlib.binary import clients
 from clusterlib.pki import Pki
 from clusterlib.processes import Processes
 from clusterlib.settings import Settings
@@ -51,7 +52,7 @@ class ControlPlane:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return what it prints."""
         return subprocess.run(
-            [str(self.binaries / "kubectl"), "--kubeconfig", str(self.settings.kubeconfig), *arguments],
+            [str(clients() / "kubectl"), "--kubeconfig", str(self.settings.kubeconfig), *arguments],
             input=stdin,
             text=True,
             check=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from clusterlib import images
-from clusterlib.binary import helm, kubernetes_binaries
+from clusterlib.binary import clients, kubernetes_binaries
 from clusterlib.environments import builder_tools, demo_model, tools_environment
 from clusterlib.packages import ensure_packages
 
@@ -28,7 +28,7 @@ def prepare(*, local: bool) -> None:
 
 def _programs() -> None:
     kubernetes_binaries()
-    helm()
+    clients()
 
 
 def _models() -> None:

@@ -1,6 +1,7 @@
-// One binary that is every program of a Kubernetes cluster, and the double of NVIDIA's device plugin (gpus.go), chosen
-// by the name it is called by.
-// hack/cluster builds it from the module cache, because the local cluster has package registries and nothing else.
+// One binary that is every program of a Kubernetes cluster that runs on, and the double of NVIDIA's device plugin
+// (gpus.go), chosen by the name it is called by. What people and tests call is another binary (../clients), which starts
+// faster.
+// hack/cluster builds both from the module cache, because the local cluster has package registries and nothing else.
 package main
 
 import (
@@ -21,7 +22,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -52,7 +52,6 @@ func main() {
 		"kube-proxy":              proxy.NewProxyCommand,
 		"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 		"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
-		"kubectl":                 kubectl.NewDefaultKubectlCommand,
 	}
 	command, known := commands[name]
 	if !known {
