@@ -54,7 +54,7 @@ CHECK: Group = (
         *(f"tests/unit/{it}" for it in ("api", "diagnosis", "report", "cli")),
     ),
     _types("builder", BUILDER, "builder-image/trtllm_builder", *sorted(_DOUBLE.glob("*.py")), _DOUBLE / "tensorrt_llm"),
-    _types("the rest", TOOLS, *_LIGHT, "hack/cluster/clusterlib", "hack/test", "hack/demo/demo.py"),
+    _types("the rest", TOOLS, *_LIGHT, "hack/cluster/clusterlib", "hack/chart", "hack/test", "hack/demo/demo.py"),
     Stage("imports", [TOOLS / "lint-imports", "--no-cache", "--no-logo"]),
     Stage("format", [TOOLS / "ruff", "format", "--check", "--quiet", "."]),
     Stage("lint", [TOOLS / "ruff", "check", "--quiet", "."]),

@@ -52,7 +52,8 @@ def tools_environment() -> Path:
         stamp.write_text(key)
     _put_on_path(
         target,
-        *(REPOSITORY / name for name in (*WITH_REPORT, "operator", "cli", "builder-image", "hack/cluster", "tests")),
+        *(REPOSITORY / name for name in (*WITH_REPORT, "operator", "cli", "builder-image")),
+        *(REPOSITORY / name for name in ("hack/cluster", "hack/chart", "tests")),
     )
     _put_programs(target, REPOSITORY / "cli" / "pyproject.toml")
     return target
