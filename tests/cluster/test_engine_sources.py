@@ -29,7 +29,7 @@ RECOGNISED = (
     ("gptq-reordered", "TensorRT", ("desc_act", "INT4AWQ")),
     ("autoawq-32", "TensorRT", ("AutoAWQ", "group size 32", "64 and 128")),
     ("autoawq", "PyTorch", ("AutoAWQ", "PyTorch", "runtime TensorRT")),
-    ("compressed", "PyTorch", ("compressed-tensors", "group size 64", "quantize the original")),
+    ("compressed", "PyTorch", ("compressed-tensors", "group size 64", "Quantize the original")),
 )
 RECIPE = {
     "method": "Auto",

@@ -100,7 +100,7 @@ def test_a_rank_that_was_not_written_is_named_although_trtllm_build_exited_with_
     ("name", "reason", "words"),
     [
         ("heads", "HeadsNotDivisible", ("8 heads", "TP 3")),
-        ("limits", "Lengths", ("64", "the 4 that")),
+        ("limits", "ServingExceedsEngine", ("64", "the 4 that")),
         ("nodes", "NoMatchingGpu", ("32", "16")),
     ],
 )
