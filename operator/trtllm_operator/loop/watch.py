@@ -35,7 +35,7 @@ class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
 
 
 def watch_settings(settings: Settings) -> kopf.OperatorSettings:
-    """Settings that make kopf a watcher and nothing more; docs/architecture.md gives the reason for each line."""
+    """Settings that make kopf a watcher and nothing more; docs/adr gives the reasons."""
     result = kopf.OperatorSettings()
     result.peering.standalone = True
     result.posting.enabled = False
