@@ -1,4 +1,4 @@
-"""`python -m trtllm_cli`."""
+"""Entry point of `python -m trtllm_cli`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of the plan command as JSON and YAML; the fields are named as in status."""
+"""Answers of `trtllm plan` as JSON and YAML. The fields have the names that they have in status."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from trtllm_api.digest import digest_of
+from trtllm_api.problem import as_sentence
 from trtllm_api.verdict import Verdict
 from trtllm_cli.judge import Answer
 from trtllm_planner.decide import Decision
 
 
 def as_data(answers: Sequence[Answer], *, strict: bool) -> dict[str, Any]:
-    """All answers, and whether the whole is fine."""
+    """All answers, and the result of the whole run."""
     return {
         "result": "Refused" if any(failed(answer, strict=strict) for answer in answers) else "Accepted",
         "documents": [_answer(answer, strict=strict) for answer in answers],
@@ -21,17 +22,17 @@ def as_data(answers: Sequence[Answer], *, strict: bool) -> dict[str, Any]:
 
 
 def failed(answer: Answer, *, strict: bool) -> bool:
-    """A refusal; with strict, a warning, too."""
+    """True for a refusal and, with `strict`, for a warning."""
     return answer.refused or (strict and bool(answer.verdicts))
 
 
 def as_json(data: dict[str, Any]) -> str:
-    """Indented, with a final newline."""
+    """The data as indented JSON."""
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_yaml(data: dict[str, Any]) -> str:
-    """The same as YAML."""
+    """The data as YAML."""
     import yaml
 
     return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120))
@@ -64,16 +65,16 @@ def _answer(answer: Answer, *, strict: bool) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     reason, severity = verdict.reason.value, verdict.severity.value
-    found: dict[str, Any] = {"reason": reason, "severity": severity, "message": verdict.message}
+    found: dict[str, Any] = {"reason": reason, "severity": severity, "message": as_sentence(verdict.message)}
     if verdict.remedy:
-        found["remedy"] = verdict.remedy
+        found["remedy"] = as_sentence(verdict.remedy)
     if verdict.numbers:
         found["numbers"] = dict(verdict.numbers)
     return found
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
-    """status.plan, and what Jobs would ask for."""
+    """status.plan, and the resources that Jobs would request."""
     wire = decision.status(digest_of("planned without a cluster")).to_wire()
     del wire["inputs"]
     wire["buildPods"], wire["buildGpusPerPod"] = decision.build_pods, decision.build_gpus

@@ -1,4 +1,4 @@
-"""CEL rules of the custom resources, evaluated without an API server: `holds`, called by schema.py."""
+"""Evaluates CEL rules of the custom resources without an API server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def holds(rule: str, own: Mapping[str, Any]) -> bool:
-    """Whether a rule is true of `self`, an object as it stands in JSON with its defaults filled in.
+    """True if the rule holds for `self`: the object as JSON, with its defaults set.
 
-    A rule that cannot be evaluated does not hold: an API server refuses the object, too.
+    A rule that cannot be evaluated does not hold: an API server refuses the object as well.
     """
     program = _compiled(rule)
     context = _library().Context(variables={"self": dict(own)}, functions={"replace": _replace})
@@ -28,15 +28,15 @@ def _compiled(rule: str) -> Any:
 
 
 def _replace(text: str, old: str, new: str) -> str:
-    """Kubernetes' extension of CEL, which the library's core lacks."""
+    """Kubernetes' extension of CEL, which the library lacks."""
     return text.replace(old, new)
 
 
 @cache
 def _library() -> Any:
-    """The compiled part of common-expression-language alone.
+    """The compiled module of common-expression-language alone.
 
-    Its package imports its own command line (typer, rich, asyncio), which is half of the time that a plan takes.
+    Its package imports a command line (typer, rich, asyncio), which takes half of the time of a plan.
     """
     package = find_spec("cel")
     spec = PathFinder.find_spec("cel.cel", package.submodule_search_locations) if package is not None else None

@@ -1,4 +1,4 @@
-"""Shell completion: scripts for bash, zsh and fish that ask `trtllm __complete`; called by main, and by kubectl."""
+"""Shell completion: scripts for bash, zsh and fish that run `trtllm __complete`, and its candidates."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ complete -c trtllm -a '(trtllm __complete (commandline -opc)[2..] (commandline -
 }
 _FILES: Final = 0
 _NO_FILES: Final = 4
-"""What kubectl is told to do where nothing matches."""
+"""Directives of kubectl's completion: offer file names, or do not."""
 
 
 def candidates(words: Sequence[str]) -> list[str]:
-    """What the last of the words may become; none where it is a file."""
+    """Completions of the last word; none if it is a file name."""
     *before, word = words or [""]
     command = next((COMMANDS[item] for item in before if item in COMMANDS), None)
     if command is None:
@@ -54,7 +54,7 @@ def candidates(words: Sequence[str]) -> list[str]:
 
 
 def for_kubectl() -> int:
-    """`kubectl_complete-trtllm`, which kubectl starts: candidates, and what to do without any."""
+    """Entry point of `kubectl_complete-trtllm`, which kubectl runs: candidates, and a directive for file names."""
     found = candidates(sys.argv[1:])
     print(*found, f":{_NO_FILES if found else _FILES}", sep="\n")
     return 0
@@ -65,8 +65,8 @@ def _matching(known: Sequence[str], word: str) -> list[str]:
 
 
 def _resources(command: Command, before: Sequence[str]) -> list[str]:
-    """qm/NAME and eb/NAME in the namespace that was given."""
-    from trtllm_cli.kubectl import Cluster  # a key press waits for nothing that it does not need
+    """qm/NAME and eb/NAME in the namespace of the options."""
+    from trtllm_cli.kubectl import Cluster  # imported late: completion must be fast
 
     given = dict(pairwise(before))
     namespace = given.get("-n") or given.get("--namespace")

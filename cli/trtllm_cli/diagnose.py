@@ -1,4 +1,7 @@
-"""`trtllm diagnose`: the catalogue over a log of any size, read once in bounded memory, or pods; called by main."""
+"""`trtllm diagnose`: finds the cause of a failure in a log or in pods.
+
+A log may have any size: it is read once, in bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ from trtllm_diagnosis.lines import read_pieces, split
 
 _BUFFER = 1 << 16
 _LONGEST = 2000
-"""Characters of the line that are shown."""
+"""Most characters of the line that are shown."""
 
 
 def run(arguments: Namespace) -> int:
-    """The exit code: 0 when the cause was found."""
+    """The exit code: 0 if the cause was found."""
     name = arguments.logfile
     try:
         with _opened(name) as stream:
@@ -43,7 +46,7 @@ def run(arguments: Namespace) -> int:
     except OSError as error:
         raise Unreadable(f"{name} cannot be read: {error.strerror or error}") from None
     except EOFError:
-        raise Unreadable(f"{name} ends in the middle of its compressed data") from None
+        raise Unreadable(f"{name} is truncated: its compressed data ends early") from None
     known = found is not None and found.reason is not Reason.UNKNOWN
     if arguments.output == "json":
         sys.stdout.write(json.dumps(_data(found, number, line, known), indent=2, ensure_ascii=False) + "\n")
@@ -53,7 +56,7 @@ def run(arguments: Namespace) -> int:
 
 
 def locate(stream: TextIO, number: int) -> tuple[int, str] | None:
-    """The line of the file, and what it says, of a line as the catalogue counts: progress bars are lines there."""
+    """Number and text of the file's line at `number`, which counts every state of a progress bar as a line."""
     counted, line = 0, 1
     for text, ended in read_pieces(stream):
         for part in split((text,)):
@@ -65,7 +68,7 @@ def locate(stream: TextIO, number: int) -> tuple[int, str] | None:
 
 
 class _Text(TextIOWrapper):
-    """A text whose beginning can be seen before it is read."""
+    """A text stream whose beginning can be seen before it is read."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         buffer = BufferedReader(cast("RawIOBase", raw), _BUFFER)
@@ -88,10 +91,10 @@ def _opened(name: str) -> Iterator[_Text]:
 def _data(found: Diagnosis | None, number: int | None, line: str, known: bool) -> dict[str, Any]:
     if found is None:
         return {"found": False}
-    told = asdict(found)
+    fields = asdict(found)
     return {
         "found": known,
-        **{key: told[key] for key in ("id", "reason", "certainty", "message", "remedy")},
+        **{key: fields[key] for key in ("id", "reason", "certainty", "message", "remedy")},
         "line": number,
         "text": line[:_LONGEST],
     }
@@ -99,7 +102,7 @@ def _data(found: Diagnosis | None, number: int | None, line: str, known: bool) -
 
 def _show(found: Diagnosis | None, number: int | None, line: str, terminal: Terminal) -> None:
     if found is None:
-        terminal.print("no cause found: nothing in the log says that something failed")
+        terminal.print("No cause found: the input reports no failure.")
         return
     terminal.print(
         f"{terminal.paint(found.reason, 'bold', 'red')} ({found.id}, {found.certainty})",

@@ -1,4 +1,4 @@
-"""QuantizedModels and EngineBuilds out of YAML files: `read_documents`, called by the plan command."""
+"""Reads QuantizedModels and EngineBuilds from YAML and JSON files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trtllm_diagnosis.model import shorten
 
 _PARTS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _MOST: Final = 1000
-"""Resources of one run."""
+"""Most resources of one run."""
 _MOST_MISTAKES: Final = 100
 _SHOWN: Final = 80
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -32,7 +32,7 @@ _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(?:\.{_LABEL.pattern})*")
 
 @dataclass(frozen=True)
 class Document:
-    """One resource; it has a `spec` unless there are mistakes."""
+    """One resource. It has no `spec` if there are mistakes."""
 
     key: Key
     where: str
@@ -59,9 +59,9 @@ def read_documents(files: Sequence[str], namespace: str = "") -> tuple[Document,
     )
     found = tuple(islice(resources, _MOST + 1))
     if len(found) > _MOST:
-        raise Unreadable(f"{', '.join(files)}: more than {_MOST} resources: plan them in parts")
+        raise Unreadable(f"{', '.join(files)}: more than {_MOST} resources", "plan them in several runs")
     if not found:
-        raise Unreadable(f"{', '.join(files)}: no {qm.KIND} and no {eb.KIND} of {API_VERSION} is in there")
+        raise Unreadable(f"{', '.join(files)}: no {qm.KIND} or {eb.KIND} of {API_VERSION} found")
     _refuse_duplicates(found)
     return found
 
@@ -71,9 +71,8 @@ def _refuse_duplicates(documents: Iterable[Document]) -> None:
     first: dict[Key, str] = {}
     for document in documents:
         if document.key.name and document.key in first:
-            raise Unreadable(
-                f"{document.key} is given twice: {first[document.key]}, and {document.where}. Remove one of them."
-            )
+            twice = f"{first[document.key]}, and {document.where}"
+            raise Unreadable(f"{document.key} is given twice: {twice}", "remove one of them")
         first[document.key] = document.where
 
 
@@ -89,12 +88,12 @@ def _read(name: str) -> Iterator[tuple[Any, str]]:
 
 
 def document_of(raw: Any, where: str, namespace: str = "") -> Document | None:
-    """One object; None if it is not of this API."""
+    """The object as a Document; None if it belongs to another API group."""
     if not isinstance(raw, Mapping) or "kind" not in raw or "apiVersion" not in raw:
-        raise Unreadable(f"{where}: not a Kubernetes object: it needs apiVersion and kind")
+        raise Unreadable(f"{where}: not a Kubernetes object: apiVersion or kind is missing")
     kind, version = raw["kind"], raw["apiVersion"]
     if not isinstance(kind, str) or not isinstance(version, str):
-        raise Unreadable(f"{where}: not a Kubernetes object: apiVersion and kind must be texts")
+        raise Unreadable(f"{where}: not a Kubernetes object: apiVersion and kind must be strings")
     if version.partition("/")[0] != GROUP:
         return None
     metadata = raw.get("metadata")
@@ -114,16 +113,16 @@ def _text(value: object) -> str:
 
 
 def _outside(raw: Mapping[str, Any], kind: str, version: str) -> Iterator[Verdict]:
-    """Mistakes around metadata and spec."""
+    """Mistakes in apiVersion, kind and the names of the top-level fields."""
     if kind not in {qm.KIND, eb.KIND}:
-        yield mistake("kind", f"{GROUP} has no kind {shorten(kind, _SHOWN)}", f"write {qm.KIND} or {eb.KIND}")
+        yield mistake("kind", f"{GROUP} has no kind {shorten(kind, _SHOWN)}", f"use {qm.KIND} or {eb.KIND}")
     if version != API_VERSION:
-        yield mistake("apiVersion", f"{shorten(version, _SHOWN)} is not known", f"write {API_VERSION}")
+        yield mistake("apiVersion", f"{shorten(version, _SHOWN)} is not supported", f"use {API_VERSION}")
     for part in raw:
         if part not in _PARTS:
-            yield mistake(shorten(str(part), _SHOWN), "no such field")
+            yield mistake(shorten(str(part), _SHOWN), "unknown field")
     if "spec" not in raw:
-        yield mistake("spec", "is missing")
+        yield mistake("spec", "the field is required")
 
 
 def _names(metadata: Mapping[str, Any]) -> Iterator[Verdict]:
@@ -132,14 +131,14 @@ def _names(metadata: Mapping[str, Any]) -> Iterator[Verdict]:
         value, path = metadata.get(field), f"metadata.{field}"
         if value is None or value == "":
             if field == "name":
-                yield mistake(path, "is missing")
+                yield mistake(path, "the field is required")
         elif not isinstance(value, str):
-            yield mistake(path, "must be a text", f'put it in quotes: "{shown(value)}"')
+            yield mistake(path, "must be a string", f'put it in quotes: "{shown(value)}"')
         elif field == "name" and len(value) > MAX_NAME:
-            what = f"{len(value)} characters, at most {MAX_NAME}"
-            yield mistake(path, what, "names of Jobs and Services are derived from it")
+            what = f"{len(value)} characters, at most {MAX_NAME} are allowed"
+            yield mistake(path, what, "shorten it: names of Jobs and Services are derived from it")
         elif valid.fullmatch(value) is None:
-            what = f"{shown(value)} is no name that Kubernetes accepts"
+            what = f"{shown(value)} is not a valid Kubernetes name"
             yield mistake(
-                path, what, f"use lower-case letters, digits and -{form}, with a letter or digit at both ends"
+                path, what, f"use lower-case letters, digits and -{form}, and begin and end with a letter or digit"
             )

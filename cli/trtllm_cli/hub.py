@@ -1,7 +1,7 @@
-"""Two small files of a model on the Hugging Face hub: `hub_file`, called by models.py.
+"""Reads small files of a model on the Hugging Face hub.
 
-huggingface_hub reads them where it is installed: it has its cache, and renews the token of `hf auth login`. Without it
-the standard library does. HF_ENDPOINT names another hub; a token is sent to the hub alone: a redirect leaves it behind.
+If huggingface_hub is installed, it reads them: it has a cache, and renews the token of `hf auth login`. Otherwise the
+standard library does. HF_ENDPOINT names another hub. A token is sent to the hub only: redirects to other hosts drop it.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ class HubFile:
 
     @property
     def takes_token(self) -> bool:
-        """True if a token may be sent: over https, or to this machine."""
+        """True if a token may be sent: the hub uses https or is this machine."""
         parts = urlsplit(self.endpoint)
         return parts.scheme == "https" or parts.hostname in _LOCAL
 
     def refused(self, code: int, *, with_token: bool) -> Unreadable:
         """The hub refused the file."""
         if code in {401, 403}:
-            how = "your token may not read it" if with_token else "log in with hf auth login, or set HF_TOKEN"
-            what = f"{self.repo} is private, gated or not there ({code} of {self.endpoint})"
-            return Unreadable(f"{what}: {how}; or name the model with --model")
-        return Unreadable(f"{self.endpoint} answered {code} for {self.repo}: try again, or name the model with --model")
+            how = "use a token that may read it" if with_token else "log in with hf auth login, or set HF_TOKEN"
+            cause = f"{self.repo} is private, gated or missing ({self.endpoint} answered {code})"
+            return Unreadable(cause, f"{how}; or name a local copy with --model")
+        return Unreadable(
+            f"{self.endpoint} answered {code} for {self.repo}", "try again, or name a local copy with --model"
+        )
 
     def no_revision(self) -> Unreadable:
         """The repository or the revision does not exist."""
@@ -54,11 +56,13 @@ class HubFile:
 
     def not_reached(self, cause: object) -> Unreadable:
         """The hub did not answer."""
-        return Unreadable(f"the hub {self.endpoint} cannot be reached ({cause}): name the model with --model")
+        return Unreadable(f"the hub {self.endpoint} cannot be reached ({cause})", "name a local copy with --model")
 
     def too_large(self) -> Unreadable:
-        """The file is larger than any configuration."""
-        return Unreadable(f"{self.repo}: {self.name} is larger than {LARGEST >> 20} MiB, which no configuration is")
+        """The file is too large for a configuration file."""
+        return Unreadable(
+            f"{self.repo}: {self.name} is larger than {LARGEST >> 20} MiB, the limit of a configuration file"
+        )
 
 
 def hub_file(repo: str, revision: str, name: str) -> bytes | None:
@@ -66,10 +70,10 @@ def hub_file(repo: str, revision: str, name: str) -> bytes | None:
     endpoint = (os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
     parts = urlsplit(endpoint)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise Unreadable(f"HF_ENDPOINT {endpoint} is no address: write https://HOST")
+        raise Unreadable(f"HF_ENDPOINT {endpoint} is not a URL", "write https://HOST")
     file = HubFile(endpoint, repo, revision, name)
     if library_is_installed():
-        from trtllm_cli.hublibrary import library_file  # half a second, which other commands do not spend
+        from trtllm_cli.hublibrary import library_file  # its import takes half a second
 
         return library_file(file)
     return _plain_file(file)

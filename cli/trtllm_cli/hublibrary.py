@@ -1,4 +1,4 @@
-"""A file of the hub through huggingface_hub: `library_file`, imported by hub.py where the library is installed."""
+"""Reads a file of the hub through huggingface_hub, if that is installed."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def library_file(file: HubFile) -> bytes | None:
     except RevisionNotFoundError:
         raise file.no_revision() from None
     except HFValidationError as error:
-        raise Unreadable(f"{file.repo} cannot be the name of a repository: {error}") from None
+        raise Unreadable(f"{file.repo} is not a valid repository name: {error}") from None
     except HfHubHTTPError as error:
         raise file.refused(error.response.status_code, with_token=token is not None) from None
 
 
 def _token() -> str | None:
-    """The token of HF_TOKEN or of `hf auth login`, renewed where it expires."""
+    """The token of HF_TOKEN or of `hf auth login`, renewed if it expires."""
     try:
         return get_token()
     except OIDCError as error:
-        raise Unreadable(f"HF_OIDC_RESOURCE is set, but gives no token: {error}") from None
+        raise Unreadable(f"HF_OIDC_RESOURCE is set, but no token could be obtained: {error}") from None
     except OSError:
         return None
 
@@ -54,7 +54,7 @@ def _read(file: HubFile, token: str | bool) -> bytes:
         size = get_hf_file_metadata(url, token=token, timeout=SECONDS, endpoint=file.endpoint).size
     except (HfHubHTTPError, HFValidationError):
         raise
-    except Exception as error:  # the errors of whatever HTTP library it uses
+    except Exception as error:  # huggingface_hub does not wrap the errors of its HTTP library
         return _cached(file, error)
     if size is not None and size > LARGEST:
         raise file.too_large()
@@ -65,7 +65,7 @@ def _read(file: HubFile, token: str | bool) -> bytes:
 
 
 def _cached(file: HubFile, cause: Exception) -> bytes:
-    """The file as it was downloaded before, if the hub does not answer."""
+    """The file from huggingface_hub's cache, because the hub does not answer."""
     try:
         found = hf_hub_download(file.repo, file.name, revision=file.revision, local_files_only=True)
     except LocalEntryNotFoundError:

@@ -1,4 +1,4 @@
-"""What the operator would say about documents: the same rules, the same planner; pure, called by the plan command."""
+"""Judges documents with the operator's own rules and planner. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.spec_question import asked_layout, engine_question
 
 _UNMADE = "sha256:" + "0" * 64
-"""Of an artifact that is planned: nothing is decided by it."""
+"""Digest of an artifact that does not exist yet. No decision depends on it."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found out about one document."""
+    """Result of one document."""
 
     document: Document
     verdicts: tuple[Verdict, ...] = ()
     rules: int = 0
-    """How many were asked."""
+    """Number of rules that were judged."""
     facts: ModelFacts | None = None
     quantization: QuantizationPlan | None = None
     decision: Decision | None = None
     would_fit: tuple[str, ...] = ()
     note: str = ""
-    """Why there is neither a plan nor a Verdict."""
+    """Reason why there is neither a plan nor a Verdict."""
 
     @property
     def refused(self) -> bool:
-        """The operator would refuse it, or the API server would."""
+        """True if the API server or the operator would refuse it."""
         return bool(refusals(self.verdicts))
 
 
@@ -50,23 +50,23 @@ class Subject:
 
     facts: ModelFacts
     candidates: tuple[tuple[ArtifactStatus, CandidatePlan | None], ...] = ()
-    """Artifacts in the order in which the quality gate would try them; none: a source that is used as it is."""
+    """Artifacts in the order in which the quality gate would try them; empty for a source that is used as it is."""
     access_mode: str | None = None
 
 
 def judge_model(
     document: Document, spec: QuantizedModelSpec, facts: ModelFacts, ladder: MethodLadder | None = None
 ) -> Answer:
-    """A QuantizedModel: every rule, and what would be tried; `ladder` where it names no method."""
+    """Verdicts and plan of a QuantizedModel; `ladder` if it names no method."""
     decided = decide_quantization(spec, facts, ladder)
     return Answer(document, decided.verdicts, len(QUANTIZE_RULES), facts, decided.plan)
 
 
 def judge_engine(document: Document, spec: EngineBuildSpec, subject: Subject, gpus: Inventory) -> Answer:
-    """An EngineBuild: every rule, and the plan; with fallbacks, whether they would fit as well."""
+    """Verdicts and plan of an EngineBuild, and a warning for each fallback that would be refused."""
     if spec.runtime is Runtime.TRANSFORMERS:
         return Answer(
-            document, facts=subject.facts, note="runtime Transformers runs on any CPU or GPU: nothing to plan"
+            document, facts=subject.facts, note="Runtime Transformers needs no plan: it runs on any CPU or GPU."
         )
     first, *others = [_decide(spec, subject, artifact, plan, gpus) for artifact, plan in subject.candidates] or [
         _decide(spec, subject, None, None, gpus)
@@ -84,18 +84,18 @@ def judge_engine(document: Document, spec: EngineBuildSpec, subject: Subject, gp
 
 
 def planned_subject(answer: Answer) -> Subject | None:
-    """Checkpoint that a QuantizedModel of the files will have; None if it is refused."""
+    """Checkpoint of a QuantizedModel in the files; None if it is refused."""
     document, spec = answer.document, answer.document.spec
     if not isinstance(spec, QuantizedModelSpec) or answer.facts is None or answer.quantization is None:
         return None
-    # what Mixed leaves in full precision is found out while it quantizes
+    # the modules that Mixed leaves in full precision are known only after quantization
     plans = [plan for plan in answer.quantization.candidates if plan.method is not Method.MIXED]
     made = tuple((_artifact(spec, plan, document.key.name), plan) for plan in plans)
     return Subject(answer.facts, made, spec.storage.access_mode)
 
 
 def published_subject(status: QuantizedModelStatus) -> Subject | None:
-    """What it is made of where the QuantizedModel is in the cluster; None while it has no artifact."""
+    """Checkpoint of a QuantizedModel in the cluster; None if it has no artifact yet."""
     artifact, facts = status.artifact, status.model_facts
     if artifact is None or facts is None:
         return None
@@ -109,7 +109,7 @@ def published_subject(status: QuantizedModelStatus) -> Subject | None:
 
 
 def not_judged(document: Document, model: Answer) -> Answer:
-    """An EngineBuild whose QuantizedModel is refused."""
+    """Answer for an EngineBuild whose QuantizedModel is refused."""
     first = next(iter(refusals(model.verdicts)), None)
     message = f"{model.document.key} is refused" + (f" ({first.reason})" if first is not None else "")
     return Answer(document, (refusal(Reason.MODEL_FAILED, message, "fix this first"),))

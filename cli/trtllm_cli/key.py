@@ -18,20 +18,20 @@ _KINDS: Final = {
 
 @dataclass(frozen=True)
 class Key:
-    """Kind, namespace (empty where none is given) and name of one resource."""
+    """Kind, namespace (empty if none is given) and name of one resource."""
 
     kind: str
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        """`EngineBuild prod/llama`."""
+        """The key as text, such as `EngineBuild prod/llama`."""
         namespace = f"{shorten(self.namespace, _SHOWN)}/" if self.namespace else ""
         name = shorten(self.name, _SHOWN) or "(without a name)"
         return f"{shorten(self.kind, _SHOWN)} {namespace}{name}"
 
     def matches(self, selector: str) -> bool:
-        """Whether `[KIND/][NAMESPACE/]NAME` selects it."""
+        """True if `[KIND/][NAMESPACE/]NAME` selects it."""
         *before, name = selector.split("/")
         if name != self.name:
             return False

@@ -1,4 +1,4 @@
-"""The current cluster through kubectl, a program of its own: `get`, called by plan, report, status and completion."""
+"""Reads the current cluster by running kubectl."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Cluster:
-    """What kubectl is told; its own defaults where nothing is."""
+    """Namespace and context for kubectl; None keeps kubectl's default."""
 
     namespace: str | None = None
     context: str | None = None
 
     def get(self, *what: str) -> Object:
-        """`kubectl get ... --output=json`."""
+        """The object that `kubectl get ... --output=json` prints."""
         command = ["kubectl", "get", *what, "--output=json"]
         command += [f"--namespace={self.namespace}"] if self.namespace else []
         command += [f"--context={self.context}"] if self.context else []
         try:
             done = subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS)
         except FileNotFoundError:
-            raise Unreadable("kubectl is not on PATH: install it, or use what needs no cluster") from None
+            raise Unreadable("PATH has no kubectl", "install it, or use options that need no cluster") from None
         except subprocess.TimeoutExpired:
-            raise Unreadable(f"kubectl has not answered for {_SECONDS} s") from None
+            raise Unreadable(f"no answer from kubectl within {_SECONDS} s") from None
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise Unreadable(f"kubectl get {' '.join(what)}: {said[-1] if said else f'exit code {done.returncode}'}")
-        found = load_json(done.stdout, f"the answer of kubectl get {' '.join(what)}")
+            errors = done.stderr.decode(errors="replace").strip().splitlines()
+            cause = errors[-1] if errors else f"exit code {done.returncode}"
+            raise Unreadable(f"`kubectl get {' '.join(what)}` failed: {cause}")
+        found = load_json(done.stdout, f"the output of `kubectl get {' '.join(what)}`")
         if not isinstance(found, dict):
-            raise Unreadable(f"kubectl get {' '.join(what)} did not answer with an object")
+            raise Unreadable(f"`kubectl get {' '.join(what)}` did not print an object")
         return found
 
     def resource(self, kind: str, name: str) -> Object:
@@ -51,9 +52,9 @@ class Cluster:
 
 
 def named(resource: str) -> tuple[str, str]:
-    """Kind and name of `qm/NAME`, `eb/NAME` or what `kubectl get -o name` prints."""
+    """Kind and name from `qm/NAME`, `eb/NAME` or the output of `kubectl get -o name`."""
     kind, slash, name = resource.partition("/")
     known = kind_of(kind)
     if known is None or not slash or not name:
-        raise Unreadable(f"{resource} names no resource: write qm/NAME or eb/NAME")
+        raise Unreadable(f"{resource} is not the name of a resource", "write qm/NAME or eb/NAME")
     return known, name

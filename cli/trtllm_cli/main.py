@@ -1,4 +1,4 @@
-"""Entry point of `trtllm` and `kubectl trtllm`: arguments in, exit code out; a command is imported when it is used."""
+"""Entry point of `trtllm` and `kubectl trtllm`. A command's module is imported only when that command runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what a terminal's encoding lacks, and half characters, are no errors
+        if isinstance(stream, TextIOWrapper):  # an escape for every character that cannot be encoded
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # whoever reads has enough; without this Python complains once more at its end
+        # the reader closed the pipe; without this Python prints a second error when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FINE
 
@@ -56,7 +56,7 @@ def _parser() -> ArgumentParser:
     called = Path(sys.argv[0]).name
     parser = ArgumentParser(
         "kubectl trtllm" if called.startswith("kubectl-") else "trtllm",
-        description="Judge and plan trtllm.dev resources, find causes of failures, read quality, watch builds.",
+        description="Check and plan trtllm.dev resources, find causes of failures, print quality, watch builds.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"trtllm {VERSION}")

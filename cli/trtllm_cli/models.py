@@ -1,4 +1,4 @@
-"""ModelFacts of what a document names: from a directory, from config.json, from the hub; called by the plan command."""
+"""ModelFacts of a document's model, read from a directory, from config.json alone, or from the hub."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TOKENIZER = "tokenizer_config.json"
 BESIDE = ("hf_quant_config.json", "quant_cfg.json", "quantize_config.json", "quant_config.json")
 """Other files that may say how a checkpoint was quantized."""
 _OLD_TOOLS = ("gptq", "awq")
-"""In the names of repositories whose config.json may be silent about it."""
+"""Words in the names of repositories whose config.json may not say that they are quantized."""
 
 
 @dataclass
 class Models:
-    """Where models are read: the path of --model first, then the source itself. Each is read once."""
+    """Reads models, each once: from the path of --model if there is one, otherwise from the source."""
 
     paths: Mapping[Key | None, str] = field(default_factory=dict)
-    """Path of a document's model; None for every document without one of its own."""
+    """Paths of --model by document; the key None is for every document without a path of its own."""
     _read: dict[object, ModelFacts] = field(default_factory=dict)
 
     def facts(self, document: Key, source: Source) -> ModelFacts:
@@ -42,8 +42,8 @@ class Models:
             key = (hub.repo, hub.revision)
         else:
             raise Unreadable(
-                f"{document}: its source is not on a hub: name a directory or {CONFIG} with --model "
-                f"{document.name}=PATH"
+                f"{document}: spec.source is not on the hub",
+                f"name a directory or {CONFIG} with --model {document.name}=PATH",
             )
         if key not in self._read:
             self._read[key] = (
@@ -60,7 +60,7 @@ def paths_of(arguments: Iterable[str], documents: Collection[Key]) -> dict[Key |
     for argument in arguments:
         document, path = _assigned(argument, documents)
         if document in found:
-            raise Unreadable(f"--model is given twice for {document or 'every document'}: write --model NAME=PATH")
+            raise Unreadable(f"--model is given twice for {document or 'every document'}", "write --model NAME=PATH")
         found[document] = path
     return found
 
@@ -71,19 +71,19 @@ def _assigned(argument: str, documents: Collection[Key]) -> tuple[Key | None, st
     if len(chosen) > 1:
         shown = ", ".join(map(str, chosen))
         raise Unreadable(
-            f"--model {selector}: {len(chosen)} documents have this name ({shown}): "
-            f"write --model NAMESPACE/{chosen[0].name}=PATH or --model KIND/{chosen[0].name}=PATH"
+            f"--model {selector}: {len(chosen)} documents have this name ({shown})",
+            f"write --model NAMESPACE/{chosen[0].name}=PATH or --model KIND/{chosen[0].name}=PATH",
         )
     if chosen:
         return chosen[0], path
     if equals and not Path(argument).exists():
         known = ", ".join(map(str, documents)) or "none"
-        raise Unreadable(f"--model {argument}: no document with a model of its own has this name (those: {known})")
+        raise Unreadable(f"--model {argument}: no document has this name and a source (documents with one: {known})")
     return None, argument
 
 
 def facts_of_path(path: str | None) -> ModelFacts:
-    """Of a model's directory, or of its config.json alone."""
+    """ModelFacts of a model's directory, or of its config.json alone."""
     place = Path(path or "")
     file = place / CONFIG if place.is_dir() else place
     names = BESIDE if file.name == CONFIG else ()
@@ -99,7 +99,7 @@ def facts_of_path(path: str | None) -> ModelFacts:
 
 
 def _with_tokenizer(facts: ModelFacts, tokenizer: Mapping[str, Any]) -> ModelFacts:
-    """tokenizer_config.json may name Python code, too."""
+    """The facts, with the custom code that tokenizer_config.json names."""
     if not tokenizer.get("auto_map"):
         return facts
     details = facts.details.model_copy(update={"own_tokenizer": own_tokenizer(tokenizer)})
@@ -107,12 +107,12 @@ def _with_tokenizer(facts: ModelFacts, tokenizer: Mapping[str, Any]) -> ModelFac
 
 
 def facts_of_hub(repo: str, revision: str) -> ModelFacts:
-    """From the configuration files alone; those of old tools are asked for only where config.json is silent."""
-    from trtllm_cli.hub import hub_file  # most of a start's time goes into imports
+    """ModelFacts from the configuration files on the hub. Those of old tools are read only if needed."""
+    from trtllm_cli.hub import hub_file  # imported late: imports take most of the start time
 
     config = hub_file(repo, revision, CONFIG)
     if config is None:
-        raise Unreadable(f"the hub has no {CONFIG} of {repo} at revision {revision}: check the name and the revision")
+        raise Unreadable(f"the hub has no {CONFIG} of {repo} at revision {revision}", "check the name and the revision")
     name = f"{repo}'s {CONFIG}"
     old = any(tool in repo.lower() for tool in _OLD_TOOLS) and "quantization_config" not in _object(config, name)
     found = {item: hub_file(repo, revision, item) for item in (BESIDE if old else BESIDE[:1])}
@@ -128,7 +128,7 @@ def _facts(config: bytes, beside: Mapping[str, bytes], name: str) -> ModelFacts:
     except UnreadableConfig as error:
         raise Unreadable(f"{name}: {error}") from None
     except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
-        raise Unreadable(f"{name} holds values that no model has") from None
+        raise Unreadable(f"{name} contains values that are not valid for a model") from None
 
 
 def _object(content: bytes, name: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The commands and their options as data: main makes its parser of them, completion its answers."""
+"""The commands and their options as data, for the parser and for completion."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Option:
-    """An option, or another spelling of it."""
+    """An option of a command."""
 
     help: str
     takes: str = ""
-    """What its value is called; empty for a switch."""
+    """Name of its value; empty for a switch."""
     short: str = ""
     choices: tuple[str, ...] = ()
     many: bool = False
@@ -31,67 +31,74 @@ class Command:
     argument: tuple[str, str] = ("", "")
     """Name and help of its one argument."""
     choices: tuple[str, ...] = ()
-    """Of the argument."""
+    """Allowed values of the argument."""
     resource: tuple[str, ...] = ()
     """Kinds that the argument may name."""
 
     @property
     def options(self) -> dict[str, Option]:
-        """By every spelling."""
+        """The options by their long and short spellings."""
         short = {option.short: option for option in self.long.values() if option.short}
         return {**self.long, **short}
 
 
 _CLUSTER: Final = {
-    "--namespace": Option("kubectl's own when omitted", "NAMESPACE", "-n"),
-    "--context": Option("of the kubeconfig; the current one when omitted", "CONTEXT"),
+    "--namespace": Option("namespace; omitted: that of the kubeconfig's context", "NAMESPACE", "-n"),
+    "--context": Option("context of the kubeconfig; omitted: the current one", "CONTEXT"),
 }
-_JSON: Final = Option("json for programs", "FORMAT", "-o", ("text", "json"), settings={"default": "text"})
+_JSON: Final = Option(
+    "output format; json is for programs", "FORMAT", "-o", ("text", "json"), settings={"default": "text"}
+)
 COMMANDS: Final[Mapping[str, Command]] = {
     "plan": Command(
-        "judge and plan QuantizedModels and EngineBuilds without a cluster",
-        "Says what the operator would say: every rule, the plan with GPU memory item by item, why, and what else would "
-        "fit. Exit code: 0 fine, 1 refused, 2 usage or unreadable.",
+        "check and plan QuantizedModels and EngineBuilds without a cluster",
+        "Checks documents with the operator's own rules, and prints the plan: GPU memory by item, the reasons, and "
+        "what else would fit. Exit code: 0 accepted, 1 refused, 2 wrong arguments or unreadable input.",
         {
-            "--filename": Option("a YAML file, - for standard input; may be repeated", "FILE", "-f", many=True),
+            "--filename": Option("YAML or JSON file, - for standard input; may be repeated", "FILE", "-f", many=True),
             "--model": Option(
-                "directory or config.json of the model; [KIND/][NAMESPACE/]NAME=PATH for one document; from the "
-                "hub when omitted (HF_ENDPOINT, HF_TOKEN or hf auth login)",
+                "directory or config.json of the model; [KIND/][NAMESPACE/]NAME=PATH for one document; omitted: read "
+                "from the hub (HF_ENDPOINT, HF_TOKEN or hf auth login)",
                 "[NAME=]PATH",
                 many=True,
             ),
-            "--gpus": Option("NODESxCOUNTxPRODUCT, such as 2x8xNVIDIA-H100-80GB-HBM3", "GPUS", many=True),
-            "--inventory": Option("what kubectl get nodes --output=json has printed; - for standard input", "FILE"),
-            "--cluster": Option("plan on the nodes of the current cluster, and find QuantizedModels there"),
-            "--output": Option("how to print", "FORMAT", "-o", ("text", "json", "yaml"), settings={"default": "text"}),
-            "--strict": Option("exit with 1 for warnings, too"),
+            "--gpus": Option(
+                "GPUs to plan on: NODESxCOUNTxPRODUCT, such as 2x8xNVIDIA-H100-80GB-HBM3", "GPUS", many=True
+            ),
+            "--inventory": Option(
+                "file with the output of kubectl get nodes --output=json; - for standard input", "FILE"
+            ),
+            "--cluster": Option("plan on the nodes of the current cluster, and read QuantizedModels from it"),
+            "--output": Option("output format", "FORMAT", "-o", ("text", "json", "yaml"), settings={"default": "text"}),
+            "--strict": Option("exit with 1 for a warning as well"),
             **_CLUSTER,
         },
     ),
     "diagnose": Command(
-        "find the cause of a failure in a log, or in pods",
-        "Names the earliest root cause in a log of any size, or why pods failed or do not begin. Exit code: 0 cause "
-        "found, or a likely one, 1 none found, 2 unreadable.",
+        "find the cause of a failure in a log or in pods",
+        "Prints the earliest root cause in a log of any size, or the cause why a pod failed or cannot start. Exit "
+        "code: 0 certain or likely cause found, 1 none found, 2 unreadable input.",
         {
-            "--exit-code": Option("with which the process ended, where it is known", "N", settings={"type": int}),
+            "--exit-code": Option("exit code of the process, if it is known", "N", settings={"type": int}),
             "--output": _JSON,
         },
-        ("logfile", "a text or .gz file, or what kubectl get pods,events -o yaml printed; - for standard input"),
+        ("logfile", "text or .gz file, or the output of kubectl get pods,events -o yaml; - for standard input"),
     ),
     "report": Command(
-        "print what the quality gate measured",
-        "Prints the quality table of a QuantizedModel, or of the one that an EngineBuild is made of.",
-        {"--html": Option("write it as a page, too", "FILE"), "--output": _JSON, **_CLUSTER},
+        "print the measurements of the quality gate",
+        "Prints the quality table of a QuantizedModel, or of the QuantizedModel that an EngineBuild refers to.",
+        {"--html": Option("also write the report as an HTML page", "FILE"), "--output": _JSON, **_CLUSTER},
         ("resource", "qm/NAME or eb/NAME"),
         resource=("qm", "eb"),
     ),
     "status": Command(
         "watch a resource until it is Ready or Stalled",
-        "Exit code: 0 Ready, 1 Stalled, 2 unreadable, 3 neither yet (--once, --timeout).",
+        "Shows stage, progress and conditions. Exit code: 0 Ready, 1 Stalled, 2 unreadable input, 3 neither yet "
+        "(--once, --timeout).",
         {
-            "--once": Option("show it once"),
-            "--timeout": Option("give up after so many seconds", "SECONDS", settings={"type": float}),
-            "--interval": Option("seconds between two looks", "SECONDS", settings={"type": float, "default": 2.0}),
+            "--once": Option("print the state once and exit"),
+            "--timeout": Option("exit with 3 after this many seconds", "SECONDS", settings={"type": float}),
+            "--interval": Option("seconds between two polls", "SECONDS", settings={"type": float, "default": 2.0}),
             **_CLUSTER,
         },
         ("resource", "qm/NAME or eb/NAME"),

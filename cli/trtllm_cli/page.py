@@ -1,6 +1,6 @@
-"""A QuantizedModel's status as the quality report's page: `page`, called by report.py.
+"""The quality report of a QuantizedModel's status as an HTML page.
 
-The builder's page on the claim has answers, shares and durations, too; this one has what status holds.
+The builder's page on the claim also has answers, shares and durations; status does not hold them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _USABLE = frozenset({Verdict.PASSED, Verdict.WARNED})
 
 
 def page(title: str, resource: Mapping[str, Any], status: QuantizedModelStatus) -> str:
-    """The whole page."""
+    """The page as HTML."""
     quality = status.quality
     if quality is None:
         raise ValueError("nothing was measured")

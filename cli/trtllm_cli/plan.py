@@ -1,4 +1,4 @@
-"""`trtllm plan`: judges and plans documents as the operator would, without one; called by main."""
+"""`trtllm plan`: checks and plans documents as the operator would, without a cluster."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from trtllm_planner.quantization.ladder import method_ladder
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where models are read, which nodes there are, and the cluster; None where they are not given."""
+    """Everything besides the documents: models, nodes and the cluster; None if not given."""
 
     models: Models
     nodes: Nodes | None = None
@@ -45,7 +45,7 @@ class Surroundings:
 
 
 def run(arguments: Namespace) -> int:
-    """The exit code: 1 when anything is refused, with --strict when there are warnings."""
+    """The exit code: 1 if anything is refused or, with --strict, if there is a warning."""
     documents = read_documents(arguments.filename, arguments.namespace or "")
     models = Models(paths_of(arguments.model, [document.key for document in documents if document.has_source]))
     cluster = Cluster(arguments.namespace, arguments.context) if arguments.cluster else None
@@ -60,7 +60,7 @@ def run(arguments: Namespace) -> int:
 
 
 def judge_documents(documents: Sequence[Document], around: Surroundings) -> list[Answer]:
-    """Answers in the documents' order; QuantizedModels first, because EngineBuilds are made of them."""
+    """Answers in the documents' order. QuantizedModels are judged first, because EngineBuilds refer to them."""
     models = [_model(document, around) if document.key.kind == qm.KIND else None for document in documents]
     judged = {answer.document.key: answer for answer in models if answer is not None}
     return [
@@ -87,7 +87,8 @@ def _engine(document: Document, judged: Mapping[Key, Answer], around: Surroundin
         return not_judged(document, judged[model])
     if around.nodes is None and spec.runtime is not Runtime.TRANSFORMERS and not narrow(Inventory(), spec.gpu).kinds():
         raise Unreadable(
-            f"{document.key}: no GPUs to plan on: add --gpus {EXAMPLE}, --inventory nodes.json or --cluster"
+            f"{document.key} cannot be planned without GPUs",
+            f"add --gpus {EXAMPLE}, --inventory nodes.json or --cluster; or set spec.gpu.product and spec.gpu.perNode",
         )
     return judge_engine(document, spec, subject, gpu_inventory(around.nodes or ()))
 
@@ -95,38 +96,42 @@ def _engine(document: Document, judged: Mapping[Key, Answer], around: Surroundin
 def _subject(
     engine: Key, spec: EngineBuildSpec, model: Key, judged: Mapping[Key, Answer], around: Surroundings
 ) -> Subject | None:
-    """The checkpoint that the engine is made of; None if its QuantizedModel, in the files, is refused."""
+    """The engine's checkpoint; None if it comes from a QuantizedModel in the files that is refused."""
     if spec.source is not None:
         return Subject(around.models.facts(engine, spec.source))
     return planned_subject(judged[model]) if model in judged else _published(engine, model, judged, around)
 
 
 def _ladder(document: Document, spec: QuantizedModelSpec, nodes: Nodes | None) -> MethodLadder | None:
-    """Methods that are tried if the spec names none, on the GPUs that its nodeSelector allows."""
+    """Methods that are tried if the spec names none, for the GPUs that its nodeSelector allows."""
     if spec.quantization.method is not None:
         return None
     wanted = (spec.pod_template.node_selector or {}).items()
     allowed = [node for node in nodes or () if wanted <= (node["metadata"].get("labels") or {}).items()]
     found = method_ladder(spec, gpu_inventory(allowed), digest_of("planned without a cluster"))
     if found is None:
-        which = "of those none has the labels of its nodeSelector" if nodes else f"add --gpus {EXAMPLE} or --cluster"
-        raise Unreadable(f"{document.key} names no method, which depends on the GPUs: {which}")
+        cause = "no node with GPUs has the labels of spec.podTemplate.nodeSelector" if nodes else "no GPUs are given"
+        remedy = "change that selector" if nodes else f"add --gpus {EXAMPLE} or --cluster"
+        raise Unreadable(
+            f"{document.key} omits spec.quantization.method, whose default depends on the GPUs, and {cause}",
+            f"{remedy}, or set spec.quantization.method",
+        )
     return found
 
 
 def _published(engine: Key, model: Key, judged: Mapping[Key, Answer], around: Surroundings) -> Subject:
-    """The artifact, in the cluster, of a QuantizedModel that is not in the files."""
+    """Artifact of a QuantizedModel that is in the cluster and not in the files."""
     if around.cluster is None:
         others = [str(key) for key in judged if key.name == model.name]
-        elsewhere = f" ({', '.join(others)} is of another namespace)" if others else ""
+        elsewhere = f" ({', '.join(others)} is in another namespace)" if others else ""
         raise Unreadable(
-            f"{engine} is made of {model}, which is not in the files{elsewhere}: "
-            "add its file with another -f, or let --cluster ask for it"
+            f"{engine} refers to {model}, which is not in the files{elsewhere}",
+            "add its file with another -f, or add --cluster to read it from the cluster",
         )
     found = replace(around.cluster, namespace=model.namespace or None).resource(model.kind, model.name)
     subject = published_subject(model_status(found))
     if subject is None:
-        raise Unreadable(f"{engine}: {model} has no artifact yet: add its file with another -f")
+        raise Unreadable(f"{engine}: {model} has no artifact yet", "add its file with another -f")
     return subject
 
 
@@ -139,5 +144,5 @@ def _nodes(arguments: Namespace, cluster: Cluster | None) -> Nodes | None:
     if cluster is not None and not found:
         found.append(nodes_with_gpus(cluster.get("nodes"), "the cluster"))
     if len(found) > 1:
-        raise Unreadable("--gpus and --inventory both say what GPUs there are: use one of them")
+        raise Unreadable("--gpus and --inventory exclude each other", "use one of them")
     return found[0] if found else None

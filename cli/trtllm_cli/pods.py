@@ -1,4 +1,4 @@
-"""Pods and Events as `kubectl get pods,events --output=yaml` prints them, for `trtllm diagnose`, which calls it."""
+"""Diagnoses pods and Events as `kubectl get pods,events --output=yaml` prints them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from trtllm_diagnosis import Diagnosis, diagnose_end, diagnose_waiting
 
 Object = Mapping[str, Any]
 HEAD: Final = 4096
-"""Characters of a file that tell objects from a log."""
+"""Characters of a file that are enough to tell objects from a log."""
 _OBJECTS: Final = re.compile(r"\s*(?:---\s*)?(?:apiVersion:\s*v1\s*$|\{\s*\"apiVersion\":\s*\"v1\")", re.MULTILINE)
 
 
 def are_objects(head: str) -> bool:
-    """A list of objects, or one, and no log."""
+    """True if the text is one object or a list of them, and not a log."""
     return _OBJECTS.match(head) is not None
 
 
 def diagnose_objects(text: str, name: str) -> Diagnosis | None:
-    """Of the first pod that has failed or cannot begin; raises Unreadable when there is no Pod."""
+    """Diagnosis of the first pod that has failed or cannot start; Unreadable if there is no Pod."""
     objects = [item for document in load_documents(text, name) for item in _items(document)]
     pods = [item for item in objects if item.get("kind") == "Pod"]
     if not pods:
-        raise Unreadable(f"{name} holds no Pod: kubectl get pods,events --output=yaml prints them")
+        raise Unreadable(f"{name} contains no Pod", "print Pods with kubectl get pods,events --output=yaml")
     for pod in pods:
         meta = _map(pod.get("metadata"))
         events = [item for item in objects if item.get("kind") == "Event" and _is_about(item, meta)]

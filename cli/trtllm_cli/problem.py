@@ -1,8 +1,10 @@
-"""What every command raises when it cannot answer: main prints it and exits with 2."""
+"""Exit codes, and the exception of a command that cannot answer."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from trtllm_api.problem import as_sentence
 
 
 class Exit(IntEnum):
@@ -10,12 +12,15 @@ class Exit(IntEnum):
 
     FINE = 0
     REFUSED = 1
-    """plan: refused; diagnose: no cause found; status: stalled."""
+    """plan: a resource is refused; diagnose: no cause found; status: Stalled."""
     UNREADABLE = 2
-    """Usage, or something cannot be read; argparse exits with the same."""
+    """Wrong arguments, or something cannot be read. argparse uses the same code."""
     UNDER_WAY = 3
     """status --once and --timeout: neither Ready nor Stalled."""
 
 
 class Unreadable(Exception):
-    """One sentence for the user: what cannot be read, and what would work."""
+    """Something cannot be read: the cause and, if there is one, the remedy. `main` prints it and exits with 2."""
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(" ".join(filter(None, map(as_sentence, (cause, remedy)))))

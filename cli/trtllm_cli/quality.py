@@ -1,4 +1,4 @@
-"""A QuantizedModel's status, and what was measured as cells of a table; for report.py, page.py and plan.py."""
+"""A QuantizedModel's status, and its measurements as cells of a table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from trtllm_api.modelstatus import CandidateStatus, Measures, QualityStatus, QuantizedModelStatus
+from trtllm_api.problem import as_sentence
 from trtllm_cli.kubectl import Object
 from trtllm_cli.problem import Unreadable
 from trtllm_report.numbers import NONE, human_bytes
@@ -33,11 +34,13 @@ def model_status(found: Object) -> QuantizedModelStatus:
         return QuantizedModelStatus.model_validate(raw)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise Unreadable(f"status.{where} is not as this trtllm knows it: use the operator's version of it") from None
+        raise Unreadable(
+            f"status.{where} is not valid for this version of trtllm", "use the operator's version"
+        ) from None
 
 
 def rows(quality: QualityStatus, source_bytes: int | None) -> list[tuple[str, ...]]:
-    """The source first, then every candidate in the order in which it was tried."""
+    """Rows of the table: the source, then every candidate in the order of the attempts."""
     found: list[tuple[str, ...]] = []
     if quality.reference is not None:
         found.append(
@@ -48,34 +51,34 @@ def rows(quality: QualityStatus, source_bytes: int | None) -> list[tuple[str, ..
 
 
 def remarks(candidates: Iterable[CandidateStatus]) -> Iterator[str]:
-    """What was decided about each, why it errs, and the mix of it that was measured to pass."""
+    """Sentences about every candidate: the decision, the layers that its error comes from, and the mix that passed."""
     for candidate in candidates:
         name = named(candidate)
         for text in (candidate.message, candidate.explanation):
             if text:
-                yield f"{name}: {text}"
+                yield f"{name}: {as_sentence(text)}"
         mix = candidate.proposal
         if mix is not None:
             measures = mix.measures
             numbers = [f"perplexity {measures.perplexity}"]
             numbers += [f"KL {measures.kl_divergence}"] * bool(measures.kl_divergence)
             numbers += [f"same top token {measures.top_token_agreement}"] * bool(measures.top_token_agreement)
-            told = f"measured to pass ({', '.join(numbers)}, {human_bytes(mix.bytes)})"
-            yield f"{name}: {told} with excludeModules [{', '.join(mix.exclude_modules)}]"
+            modules = f"excludeModules [{', '.join(mix.exclude_modules)}]"
+            yield f"{name}: With {modules} it passes ({', '.join(numbers)}, {human_bytes(mix.bytes)})."
 
 
 def named(candidate: CandidateStatus) -> str:
-    """The method, and whether it is fallback Mixed of it."""
+    """Name of the candidate: its method, with `mixed` if modules of it stay in full precision."""
     return f"{candidate.method} mixed" if candidate.exclude_modules else candidate.method.value
 
 
 def candidate_row(candidate: CandidateStatus) -> tuple[str, ...]:
-    """As HEADER names the columns."""
+    """Cells of the columns that HEADER names."""
     group = f" g{candidate.group_size}" if candidate.group_size else ""
     measures = candidate.measures
-    told = _measures(measures, candidate.perplexity_change or "") if measures else ("not measured", NONE, NONE, NONE)
+    cells = _measures(measures, candidate.perplexity_change or "") if measures else ("not measured", NONE, NONE, NONE)
     weight = human_bytes(candidate.bytes) if candidate.bytes else NONE
-    return (f"{named(candidate)}{group}", *told, weight, candidate.verdict.value)
+    return (f"{named(candidate)}{group}", *cells, weight, candidate.verdict.value)
 
 
 def _measures(measures: Measures, change: str) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""`trtllm report`: the quality table of a QuantizedModel's status, and the same as a page; called by main."""
+"""`trtllm report`: prints the quality table of a QuantizedModel's status, and writes it as a page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from trtllm_api import enginebuild as eb
 from trtllm_api import quantizedmodel as qm
 from trtllm_api.modelstatus import QualityStatus, QuantizedModelStatus, Verdict
+from trtllm_api.problem import as_sentence
 from trtllm_cli.key import Key
 from trtllm_cli.kubectl import Cluster, Object, named
 from trtllm_cli.problem import Exit, Unreadable
@@ -20,22 +21,24 @@ _STYLES = {Verdict.PASSED: "green", Verdict.WARNED: "yellow", Verdict.REFUSED: "
 
 
 def run(arguments: Namespace) -> int:
-    """Print it, and write the page where one is asked for."""
+    """Print the table, and write the page if --html is given."""
     cluster = Cluster(arguments.namespace, arguments.context)
     kind, name = named(arguments.resource)
     if kind == eb.KIND:
         reference = (cluster.resource(kind, name).get("spec") or {}).get("modelRef") or {}
         if "name" not in reference:
-            raise Unreadable(f"EngineBuild {name} is made of a source that nobody has measured: it has no report")
+            raise Unreadable(
+                f"EngineBuild {name} has no quality report: its checkpoint is spec.source, which is not measured"
+            )
         name = str(reference["name"])
     found = cluster.resource(qm.KIND, name)
     status = model_status(found)
     quality = status.quality
     if quality is None or not (quality.candidates or quality.reference):
         stage = f" (stage {status.stage})" if status.stage else ""
-        raise Unreadable(f"QuantizedModel {name} has not been measured yet{stage}: see trtllm status qm/{name}")
+        raise Unreadable(f"QuantizedModel {name} has not been measured yet{stage}", f"see trtllm status qm/{name}")
     if arguments.html:
-        from trtllm_cli.page import page  # jinja2 is imported only if it is used
+        from trtllm_cli.page import page  # imports jinja2, which other runs do not need
 
         try:
             Path(arguments.html).write_text(page(_title(found, name), found, status), encoding="utf-8")
@@ -46,12 +49,12 @@ def run(arguments: Namespace) -> int:
         return Exit.FINE
     _show(name, status, quality, Terminal())
     if arguments.html:
-        print(f"\nwritten to {arguments.html}")
+        print(f"\nThe page was written to {arguments.html}.")
     return Exit.FINE
 
 
 def _title(found: Object, name: str) -> str:
-    """`QuantizedModel team/smollm2`."""
+    """Title of the page, such as `QuantizedModel team/smollm2`."""
     namespace = (found.get("metadata") or {}).get("namespace") or ""
     return str(Key(qm.KIND, str(namespace), name))
 
@@ -68,8 +71,10 @@ def _show(name: str, status: QuantizedModelStatus, quality: QualityStatus, termi
     for remark in remarks(quality.candidates):
         terminal.print(terminal.wrapped(remark, "  ", "- "))
     for why in status.plan.why if status.plan is not None else ():
-        terminal.print(terminal.wrapped(f"planned: {why}", "  "))
+        terminal.print(terminal.wrapped(f"Plan: {as_sentence(why)}", "  "))
     if status.artifact is not None:
-        shipped = status.artifact
-        report = f", its whole report at {shipped.report}" if shipped.report else ""
-        terminal.print(plain(f"shipped: {shipped.method} at {shipped.path} on claim {shipped.claim_name}{report}"))
+        published = status.artifact
+        report = f" The full report is {published.report}." if published.report else ""
+        terminal.print(
+            plain(f"Published: {published.method} at {published.path} on claim {published.claim_name}.{report}")
+        )

@@ -1,12 +1,13 @@
-"""Answers of the plan command for a person: verdicts with remedies, the plan in GiB, why, and what else would fit."""
+"""Answers of `trtllm plan` as text: verdicts with remedies, the plan in GiB, its reasons, and what else would fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from trtllm_api.facts import ModelFacts
 from trtllm_api.modelstatus import CandidatePlan, QuantizationPlan
+from trtllm_api.problem import as_sentence
 from trtllm_api.quantization import Method
 from trtllm_api.verdict import Severity, Verdict
 from trtllm_cli.judge import Answer
@@ -19,16 +20,14 @@ _BAR: Final = 24
 
 
 def show(answers: Sequence[Answer], terminal: Terminal) -> None:
-    """Every document, and a line about all of them."""
+    """Print every answer, and a summary."""
     for answer in answers:
         terminal.print(*_answer(answer, terminal), "")
     refused = sum(answer.refused for answer in answers)
     warned = sum(bool(answer.verdicts) and not answer.refused for answer in answers)
     count = f"{len(answers)} document" + ("" if len(answers) == 1 else "s")
     parts = [f"{refused} refused"] * bool(refused) + [f"{warned} with warnings"] * bool(warned)
-    terminal.print(
-        f"{count}: {', '.join(parts) or 'nothing speaks against ' + ('it' if len(answers) == 1 else 'them')}"
-    )
+    terminal.print(f"{count}: {', '.join(parts) or 'accepted'}.")
 
 
 def _answer(answer: Answer, terminal: Terminal) -> Iterator[str]:
@@ -38,7 +37,7 @@ def _answer(answer: Answer, terminal: Terminal) -> Iterator[str]:
     if answer.facts is not None:
         yield f"  model      {_model(answer.facts)}"
     if answer.rules:
-        yield f"  preflight  {answer.rules} rules, {_counted(answer.verdicts)}"
+        yield f"  preflight  {answer.rules} rules{_counted(answer.verdicts)}"
     yield from _verdicts(answer.verdicts, terminal)
     if answer.note:
         yield terminal.wrapped(answer.note, "  ")
@@ -61,29 +60,29 @@ def _counted(verdicts: Sequence[Verdict]) -> str:
     warnings = len(verdicts) - refusals
     parts = [f"{refusals} refusal" + "s" * (refusals != 1)] * bool(refusals)
     parts += [f"{warnings} warning" + "s" * (warnings != 1)] * bool(warnings)
-    return " and ".join(parts) or "all content"
+    return f": {' and '.join(parts)}" if parts else " passed"
 
 
 def _verdicts(verdicts: Sequence[Verdict], terminal: Terminal) -> Iterator[str]:
-    """The rule in a column of its own, message and remedy beside it."""
+    """Lines of the verdicts: the reason in a column, message and remedy beside it."""
     width = max((len(verdict.reason) for verdict in verdicts), default=0)
     indent = " " * (width + 6)
     for verdict in verdicts:
         refusal = verdict.severity is Severity.REFUSAL
         mark, style = ("✗", "red") if refusal else ("!", "yellow")
-        lines = terminal.wrapped(verdict.message, indent, indent).splitlines() or [indent]
-        rule = terminal.paint(f"{mark} {verdict.reason:{width}}", style)
-        yield f"  {rule}  {lines[0].strip()}"
+        lines = terminal.wrapped(as_sentence(verdict.message), indent, indent).splitlines() or [indent]
+        reason = terminal.paint(f"{mark} {verdict.reason:{width}}", style)
+        yield f"  {reason}  {lines[0].strip()}"
         yield from lines[1:]
         if verdict.remedy:
-            yield terminal.wrapped(verdict.remedy, indent + "  ", indent + "→ ")
+            yield terminal.wrapped(as_sentence(verdict.remedy), indent + "  ", indent + "→ ")
 
 
 def _quantization(plan: QuantizationPlan, terminal: Terminal) -> Iterator[str]:
-    yield "  tried in this order"
+    yield "  candidates, in order"
     rows = [(f"{number}.", *_candidate(candidate)) for number, candidate in enumerate(plan.candidates, 1)]
     yield from table(rows, "    ")
-    yield from _list("why", plan.why, terminal)
+    yield from _list("why", map(as_sentence, plan.why), terminal)
 
 
 def _candidate(candidate: CandidatePlan) -> tuple[str, str]:
@@ -91,10 +90,10 @@ def _candidate(candidate: CandidatePlan) -> tuple[str, str]:
     options += [f"KV cache {candidate.kv_cache}"] * bool(candidate.kv_cache)
     options += [f"alpha {candidate.smooth_quant_alpha}"] * bool(candidate.smooth_quant_alpha)
     if candidate.auto is not None:
-        options.append(f"{candidate.auto.effective_bits} bits of {', '.join(candidate.auto.candidates)}")
+        options.append(f"{candidate.auto.effective_bits} effective bits from {', '.join(candidate.auto.candidates)}")
     if candidate.method is Method.MIXED:
-        options.append("the smallest of those refused before that passes with its worst modules in full precision")
-    options += [f"without {', '.join(candidate.exclude_modules)}"] * bool(candidate.exclude_modules)
+        options.append("the smallest refused candidate that passes with its worst modules in full precision")
+    options += [f"{', '.join(candidate.exclude_modules)} in full precision"] * bool(candidate.exclude_modules)
     return candidate.method.value, ", ".join(options)
 
 
@@ -110,10 +109,10 @@ def _decision(decision: Decision, terminal: Terminal) -> Iterator[str]:
     host = decision.host
     if question.runtime is EngineRuntime.TENSORRT:
         build = _pods(decision.build_pods, decision.build_gpus, "pod")
-        yield f"  build      {build} GPUs, {human_bytes(host.memory)} of host memory, {human_bytes(host.disk)} of disk"
+        yield f"  build      {build} GPUs, {human_bytes(host.memory)} host memory, {human_bytes(host.disk)} disk"
     else:
-        yield f"  needs      {human_bytes(host.disk)} of disk"
-    yield f"  memory     of the fullest GPU, {dict(decision.memory).get('GPU', '')}"
+        yield f"  needs      {human_bytes(host.disk)} disk"
+    yield f"  memory     fullest GPU, {dict(decision.memory).get('GPU', '')}"
     whole = _gib(dict(decision.memory).get("GPU", ""))
     rows = []
     for name, text in decision.memory:
@@ -121,8 +120,8 @@ def _decision(decision: Decision, terminal: Terminal) -> Iterator[str]:
             share = 100 * _gib(text) / whole if whole else 0.0
             rows.append((name, terminal.bar(share, _BAR), f"{share:3.0f}%", text))
     yield from table(rows, "    ")
-    yield from _list("why", decision.why, terminal)
-    yield from _list("would fit, too", decision.alternatives, terminal)
+    yield from _list("why", map(as_sentence, decision.why), terminal)
+    yield from _list("would also fit", decision.alternatives, terminal)
 
 
 def _pods(count: int, each: int, noun: str) -> str:
@@ -130,12 +129,13 @@ def _pods(count: int, each: int, noun: str) -> str:
 
 
 def _gib(text: str) -> float:
-    """Of `65.7 GiB = ...`, which the planner writes."""
+    """Number of GiB in a text of the planner such as `65.7 GiB = ...`."""
     number, _, unit = text.partition(" ")
     return float(number) if unit.startswith("GiB") else 0.0
 
 
-def _list(title: str, lines: Sequence[str], terminal: Terminal) -> Iterator[str]:
-    if lines:
+def _list(title: str, lines: Iterable[str], terminal: Terminal) -> Iterator[str]:
+    items = [terminal.wrapped(line, "      ", "    - ") for line in lines]
+    if items:
         yield f"  {title}"
-        yield from (terminal.wrapped(line, "      ", "    - ") for line in lines)
+        yield from items

@@ -1,6 +1,6 @@
-"""`trtllm status`: a live view of one resource until it is Ready or Stalled; called by main.
+"""`trtllm status`: shows one resource until it is Ready or Stalled; without a terminal, a line for each change.
 
-Without a terminal a line for each change. It asks again and again instead of watching: a view needs no event twice.
+It polls instead of watching: only the latest state is shown, so no event has to be seen.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from trtllm_cli.problem import Exit, Unreadable
 from trtllm_cli.terminal import Terminal, duration, length, plain
 
 _PATIENCE = 60.0
-"""Seconds without an answer."""
+"""Seconds without an answer after which the view ends."""
 _OVERALL = frozenset({"Ready", "Reconciling", "Stalled"})
 
 
 def run(arguments: Namespace) -> int:
-    """0 Ready, 1 Stalled, 3 neither yet."""
+    """The exit code: 0 Ready, 1 Stalled, 3 neither yet."""
     terminal = Terminal()
     cluster = Cluster(arguments.namespace, arguments.context)
     kind, name = named(arguments.resource)
@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
         try:
             found = cluster.resource(kind, name)
         except Unreadable as problem:
-            # a view that has begun outlasts an API server that restarts
+            # keep a view that has begun through a restart of the API server
             if not answered or time.monotonic() - answered > _PATIENCE or "NotFound" in str(problem):
                 raise
             time.sleep(arguments.interval)
@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
 
 
 def outcome_of(resource: Object) -> Exit:
-    """What the operator says about the spec as it is now; what it said about an older one does not count."""
+    """Ready or Stalled, if status is about the current generation of the spec."""
     status = resource.get("status") or {}
     if status.get("observedGeneration", 0) != (resource.get("metadata") or {}).get("generation", 0):
         return Exit.UNDER_WAY
@@ -59,7 +59,7 @@ def outcome_of(resource: Object) -> Exit:
 
 
 def view(resource: Object, terminal: Terminal) -> list[str]:
-    """The resource as a few lines."""
+    """Lines that show the resource."""
     metadata, status, conditions = resource.get("metadata") or {}, resource.get("status") or {}, _conditions(resource)
     outcome = outcome_of(resource)
     word, style = {Exit.FINE: ("Ready", "green"), Exit.REFUSED: ("Stalled", "red")}.get(
@@ -74,9 +74,10 @@ def view(resource: Object, terminal: Terminal) -> list[str]:
     if serving.get("replicas"):
         ready, wanted = int(serving.get("readyReplicas") or 0), int(serving["replicas"])
         lines.append(f"  {terminal.bar(100 * ready / wanted)}  {ready} of {wanted} servers ready")
-    told = conditions.get("Ready")
-    if told is not None and told.get("message"):
-        lines += terminal.wrapped(f"{told.get('reason')}: {told['message']}", "  ").splitlines()
+    ready_condition = conditions.get("Ready", {})
+    if ready_condition.get("message"):
+        sentence = f"{ready_condition.get('reason')}: {ready_condition['message']}"
+        lines += terminal.wrapped(sentence, "  ").splitlines()
     for kind, condition in conditions.items():
         if kind not in _OVERALL:
             mark, style = _mark(str(condition.get("status")), outcome)
@@ -87,18 +88,18 @@ def view(resource: Object, terminal: Terminal) -> list[str]:
 
 
 def _mark(status: str, outcome: Exit) -> tuple[str, str]:
-    """What is not true yet is no failure while somebody works on it."""
+    """Mark and colour of a condition: False is a failure only if the resource is Stalled."""
     if status == "True":
         return "✓", "green"
     return ("✗", "red") if status == "False" and outcome is Exit.REFUSED else ("·", "dim")
 
 
 def line(resource: Object) -> str:
-    """The same in one line, for logs."""
+    """One line that shows the resource, for logs."""
     status = resource.get("status") or {}
     ready = _conditions(resource).get("Ready", {})
     parts = [str(status.get("stage") or ""), _in_words(status.get("progress") or {})]
-    parts.append(f"{ready.get('reason')}: {ready.get('message', '')}" if ready else "waiting for the operator")
+    parts.append(f"{ready.get('reason')}: {ready.get('message', '')}" if ready else "Waiting for the operator")
     return plain("  ".join(part for part in parts if part))
 
 
@@ -122,24 +123,24 @@ def _conditions(resource: Object) -> dict[str, Mapping[str, Any]]:
 
 
 class _Lines:
-    """Prints what has changed."""
+    """Prints the resource again if it has changed."""
 
     def __init__(self, terminal: Terminal, *, whole: bool) -> None:
         self._terminal, self._whole = terminal, whole
-        self._said = ""
+        self._last = ""
 
     def show(self, resource: Object) -> None:
         if self._whole:
             self._terminal.print(*view(resource, self._terminal))
             return
-        said = line(resource)
-        if said != self._said:
-            self._said = said
-            self._terminal.print(f"{time.strftime('%H:%M:%S')}  {said}")
+        text = line(resource)
+        if text != self._last:
+            self._last = text
+            self._terminal.print(f"{time.strftime('%H:%M:%S')}  {text}")
 
 
 class _Live:
-    """Draws over what it has drawn before."""
+    """Replaces the lines of the previous state."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -153,7 +154,7 @@ class _Live:
         self._rows = len(lines)
 
     def _cut(self, text: str) -> str:
-        """A line that is broken by the terminal would not be drawn over."""
+        """The line, cut to the terminal's width: a wrapped line would take two rows."""
         if length(text) <= self._terminal.width - 1:
             return text
         return plain(text)[: self._terminal.width - 2] + "…"

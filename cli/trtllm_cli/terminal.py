@@ -1,4 +1,4 @@
-"""Colours, tables and bars for terminals; plain text elsewhere. Every command that prints for a person uses it."""
+"""Colours, tables and bars on a terminal; plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PARTS: Final = " ▏▎▍▌▋▊▉█"
 
 
 def plain(text: str) -> str:
-    """Without control characters: logs and clusters must not steer a terminal."""
+    """The text without control characters: a log or a cluster must not control the terminal."""
     return _CONTROL.sub("", text.replace("\t", " "))
 
 
 class Terminal:
-    """Where a command writes: how wide it is, and whether colours are wanted."""
+    """Output of a command: its width, and whether it takes colours."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout
@@ -32,13 +32,13 @@ class Terminal:
         self.width = min(140, max(40, shutil.get_terminal_size((110, 24)).columns))
 
     def paint(self, text: str, *styles: str) -> str:
-        """The text in a colour, where there are colours."""
+        """The text in a colour if the terminal takes colours."""
         if not self.colours or not styles:
             return text
         return f"\x1b[{';'.join(_CODES[style] for style in styles)}m{text}\x1b[0m"
 
     def wrapped(self, text: str, indent: str, first: str | None = None) -> str:
-        """Lines of at most the terminal's width."""
+        """The text, broken into lines of at most the terminal's width."""
         return textwrap.fill(
             plain(text),
             self.width,
@@ -49,21 +49,21 @@ class Terminal:
         )
 
     def bar(self, percent: float, width: int = 30) -> str:
-        """A bar of eighths of characters."""
+        """A bar with a resolution of an eighth of a character."""
         eighths = round(max(0.0, min(100.0, percent)) / 100 * width * 8)
         full, rest = divmod(eighths, 8)
         drawn = "█" * full + (_PARTS[rest] if rest else "")
         return self.paint(drawn, "cyan") + self.paint("·" * (width - len(drawn)), "dim")
 
     def print(self, *lines: str) -> None:
-        """One line after another."""
+        """Write the lines."""
         for line in lines:
             self.stream.write(line.rstrip() + "\n")
         self.stream.flush()
 
 
 def length(text: str) -> int:
-    """Columns that a text takes: escapes none, wide characters two."""
+    """Columns that a text takes: escapes take none, wide characters two."""
     bare = _ESCAPE.sub("", text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in bare)
 

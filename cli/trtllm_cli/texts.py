@@ -1,7 +1,4 @@
-"""Files and the JSON and YAML in them, read in bounded time and memory; every command reads through here.
-
-What cannot be read is an Unreadable: one sentence.
-"""
+"""Reads files, and the JSON and YAML in them, in bounded time and memory. A file that cannot be read is Unreadable."""
 
 from __future__ import annotations
 
@@ -17,25 +14,25 @@ from trtllm_cli.problem import Unreadable
 from trtllm_cli.yamlvalues import DEEPEST, YamlProblem, yaml_documents
 
 LARGEST: Final = 16 * 1024**2
-"""Bytes of a file; an object in Kubernetes has at most 1.5 MiB."""
+"""Most bytes of a file. An object in Kubernetes has at most 1.5 MiB."""
 
 
 def read_text(name: str) -> str:
-    """Text of a file, or of standard input for `-`."""
+    """Text of a file; `-` is standard input."""
     if name == "-":
         return read_stream(sys.stdin, "standard input")
     try:
         return read_bytes(Path(name)).decode()
     except UnicodeDecodeError:
-        raise Unreadable(f"{name} is not text in UTF-8") from None
+        raise Unreadable(f"{name} is not UTF-8 text") from None
 
 
 def read_stream(stream: TextIO, name: str) -> str:
-    """The rest of an open text."""
+    """The rest of an open text stream."""
     try:
         text = stream.read(LARGEST + 1)
     except UnicodeDecodeError:
-        raise Unreadable(f"{name} is not text in UTF-8") from None
+        raise Unreadable(f"{name} is not UTF-8 text") from None
     _refuse_larger(len(text), name)
     return text
 
@@ -66,9 +63,9 @@ def load_json(text: str | bytes, name: str) -> Any:
 
 
 def load_documents(text: str, name: str) -> list[Any]:
-    """Every document of a text: one of JSON, or any number of YAML."""
+    """Every document of a text: one JSON document, or any number of YAML documents."""
     if text.lstrip()[:1] == "{":
-        with suppress(Unreadable):  # YAML may begin like this, too, and says in which line it is wrong
+        with suppress(Unreadable):  # a YAML text may begin with { too, and a YAML error has a line number
             return [load_json(text, name)]
     try:
         return list(yaml_documents(text))
@@ -91,11 +88,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_larger(size: int, name: str) -> None:
     if size > LARGEST:
-        raise Unreadable(f"{name} is larger than {LARGEST >> 20} MiB: split it, or leave out what is not needed")
+        raise Unreadable(f"{name} is larger than {LARGEST >> 20} MiB", "split it, or remove what is not needed")
 
 
 def _refuse_deeper(value: Any, name: str) -> None:
-    """Level by level, without recursion."""
+    """Refuse more than DEEPEST levels. Works level by level: recursion could overflow."""
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [child for item in level for child in _children(item)]

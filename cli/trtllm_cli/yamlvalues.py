@@ -1,7 +1,8 @@
-"""YAML as kubectl reads it, in bounded time and memory: `yaml_documents`, called by texts.py.
+"""Reads YAML as kubectl does, in bounded time and memory.
 
-PyYAML parses; values are made here, in one pass over its events. Its own constructors read other numbers and truth
-values than kubectl (`1e3`, `y`, `12:30:45`), expand aliases without a limit, and take minutes for a few megabytes.
+PyYAML parses; this module makes the values in one pass over its events. PyYAML's own constructors read some numbers and
+booleans differently from kubectl (`1e3`, `y`, `12:30:45`), expand aliases without a limit, and take minutes for a few
+megabytes.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, Final
 import yaml
 
 MOST_VALUES: Final = 1_000_000
-"""Values of one text, those behind aliases counted each time; 64 characters count as one more."""
+"""Most values of one text. A value behind an alias counts each time; 64 characters of a string count as one more."""
 DEEPEST: Final = 100
-"""Levels of lists and maps; the deepest field of a Kubernetes object is on level 20 or so."""
+"""Most levels of lists and maps. The deepest field of a Kubernetes object is on level 20 or so."""
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS: Final[dict[str, bool | float | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -38,7 +39,7 @@ _SCALARS: Final = frozenset({"int", "float", "bool", "null"})
 
 
 class YamlProblem(ValueError):
-    """What is wrong with a text, as a clause, and the line if it is known."""
+    """A mistake in a YAML text, and its line if that is known."""
 
     def __init__(self, problem: str, mark: Any = None) -> None:
         self.line: int | None = mark.line + 1 if mark is not None else None
@@ -56,7 +57,7 @@ def yaml_documents(text: str) -> Iterator[Any]:
 
 
 def scalar(text: str) -> str | float | bool | None:
-    """The value of a plain scalar."""
+    """Value of a plain scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789":
@@ -75,7 +76,7 @@ def scalar(text: str) -> str | float | bool | None:
 
 @dataclass
 class _Open:
-    """A list or a map that has not ended."""
+    """A list or a map whose end has not been read."""
 
     value: list[Any] | dict[str, Any]
     anchor: str | None
@@ -88,7 +89,7 @@ class _Open:
 
 
 class _Builder:
-    """Makes values of events."""
+    """Makes values from the parser's events."""
 
     def __init__(self) -> None:
         self._open: list[_Open] = []
@@ -152,7 +153,7 @@ class _Builder:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise YamlProblem(f"the alias *{event.anchor} stands for nothing before it", event.start_mark)
+            raise YamlProblem(f"the alias *{event.anchor} has no anchor before it", event.start_mark)
         value, count = self._anchors[event.anchor]
         self._counted(count, event)
         self._refuse_as_key(event)
@@ -173,19 +174,19 @@ class _Builder:
 
     def _key(self, known: dict[str, Any], value: Any, event: Any) -> None:
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            raise YamlProblem("a key must be a text", event.start_mark)
+            raise YamlProblem("a key must be a string", event.start_mark)
         if _key_text(value) in known:
             raise YamlProblem(f"{_key_text(value)[:64]} is given twice", event.start_mark)
 
     def _refuse_as_key(self, event: Any) -> None:
         top = self._open[-1] if self._open else None
         if top is not None and isinstance(top.value, dict) and top.key is None and not top.merging:
-            raise YamlProblem("a key must be a text", event.start_mark)
+            raise YamlProblem("a key must be a string", event.start_mark)
 
     def _counted(self, more: int, event: Any) -> None:
         self._count += more
         if self._count > MOST_VALUES:
-            raise YamlProblem(f"the text holds more than {MOST_VALUES} values, aliases expanded", event.start_mark)
+            raise YamlProblem(f"more than {MOST_VALUES} values after aliases are expanded", event.start_mark)
 
 
 def _key_text(value: Any) -> str:

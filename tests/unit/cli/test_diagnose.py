@@ -55,7 +55,7 @@ def test_standard_input_and_compressed_logs_are_read(run: Run, monkeypatch: pyte
 def test_a_healthy_log_has_no_cause(run: Run) -> None:
     Path("build.log").write_text("all is well\n")
     ran = run("diagnose", "build.log")
-    assert (ran.code, ran.out) == (1, "no cause found: nothing in the log says that something failed\n")
+    assert (ran.code, ran.out) == (1, "No cause found: the input reports no failure.\n")
     assert json.loads(run("diagnose", "build.log", "-o", "json").out) == {"found": False}
 
 
@@ -131,7 +131,7 @@ def test_pods_in_good_health_have_no_cause_and_other_objects_are_no_pods(run: Ru
     Path("other.yaml").write_text("apiVersion: v1\nkind: Service\n")
     ran = run("diagnose", "other.yaml")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
-    assert "holds no Pod" in ran.err
+    assert "contains no Pod" in ran.err
 
 
 def test_a_log_that_speaks_of_objects_is_a_log(run: Run) -> None:

@@ -48,33 +48,33 @@ def test_every_mistake_is_told_at_once_with_its_path() -> None:
     (found,) = read_documents([written(document)])
     said = {verdict.message: verdict.remedy for verdict in found.mistakes}
     assert said == {
-        "spec.runtim: no such field": "did you mean runtime?",
+        "spec.runtim: unknown field": "did you mean runtime?",
         "spec.limits.maxBatchSize: 0 is less than 1": "",
-        "spec.serving.kvCacheFraction: must be a text": 'put it in quotes: "0.9"',
-        'spec.serving.replicas: must be a whole number, not "2"': "",
+        "spec.serving.kvCacheFraction: must be a string": 'put it in quotes: "0.9"',
+        'spec.serving.replicas: must be an integer, not "2"': "",
     }
 
 
 def test_a_word_that_is_nearly_right_is_corrected() -> None:
     (found,) = read_documents([written(quantized(method="int4_awq"))])
-    assert found.mistakes[0].message.startswith('spec.quantization.method: "int4_awq" is none of FP8')
+    assert found.mistakes[0].message.startswith('spec.quantization.method: "int4_awq" is not one of FP8')
     assert found.mistakes[0].remedy == "did you mean INT4AWQ?"
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"apiVersion": "trtllm.dev/v2"}, "apiVersion: trtllm.dev/v2 is not known"),
+        ({"apiVersion": "trtllm.dev/v2"}, "apiVersion: trtllm.dev/v2 is not supported"),
         ({"kind": "EngineBuilt"}, "kind: trtllm.dev has no kind EngineBuilt"),
-        ({"metadata": {}}, "metadata.name: is missing"),
-        ({"metadata": {"name": "a" * 41}}, "metadata.name: 41 characters, at most 40"),
-        ({"metadata": {"name": 12}}, "metadata.name: must be a text"),
-        ({"metadata": {"name": "Llama_3"}}, 'metadata.name: "Llama_3" is no name that Kubernetes accepts'),
+        ({"metadata": {}}, "metadata.name: the field is required"),
+        ({"metadata": {"name": "a" * 41}}, "metadata.name: 41 characters, at most 40 are allowed"),
+        ({"metadata": {"name": 12}}, "metadata.name: must be a string"),
+        ({"metadata": {"name": "Llama_3"}}, 'metadata.name: "Llama_3" is not a valid Kubernetes name'),
         (
             {"metadata": {"name": "a", "namespace": "a.b"}},
-            'metadata.namespace: "a.b" is no name that Kubernetes accepts',
+            'metadata.namespace: "a.b" is not a valid Kubernetes name',
         ),
-        ({"specs": {}}, "specs: no such field"),
+        ({"specs": {}}, "specs: unknown field"),
     ],
 )
 def test_mistakes_around_the_spec_are_told(changes: dict[str, Any], says: str) -> None:

@@ -41,12 +41,12 @@ def test_flags_add_up() -> None:
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("8xH100", "did you mean NVIDIA-H100-80GB-HBM3, NVIDIA-H100-PCIe, NVIDIA-H100-NVL"),
-        ("NVIDIA-L4", "write NODESxCOUNTxPRODUCT"),
-        ("0x8xNVIDIA-L4", "write NODESxCOUNTxPRODUCT"),
-        ("1x0xNVIDIA-L4", "write NODESxCOUNTxPRODUCT"),
-        ("1x1xNVIDIA-NEXT:96Gi", "the compute capability is not known"),
-        ("1x7xNVIDIA-H100-80GB-HBM3-MIG-1g.10gb", "a slice needs its memory"),
+        ("8xH100", "unknown product. Use NVIDIA-H100-80GB-HBM3, NVIDIA-H100-PCIe, NVIDIA-H100-NVL"),
+        ("NVIDIA-L4", "is not NODESxCOUNTxPRODUCT"),
+        ("0x8xNVIDIA-L4", "is not NODESxCOUNTxPRODUCT"),
+        ("1x0xNVIDIA-L4", "is not NODESxCOUNTxPRODUCT"),
+        ("1x1xNVIDIA-NEXT:96Gi", "the compute capability is unknown"),
+        ("1x7xNVIDIA-H100-80GB-HBM3-MIG-1g.10gb", "the memory of a MIG slice is unknown"),
     ],
 )
 def test_a_flag_that_says_nothing_clear_is_corrected(flag: str, says: str) -> None:
@@ -56,12 +56,12 @@ def test_a_flag_that_says_nothing_clear_is_corrected(flag: str, says: str) -> No
 
 @pytest.mark.parametrize("found", [1, {"items": [1]}, {"items": [{"spec": {}}]}, None])
 def test_what_is_no_list_of_nodes_is_said_so(found: object) -> None:
-    with pytest.raises(Unreadable, match="no list of nodes"):
+    with pytest.raises(Unreadable, match="is not a list of nodes"):
         nodes_with_gpus(found, "nodes.json")
 
 
 def test_nodes_without_gpus_are_said_so() -> None:
-    with pytest.raises(Unreadable, match="none of 1 nodes has GPUs"):
+    with pytest.raises(Unreadable, match="none of 1 nodes has the GPU labels"):
         nodes_with_gpus({"items": [{"metadata": {"name": "cpu"}}]}, "nodes.json")
 
 

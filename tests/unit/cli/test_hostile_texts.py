@@ -30,7 +30,7 @@ found = {{}}
 for name, arguments in json.load(sys.stdin).items():
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = main(arguments)
-    found[name] = (code, out.getvalue()[:20000], err.getvalue()[:20000])
+    found[name] = (code, out.getvalue()[:30000], err.getvalue()[:30000])
 print(json.dumps(found))
 """
 HEAD = "apiVersion: trtllm.dev/v1alpha1\nkind: QuantizedModel\nmetadata: {name: a}\n"
@@ -42,13 +42,13 @@ MERGES = "x0: &x0 {k: lol}\n" + "".join(
 BLOCKS = "".join(f"{' ' * depth}a:\n" for depth in range(900))
 FIELDS = "".join(f"  f{number}: 1\n" for number in range(9_000))
 UNREADABLE: dict[str, tuple[str, str]] = {
-    "aliases of aliases": (HEAD + BOMB, "holds more than 20000 values, aliases expanded"),
+    "aliases of aliases": (HEAD + BOMB, "more than 20000 values after aliases are expanded"),
     "aliases of a long text": (
         HEAD + f"spec:\n  a: &a {'x' * 1_000_000}\n  b: [{'*a, ' * 1_000}]\n",
-        "holds more than 20000 values",
+        "more than 20000 values",
     ),
-    "merges of merges": (HEAD + MERGES, "holds more than 20000 values, aliases expanded"),
-    "an alias of itself": (HEAD + "spec: &a {b: *a}\n", "the alias *a stands for nothing before it"),
+    "merges of merges": (HEAD + MERGES, "more than 20000 values after aliases are expanded"),
+    "an alias of itself": (HEAD + "spec: &a {b: *a}\n", "the alias *a has no anchor before it"),
     "deep lists": (HEAD + "spec: " + "[" * 100_000, "exceeded maximum nesting depth"),
     "lists as deep as the parser takes": (HEAD + "spec: " + "[" * 900 + "]" * 900, "nested more than 100 levels deep"),
     "deep blocks": (HEAD + f"spec:\n{BLOCKS}", "nested more than 100 levels deep"),
@@ -56,24 +56,28 @@ UNREADABLE: dict[str, tuple[str, str]] = {
         '{"kind": "QuantizedModel", "apiVersion": "trtllm.dev/v1alpha1", "spec": ' + '{"a":' * 99_999,
         "nested",
     ),
-    "many values": (HEAD + "spec:\n" + "- a: b\n" * 8_000, "holds more than 20000 values"),
-    "many documents": ("---\n" * 21_000, "holds more than 20000 values"),
+    "many values": (HEAD + "spec:\n" + "- a: b\n" * 8_000, "more than 20000 values"),
+    "many documents": ("---\n" * 21_000, "more than 20000 values"),
     "many resources": (
         "---\n".join(HEAD.replace("a}", f"a{number}}}") for number in range(1001)),
-        "more than 1000 resources: plan them in parts",
+        "more than 1000 resources. Plan them in several runs.",
     ),
     "a large file": (HEAD + "#" * (17 * 1024**2), "is larger than 16 MiB"),
-    "a kind that is no text": ("apiVersion: trtllm.dev/v1alpha1\nkind: {a: b}\n", "apiVersion and kind must be texts"),
+    "a kind that is no text": (
+        "apiVersion: trtllm.dev/v1alpha1\nkind: {a: b}\n",
+        "apiVersion and kind must be strings",
+    ),
 }
 REFUSED: dict[str, tuple[str, str]] = {
-    "many unknown fields": (HEAD + f"spec:\n{FIELDS}", "spec.f0: no such field"),
+    "many unknown fields": (HEAD + f"spec:\n{FIELDS}", "spec.f0: unknown field"),
     "a number of many digits": (HEAD + f"spec: {{checkpoint: {'1' * 1_000_000}}}\n", "spec.checkpoint: must be a map"),
     "a number to base 60": (HEAD + f"spec: {{checkpoint: 1{':1' * 500_000}}}\n", "spec.checkpoint: must be a map"),
     "a name of many characters": (HEAD.replace("a}", "a" * 1_000_000 + "}"), "metadata.name: 1000000 characters"),
     "half a character": (
-        json.dumps({**quantized(), "metadata": {"name": "\ud800"}}), 'metadata.name: "\\ud800" is no name',
+        json.dumps({**quantized(), "metadata": {"name": "\ud800"}}),
+        'metadata.name: "\\ud800" is not a valid Kubernetes name',
     ),
-    "a value that JSON does not have": (HEAD + "spec: {x: .nan}\n", "holds a value that JSON does not have"),
+    "a value that JSON does not have": (HEAD + "spec: {x: .nan}\n", "contains a value that JSON cannot represent"),
 }  # fmt: skip
 
 
@@ -122,7 +126,7 @@ def test_what_is_read_and_wrong_is_refused_in_a_few_lines(ends: dict[str, Any], 
     code, out, err = ends[case]
     assert (code, err) == (1, "")
     assert REFUSED[case][1] in " ".join(out.split())
-    assert len(out) < 20_000
+    assert len(out) < 30_000
 
 
 @pytest.mark.parametrize(
@@ -133,8 +137,8 @@ def test_what_is_read_and_wrong_is_refused_in_a_few_lines(ends: dict[str, Any], 
         ("a deep model", "nested more than 100 levels deep"),
         ("a nested model", "nested more than 100 levels deep"),
         ("deep nodes", "exceeded maximum nesting depth"),
-        ("nodes of aliases", "holds more than 20000 values"),
-        ("pods of aliases", "holds more than 20000 values"),
+        ("nodes of aliases", "more than 20000 values"),
+        ("pods of aliases", "more than 20000 values"),
     ],
 )
 def test_files_beside_the_manifests_are_bounded_too(ends: dict[str, Any], case: str, says: str) -> None:

@@ -116,20 +116,22 @@ def test_trusted_publishing_that_gives_no_token_is_one_sentence(
     hub.repository()
     monkeypatch.setenv("HF_OIDC_RESOURCE", "org/model")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    with pytest.raises(Unreadable, match="HF_OIDC_RESOURCE is set, but gives no token"):
+    with pytest.raises(Unreadable, match="HF_OIDC_RESOURCE is set, but no token could be obtained"):
         facts_of_hub("org/model", "main")
 
 
 def test_without_a_token_the_sentence_says_how_to_log_in(hub: Hub, client: str) -> None:
     hub.repository(gated=True, token=TOKEN)
-    with pytest.raises(Unreadable, match=r"org/model is private, gated or not there \(401 of .*log in with hf auth"):
+    with pytest.raises(
+        Unreadable, match=r"org/model is private, gated or missing \(.* answered 401\)\. Log in with hf auth"
+    ):
         facts_of_hub("org/model", "main")
 
 
 def test_a_token_without_access_is_said_so(hub: Hub, client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repository(gated=True, token=TOKEN, other_tokens=["hf_other"])
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    with pytest.raises(Unreadable, match=r"\(403 of .*your token may not read it"):
+    with pytest.raises(Unreadable, match=r"answered 403\)\. Use a token that may read it"):
         facts_of_hub("org/model", "main")
 
 
@@ -158,7 +160,7 @@ def test_a_file_larger_than_any_configuration_is_not_read(
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(client: str) -> None:
     with pytest.raises(
-        Unreadable, match=r"the hub http://127\.0\.0\.1:1 cannot be reached \(.*\): name the model with"
+        Unreadable, match=r"The hub http://127\.0\.0\.1:1 cannot be reached \(.*\)\. Name a local copy with"
     ):
         facts_of_hub("org/model", "main")
 
@@ -166,7 +168,7 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence(client: str) -> None:
 @pytest.mark.parametrize("endpoint", ["ftp://host", "huggingface.co", "http://"])
 def test_an_endpoint_that_is_no_address_is_one_sentence(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    with pytest.raises(Unreadable, match="is no address"):
+    with pytest.raises(Unreadable, match="is not a URL"):
         facts_of_hub("org/model", "main")
 
 
@@ -182,7 +184,7 @@ def test_what_was_downloaded_before_is_read_without_the_hub(
 
 @pytest.mark.parametrize("client", ["with huggingface_hub"], indirect=True)
 def test_a_name_that_no_repository_has_is_one_sentence(hub: Hub, client: str) -> None:
-    with pytest.raises(Unreadable, match="a--b cannot be the name of a repository"):
+    with pytest.raises(Unreadable, match="a--b is not a valid repository name"):
         facts_of_hub("a--b", "main")
 
 

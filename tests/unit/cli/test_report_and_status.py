@@ -116,8 +116,8 @@ def test_what_a_refusal_was_explained_with_and_the_mix_that_passes_are_printed_a
     mixed |= {"method": "INT4WeightOnly", "excludeModules": ["layers.2"]}
     cluster("quantizedmodels/smollm2", model(READY, **explained))
     said = " ".join(run("report", "qm/smollm2", "--html", "report.html").out.split())
-    assert "INT4WeightOnly: the KL divergence comes, by layer 89 % from layers.2" in said
-    assert "measured to pass (perplexity 18.2, KL 0.08, 124.0 MiB) with excludeModules [layers.2]" in said
+    assert "INT4WeightOnly: The KL divergence comes, by layer 89 % from layers.2" in said
+    assert "With excludeModules [layers.2] it passes (perplexity 18.2, KL 0.08, 124.0 MiB)." in said
     assert "INT4WeightOnly mixed" in said
     page = Page(Path("report.html").read_text()).text
     assert "The KL divergence comes, by layer 89 % from layers.2." in page
@@ -170,18 +170,18 @@ def test_a_status_that_makes_no_sense_is_one_sentence(run: Run, cluster: Answer)
     cluster("quantizedmodels/smollm2", model(READY, quality={"candidates": 1}))
     ran = run("report", "qm/smollm2")
     assert ran.code == 2
-    assert "status.quality.candidates is not as this trtllm knows it" in ran.err
+    assert "status.quality.candidates is not valid for this version of trtllm" in ran.err
 
 
 @pytest.mark.parametrize(
     ("resource", "says"),
     [
         ("qm/other", "not found"),
-        ("smollm2", "write qm/NAME or eb/NAME"),
-        ("pod/a", "write qm/NAME or eb/NAME"),
-        ("qm/", "write qm/NAME or eb/NAME"),
+        ("smollm2", "Write qm/NAME or eb/NAME."),
+        ("pod/a", "Write qm/NAME or eb/NAME."),
+        ("qm/", "Write qm/NAME or eb/NAME."),
         ("qm/smollm2", "has not been measured yet"),
-        ("eb/source", "made of a source that nobody has measured"),
+        ("eb/source", "its checkpoint is spec.source, which is not measured"),
     ],
 )
 def test_a_report_that_there_is_not_is_exit_code_2(run: Run, cluster: Answer, resource: str, says: str) -> None:
@@ -195,7 +195,7 @@ def test_a_report_that_there_is_not_is_exit_code_2(run: Run, cluster: Answer, re
 def test_without_kubectl_it_says_so(run: Run) -> None:
     ran = run("status", "qm/smollm2")
     assert ran.code == 2
-    assert "kubectl is not on PATH" in ran.err
+    assert "PATH has no kubectl. Install it" in ran.err
 
 
 def progress(percent: int) -> dict[str, Any]:

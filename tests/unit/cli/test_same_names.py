@@ -66,8 +66,8 @@ def test_a_model_of_another_namespace_is_no_answer_to_a_model_ref(run: Run, mode
     file = written(quantized("llama", namespace="prod"), engine("chat", namespace="staging", **SERVED))
     ran = run("plan", "-f", file, "--model", model("Llama-3-70B"), "--gpus", H100S)
     assert ran.code == 2
-    assert "EngineBuild staging/chat is made of QuantizedModel staging/llama, which is not in the files" in ran.err
-    assert "QuantizedModel prod/llama is of another namespace" in ran.err
+    assert "EngineBuild staging/chat refers to QuantizedModel staging/llama, which is not in the files" in ran.err
+    assert "QuantizedModel prod/llama is in another namespace" in ran.err
 
 
 def test_the_cluster_is_asked_in_the_documents_namespace(run: Run, cluster: Callable[..., None]) -> None:
@@ -145,7 +145,7 @@ def test_a_name_of_two_documents_names_no_model(run: Run, model: Model, document
 def test_a_model_for_no_document_is_one_sentence(run: Run, model: Model) -> None:
     ran = run("plan", "-f", written(quantized("llama")), "--model", f"lama={model('Llama-3-8B')}")
     assert ran.code == 2
-    assert "no document with a model of its own has this name (those: QuantizedModel llama)" in ran.err
+    assert "no document has this name and a source (documents with one: QuantizedModel llama)" in ran.err
 
 
 def test_a_path_with_an_equals_sign_is_a_path(run: Run, model: Model) -> None:
