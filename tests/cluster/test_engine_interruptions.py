@@ -104,7 +104,8 @@ def queue(engines: World) -> Iterator[None]:
 def test_jobs_that_a_queue_holds_back_are_waited_for_and_not_failed(created: World, double: str, queue: None) -> None:
     template = {"labels": {QUEUE: "gpus"}, "resources": SMALL}
     admitted: set[str] = set()
-    with engine(created, "queued", double, parallelism=ONE, build={"gatherContextLogits": True}, podTemplate=template):
+    # a checkpoint that no other test converts: each stage has a Job of its own
+    with engine(created, "queued", double, parallelism=ONE, convert={"weightOnly": "INT8"}, podTemplate=template):
 
         def held() -> bool:
             return created.condition("eb", "queued", "Ready").get("reason") == "Queued"
