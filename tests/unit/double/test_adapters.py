@@ -174,7 +174,6 @@ def test_adapters_of_another_kind_are_refused(model: Path, adapters: Path, tmp_p
 @pytest.mark.parametrize(
     ("version", "config", "words"),
     [
-        ("0.20.0", {"max_loras": 2}, r"LoraConfig.__init__\(\) got an unexpected keyword argument 'max_loras'"),
         ("1.2.1", {"targets": []}, r"LoraConfig.__init__\(\) got an unexpected keyword argument 'targets'"),
         ("0.20.0", {"max_lora_rank": 8}, "Expecting at least one lora target module"),
         ("1.2.1", {"lora_dir": ["/a", "/b"]}, "Expecting at least one lora target module"),
