@@ -102,7 +102,7 @@ def _facts(status: QuantizedModelStatus) -> Iterator[shown.Fact]:
             yield shown.Fact("Ready", f"{condition.status}, {condition.reason}: {condition.message}")
     facts, source, artifact = status.model_facts, status.source, status.artifact
     if facts is not None:
-        yield shown.Fact("Model", f"{facts.architecture}, {facts.parameters / 1e9:.2f}B parameters, {facts.dtype}")
+        yield shown.Fact("Model", facts.title)
     if source is not None:
         yield shown.Fact("Source digest", source.digest, identifier=True)
         yield shown.Fact("Source revision", source.revision or NONE, identifier=True)

@@ -49,10 +49,8 @@ def _answer(answer: Answer, terminal: Terminal) -> Iterator[str]:
 
 
 def _model(facts: ModelFacts) -> str:
-    count = facts.parameters / 1e9
-    parameters = f"{count:.1f}B" if count >= 1 else f"{facts.parameters / 1e6:.0f}M"
     quantized = f", quantized ({facts.quantization})" if facts.quantization else ""
-    return f"{facts.architecture}, {parameters} parameters, {facts.dtype}, {human_bytes(facts.bytes)}{quantized}"
+    return f"{facts.title}, {human_bytes(facts.bytes)}{quantized}"
 
 
 def _counted(verdicts: Sequence[Verdict]) -> str:

@@ -140,3 +140,10 @@ class ModelFacts(ApiModel):
     details: Details = Details()
     linears: Annotated[tuple[LinearShape, ...], Field(max_length=64)] = ()
     """Shapes of the linear layers, the largest ones if there are many."""
+
+    @property
+    def title(self) -> str:
+        """Architecture, size and data type, for messages."""
+        count = self.parameters
+        parameters = f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
+        return f"{self.architecture}, {parameters} parameters, {self.dtype}"

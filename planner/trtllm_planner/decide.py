@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from trtllm_api.base import Digest
 from trtllm_api.buildoptions import GpuSelector
 from trtllm_api.enginestatus import EnginePlan, PlanItem
+from trtllm_api.problem import as_sentence
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import Verdict, judge, refusal, refusals
 from trtllm_planner.host import HostNeeds
@@ -71,7 +72,7 @@ class Decision:
             product=self.gpu.product,
             compute_capability=f"{self.gpu.capability[0]}.{self.gpu.capability[1]}",
             memory=tuple(PlanItem(name=name, size=size) for name, size in self.memory),
-            why=self.why,
+            why=tuple(map(as_sentence, self.why)),
             alternatives=self.alternatives,
         )
 

@@ -114,9 +114,9 @@ def plan_of(search: Search, found: Sequence[Placement]) -> Plan:
 def _why(best: Placement, search: Search) -> tuple[str, ...]:
     memory = best.memory
     items = f"weights {gib(memory.weights)}, activations {gib(memory.activations)}, runtime {gib(memory.runtime)}"
-    lines = [f"{best}: {items}, KV cache {gib(memory.kv_pool)} of {gib(memory.available)} a GPU"]
+    lines = [f"{best}: {items}, KV cache {gib(memory.kv_pool)} of {gib(memory.available)} per GPU"]
     if search.smaller is not None:
-        lines.append("the next smaller does not fit: " + search.smaller)
+        lines.append("the next smaller layout does not fit: " + search.smaller)
     lines += [verdict.sentence for verdict in search.refused.values()]
     if search.question.runtime is EngineRuntime.TENSORRT:
         lines.append(ENGINE_ENDS)

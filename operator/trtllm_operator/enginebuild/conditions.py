@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trtllm_api.enginebuild import Runtime
 from trtllm_api.meta import ConditionStatus
-from trtllm_api.problem import as_sentence
 from trtllm_api.reasons import Reason
 from trtllm_api.verdict import warnings
 from trtllm_operator.enginebuild.observed import Model, Observed
@@ -50,7 +49,7 @@ def _source_ready(observed: Observed, state: State) -> Fact:
     if known.source is not None and known.facts is not None:
         facts, source = known.facts, known.source
         where = f"revision {source.revision}" if source.revision else source.digest[:19]
-        said = f"{facts.architecture}, {facts.parameters / 1e6:.0f}M parameters, {facts.dtype}, {where}"
+        said = f"{facts.title}, {where}"
         before = next((c for c in observed.status.conditions if c.type == kind), None)
         if known.source_from is None and before is not None and before.reason == Reason.SOURCE_REUSED:
             return Fact(kind, ConditionStatus.TRUE, Reason.SOURCE_REUSED, before.message)
@@ -96,8 +95,7 @@ def _preflight_passed(state: State) -> Fact:
     if plan is None:
         return Fact(kind, ConditionStatus.UNKNOWN, Reason.NOT_REACHED, _PENDING)
     told = [verdict.sentence for verdict in warnings(state.verdicts)]
-    why = map(as_sentence, plan.why)
-    return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, " ".join(dict.fromkeys([*told, *why])))
+    return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, " ".join(dict.fromkeys([*told, *plan.why])))
 
 
 def _engine_ready(state: State) -> Fact:

@@ -101,8 +101,8 @@ def _with_subject(observed: Observed, spec: EngineBuildSpec, subject: Subject, s
     if plan is None:
         refused = judged.refused
         message = " ".join(verdict.sentence for verdict in refused)
-        if judged.would_fit:
-            message += f" What would fit: {', or '.join(judged.would_fit)}."
+        if judged.would_fit and refused[0].reason is not Reason.NO_LAYOUT_FITS:  # whose remedy names them
+            message += f" Would fit: {' | '.join(judged.would_fit)}."
         return replace(state, kind=StateKind.REFUSED, reason=refused[0].reason, message=message)
     if spec.serving is not None and plan.nodes > 1 and not observed.children.groups_served:
         message = (

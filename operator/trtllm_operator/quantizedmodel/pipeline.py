@@ -98,7 +98,8 @@ def _quantize(observed: Observed, spec: QuantizedModelSpec, state: State) -> Sta
         message = f"QuantizedModel {older.name} is making the same artifact"
         return replace(state, kind=StateKind.WAITING, reason=Reason.WAITING_FOR_SIBLING, message=message)
     methods = ", then ".join(str(candidate.method) for candidate in plan.candidates)
-    return _working(replace(state, outcome=outcome), f"{methods}: being quantized and measured")
+    until = ", until one passes the quality gate" if len(plan.candidates) > 1 else ""
+    return _working(replace(state, outcome=outcome), f"quantizing and measuring {methods}{until}")
 
 
 def _outcome(observed: Observed, plan: DesiredJob) -> JobOutcome | None:

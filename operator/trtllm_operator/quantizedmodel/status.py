@@ -115,7 +115,7 @@ def _source_ready(observed: Observed, state: State) -> Fact:
             before = Reason.SOURCE_REUSED if said.reason == Reason.SOURCE_REUSED else Reason.FETCHED
             return Fact(kind, said.status, before, said.message)
         facts = known.facts
-        about = f"{facts.architecture}, {facts.parameters / 1e6:.0f}M parameters, {facts.dtype}" if facts else ""
+        about = facts.title if facts else ""
         where = f"revision {known.source.revision}" if known.source.revision else known.source.digest[:19]
         reason = Reason.SOURCE_REUSED if known.source_from else Reason.FETCHED
         shared = f"; fetched for QuantizedModel {known.source_from}" if known.source_from else ""
@@ -133,9 +133,8 @@ def _preflight_passed(state: State) -> Fact:
         return Fact(kind, ConditionStatus.UNKNOWN, state.reason, state.message)
     if state.known.plan is not None or state.known.artifact is not None:
         told = [verdict.sentence for verdict in warnings(state.verdicts)]
-        why = [*(state.known.plan.why if state.known.plan else ())]
-        said = " ".join(dict.fromkeys([*told, *map(as_sentence, why)]))
-        return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, said)
+        why = state.known.plan.why if state.known.plan else ()
+        return Fact(kind, ConditionStatus.TRUE, Reason.PASSED, " ".join(dict.fromkeys([*told, *why])))
     return Fact(kind, ConditionStatus.UNKNOWN, Reason.NOT_REACHED, _PENDING)
 
 

@@ -20,7 +20,7 @@ def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = (
         size = None
         if method is Method.MIXED:
             why.append(
-                "Mixed: the smallest refused before it that passes, as measured, with some modules in full precision"
+                "Mixed: the smallest refused candidate that passes, as measured, with some modules in full precision"
             )
         if is_grouped(method, quantization):
             size, reason = _group_size(question, quantization)
@@ -31,7 +31,7 @@ def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = (
 
 def _group_size(question: QuantizeQuestion, quantization: Quantization) -> tuple[int | None, str]:
     if quantization.group_size is not None:
-        return quantization.group_size, f"group size {quantization.group_size}: asked for"
+        return quantization.group_size, f"group size {quantization.group_size}, as the spec sets it"
     return planned_group_size(question.facts, quantization)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trtllm_api.facts import ModelFacts
 from trtllm_api.modelstatus import MethodLadder, QuantizationPlan
+from trtllm_api.problem import as_sentence
 from trtllm_api.quantizedmodel import QuantizedModelSpec
 from trtllm_api.verdict import Verdict, judge, refusals, warnings
 from trtllm_planner.quantization.candidates import quantization_plan
@@ -41,4 +42,6 @@ def decide_quantization(spec: QuantizedModelSpec, facts: ModelFacts, ladder: Met
     if not question.methods():
         return Decided((nothing_left(spec, ladder, why), *verdicts) if ladder else verdicts, None)
     plan = quantization_plan(question, warnings(verdicts))
-    return Decided(verdicts, plan.model_copy(update={"ladder": ladder, "why": (*why, *plan.why)}))
+    return Decided(
+        verdicts, plan.model_copy(update={"ladder": ladder, "why": tuple(map(as_sentence, (*why, *plan.why)))})
+    )

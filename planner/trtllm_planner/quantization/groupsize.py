@@ -30,7 +30,8 @@ def planned_group_size(facts: ModelFacts, quantization: Quantization) -> tuple[i
     for size in PREFERRED:
         if all(linear.in_features % size == 0 for linear in linears):
             larger = PREFERRED[: PREFERRED.index(size)]
-            return size, f"group size {size}: " + (_why_not(larger[-1], linears) if larger else "divides every layer")
+            why = f", because {_why_not(larger[-1], linears)}" if larger else " divides the input width of every layer"
+            return size, f"group size {size}{why}"
     return None, ""
 
 

@@ -34,6 +34,7 @@ ON_CPU = (Method.INT4_WEIGHT_ONLY, Method.INT8_WEIGHT_ONLY)
 """What the Transformers server runs on a CPU without simulating the arithmetic of a GPU."""
 _CPU = "the Transformers server on a CPU"
 _MOST_PRODUCTS = 8
+_OMITTED = "spec.quantization.method is omitted"
 _ANY_IMAGE = ImageInfo("", None)
 """Which image will serve is not known here: the newest table."""
 
@@ -82,26 +83,28 @@ def fitting(question: QuantizeQuestion, ladder: MethodLadder) -> Fitting:
             methods.append(method)
     if not methods:
         return Fitting((), tuple(why))
-    names = f"{ladder.target}: {', then '.join(methods)}"
-    said = f"no method is named: what runs natively on {names}, until one passes the quality gate"
+    said = f"{_OMITTED}; methods that {ladder.target} runs natively are tried until one passes the quality gate: "
+    said += ", then ".join(methods)
     if question.spec.quality.on_failure is not OnFailure.FALLBACK:
-        said = f"no method is named: {methods[0]} is the smallest of what runs natively on {ladder.target}; "
-        said += f"quality.onFailure {question.spec.quality.on_failure} tries no other"
+        said = (
+            f"{_OMITTED}; {methods[0]} makes the smallest artifact of the methods that {ladder.target} runs natively, "
+        )
+        said += f"and spec.quality.onFailure {question.spec.quality.on_failure} tries no other"
     return Fitting(tuple(methods), (said, *why))
 
 
 def nothing_left(spec: QuantizedModelSpec, ladder: MethodLadder, why: tuple[str, ...]) -> Verdict:
     """The refusal where neither the ladder nor a fallback has a method."""
     if ladder.methods:
-        message = f"no method is named, and none of those that run natively on {ladder.target} fits this model"
+        message = f"{_OMITTED}, and none of the methods that {ladder.target} runs natively fits this model"
         message += f" ({'; '.join(why)})"
     else:
         every = "all of " if ", " in ladder.target else ""
-        message = f"no method is named, and no format of a {spec.checkpoint.format} checkpoint runs natively on "
+        message = f"{_OMITTED}, and no format of a {spec.checkpoint.format} checkpoint runs natively on "
         message += f"{every}{ladder.target}"
-    remedy = "set quantization.method"
+    remedy = "set spec.quantization.method"
     if spec.device is Device.GPU:
-        remedy += ", or choose among the GPUs with podTemplate.nodeSelector (nvidia.com/gpu.product)"
+        remedy += ", or choose among the GPUs with spec.podTemplate.nodeSelector (nvidia.com/gpu.product)"
     return refusal(Reason.NO_METHOD_FITS, message, remedy, {"target": ladder.target})
 
 

@@ -40,7 +40,7 @@ def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
 
 def shortage(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> str:
     """What does not fit, itemised."""
-    begin = f"{question.layout} on {gpu.product} ({gib(need.available)} a GPU): weights {gib(need.weights)}"
+    begin = f"{question.layout} on {gpu.product} ({gib(need.available)} per GPU): weights {gib(need.weights)}"
     rest = f" + activations {gib(need.activations)} + runtime {gib(need.runtime)}"
     if need.state:
         rest += f" + recurrent state of {question.limits.batch} sequences {gib(need.state)}"

@@ -130,8 +130,8 @@ _CALENDAR = 20
 LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
 """1.3.0rc20 is the last one with the TensorRT backend."""
 ENGINE_ENDS = (
-    "Runtime TensorRT lasts until TensorRT-LLM 1.2.x, the last release with it: 1.3.0rc21 (July 2026) removed it. "
-    "Runtime PyTorch goes on."
+    "TensorRT-LLM 1.2.x is the last release with runtime TensorRT: 1.3.0rc21 (July 2026) removed it. Runtime PyTorch "
+    "stays."
 )
 """For plans of that runtime."""
 

@@ -134,7 +134,7 @@ def test_the_page_says_what_status_says(run: Run, cluster: Answer) -> None:
         "QuantizedModel team/smollm2", TIME, "INT8WeightOnly is published", "INT4WeightOnly, groups of 64",
         "17.79 to 17.92", "+44.1%", "25.64", "0.6218", "61.6%", "95.8%", "111.0 MiB", "256.6 MiB", "1/1",
         "at most 10%", "at most 0.2", "at least 80%", "Perplexity rose by 44.1%, more than 10% <allowed>.",
-        "True, ArtifactReady: INT8WeightOnly at artifacts/a", "LlamaForCausalLM, 0.13B parameters",
+        "True, ArtifactReady: INT8WeightOnly at artifacts/a", "LlamaForCausalLM, 135M parameters",
         "artifacts/a on claim trtllm-store", DIGEST, "INT4WeightOnly: group size 64: 128 does not divide 576.",
     ):  # fmt: skip
         assert expected in text, expected

@@ -259,15 +259,15 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask("Llama-3-70B"),
         "GpuMemoryTooSmall",
         (
-            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB a GPU): weights 131.4 GiB + activations 2.5 GiB + runtime 1.5 GiB "
-            "exceed it by 55.8 GiB: try TP 2"
+            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB per GPU): weights 131.4 GiB + activations 2.5 GiB + runtime 1.5 "
+            "GiB exceed it by 55.8 GiB: try TP 2"
         ),
     ),
     "13B in 16 bits on one card of 24 GB": (
         ask("Llama-2-13B", gpu=A10),
         "GpuMemoryTooSmall",
         (
-            "TP 1 on NVIDIA-A10 (22.5 GiB a GPU): weights 24.2 GiB + activations 1.5 GiB + runtime 1.5 GiB "
+            "TP 1 on NVIDIA-A10 (22.5 GiB per GPU): weights 24.2 GiB + activations 1.5 GiB + runtime 1.5 GiB "
             "exceed it by 4.7 "
             "GiB: try TP 2"
         ),
@@ -276,7 +276,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask("Llama-2-13B", limits=limits(sequences=20)),
         "GpuMemoryTooSmall",
         (
-            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB a GPU): weights 24.2 GiB + activations 1.5 GiB + runtime "
+            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB per GPU): weights 24.2 GiB + activations 1.5 GiB + runtime "
             "1.5 GiB leave "
             "47.2 GiB = 61854 KV tokens; max_seq_len 4096 x 20 sequences needs 81920: try TP 2 | FP8 KV cache | "
             "max_seq_len "

@@ -52,7 +52,7 @@ def test_what_is_not_asked_for_is_planned_with_memory_reasons_and_alternatives()
     found = decided(None, MIXED)
     assert (str(found.layout), found.gpu, found.nodes, found.gpus_per_node) == ("TP 2", H100, 1, 2)
     assert found.memory[0] == ("weights", "66.7 GiB")
-    assert found.why[1].startswith("the next smaller does not fit: TP 4 on NVIDIA-L4")
+    assert found.why[1].startswith("the next smaller layout does not fit: TP 4 on NVIDIA-L4")
     assert found.alternatives == (
         "TP 4, PP 2 on 8 x NVIDIA-L4 (2 nodes of 4)",
         "TP 4 on 4 x NVIDIA-H100-80GB-HBM3",
@@ -94,7 +94,7 @@ def test_each_kind_of_gpu_says_what_it_lacks() -> None:
     found = refused(Layout(1), Inventory((*nodes(A100, 1).nodes, *nodes(L4, 1).nodes)), algorithm=Algorithm.FP8)
     assert found == (
         (
-            "GpuMemoryTooSmall: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 67.7 GiB + activations 2.6 GiB + "
+            "GpuMemoryTooSmall: TP 1 on NVIDIA-L4 (22.5 GiB per GPU): weights 67.7 GiB + activations 2.6 GiB + "
             "runtime 1.5 GiB exceed it by 49.3 GiB: use larger GPUs, more of them, or a smaller precision"
         ),
         (
@@ -271,8 +271,8 @@ def test_slices_and_shared_gpus_carry_one_rank() -> None:
 def test_nothing_that_fits_is_said_with_what_would() -> None:
     assert refused(None, nodes(L4, 1)) == (
         (
-            "NoLayoutFits: the largest layout tried lacks room: TP 1 on NVIDIA-L4 (22.5 GiB a GPU): weights 131.4 GiB "
-            "+ activations 2.6 GiB + runtime 1.5 GiB exceed it by 113.0 GiB: would fit: TP 1 on 1 x NVIDIA-H200 | "
+            "NoLayoutFits: the largest layout tried lacks room: TP 1 on NVIDIA-L4 (22.5 GiB per GPU): weights 131.4 "
+            "GiB + activations 2.6 GiB + runtime 1.5 GiB exceed it by 113.0 GiB: would fit: TP 1 on 1 x NVIDIA-H200 | "
             "TP 2 on 2 x NVIDIA-H100-80GB-HBM3 | TP 2 on 2 x NVIDIA-A100-SXM4-80GB"
         ),
     )

@@ -66,7 +66,7 @@ def test_a_plan_itemises_the_memory_and_says_why_less_does_not_do() -> None:
         "GPU": "79.6 GiB",
     }
     assert found.why[1] == (
-        "the next smaller does not fit: TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB a GPU): weights 131.4 GiB + "
+        "the next smaller layout does not fit: TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB per GPU): weights 131.4 GiB + "
         "activations 2.5 GiB + runtime 1.5 GiB exceed it by 55.8 GiB"
     )
     assert [str(other) for other in found.alternatives] == ["TP 4 on 4 x NVIDIA-H100-80GB-HBM3"]
@@ -111,7 +111,7 @@ def test_where_nothing_fits_it_says_what_would() -> None:
     assert found.verdicts == ()
     assert found.why == (
         (
-            "the largest layout tried lacks room: TP 1 on NVIDIA-A10 (22.5 GiB a GPU): weights 24.2 GiB + "
+            "the largest layout tried lacks room: TP 1 on NVIDIA-A10 (22.5 GiB per GPU): weights 24.2 GiB + "
             "activations 1.5 "
             "GiB + runtime 1.5 GiB exceed it by 4.7 GiB"
         ),

@@ -71,7 +71,19 @@ def test_heads_that_do_not_divide_are_refused_with_numbers_before_any_gpu_is_ask
     assert condition(status, "PreflightPassed") == ("False", reason, message)
     assert "9 " in message
     assert "8" in message
+    assert message.endswith(f" Would fit: another parallelism: TP 1 on 1 x {H100}.")
     assert jobs_of(world) == ["fetch"]
+
+
+def test_where_no_layout_fits_the_message_names_once_what_would(world: World) -> None:
+    nodes(world, product=L4, compute="8.9", mib=23034, gpus=4)
+    engine_of_source(world)
+    settled(world)
+    end_stage(world, "fetch", result=fetch_result(LLAMA_70B))
+    _, reason, message = condition(settled(world), "Stalled")
+    assert reason == "NoLayoutFits"
+    assert message.count("ould fit") == 1
+    assert message.count(f"on 4 x {L4}") == 1
 
 
 def test_sixteen_ranks_are_built_by_two_pods_of_an_indexed_job_and_served_by_a_group(world: World) -> None:
@@ -287,6 +299,7 @@ def test_parallelism_is_planned_where_it_is_left_out(world: World) -> None:
     status = settled(world)
     assert status["plan"]["tensor"] * status["plan"]["pipeline"] == 8
     assert status["plan"]["product"] == L4
+    assert all(line[0].isupper() and line.endswith(".") for line in status["plan"]["why"])
     assert any("GiB" in line for line in status["plan"]["why"])
 
 

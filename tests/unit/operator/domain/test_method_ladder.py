@@ -88,8 +88,8 @@ def test_what_the_gpu_runs_natively_is_tried_the_smallest_first(world: World, pr
     target = status["plan"]["ladder"]["target"]
     assert target.startswith(product)
     assert status["plan"]["why"][0] == (
-        f"no method is named: what runs natively on {target}: {', then '.join(NATIVE[product])}, "
-        "until one passes the quality gate"
+        f"spec.quantization.method is omitted; methods that {target} runs natively are tried until one passes the "
+        f"quality gate: {', then '.join(NATIVE[product])}."
     )
 
 
@@ -136,7 +136,7 @@ def test_a_tensorrt_llm_checkpoint_is_for_the_engine_runtime_which_has_more_meth
         "INT8SmoothQuant",
         "INT8WeightOnly",
     ]
-    assert "left out: INT4WeightOnly: as large as INT4AWQ, which loses less" in status["plan"]["why"]
+    assert "Left out: INT4WeightOnly: as large as INT4AWQ, which loses less." in status["plan"]["why"]
 
 
 def test_what_the_model_cannot_have_is_left_out_with_the_reason(world: World) -> None:
@@ -148,7 +148,7 @@ def test_what_the_model_cannot_have_is_left_out_with_the_reason(world: World) ->
     reasons = status["plan"]["why"][1:]
     assert [reason.split(":")[1].strip() for reason in reasons] == ["NVFP4", "W4A8AWQ", "INT4AWQ"]
     assert reasons[2].startswith(
-        "left out: INT4AWQ: no group size divides 1000, the input width of model.layers.*.mlp.down_proj"
+        "Left out: INT4AWQ: no group size divides 1000, the input width of model.layers.*.mlp.down_proj"
     )
 
 
@@ -173,8 +173,8 @@ def test_without_fallback_the_smallest_alone_is_tried_and_status_says_so(world: 
     status = fetched(world)
     assert tried(status) == ["W4A8AWQ"]
     assert status["plan"]["why"][0] == (
-        "no method is named: W4A8AWQ is the smallest of what runs natively on NVIDIA-L4 (SM89); "
-        f"quality.onFailure {reaction} tries no other"
+        "spec.quantization.method is omitted; W4A8AWQ makes the smallest artifact of the methods that NVIDIA-L4 (SM89) "
+        f"runs natively, and spec.quality.onFailure {reaction} tries no other."
     )
 
 
@@ -208,9 +208,9 @@ def test_gpus_without_a_common_method_are_refused_until_their_nodes_change(world
     status = fetched(world)
     assert condition(status, "Stalled")[1] == "NoMethodFits"
     assert condition(status, "Stalled")[2] == (
-        "No method is named, and no format of a HuggingFace checkpoint runs natively on all of Tesla-T4 (SM75), "
-        "NVIDIA-H100-80GB-HBM3 (SM90). Set quantization.method, or choose among the GPUs with podTemplate.nodeSelector "
-        "(nvidia.com/gpu.product)."
+        "spec.quantization.method is omitted, and no format of a HuggingFace checkpoint runs natively on all of "
+        "Tesla-T4 (SM75), NVIDIA-H100-80GB-HBM3 (SM90). Set spec.quantization.method, or choose among the GPUs with "
+        "spec.podTemplate.nodeSelector (nvidia.com/gpu.product)."
     )
     gpus(world, H100)
     assert tried(world.settle()) == NATIVE[H100]
@@ -222,7 +222,7 @@ def test_a_model_that_can_have_none_of_them_is_refused_with_the_reasons(world: W
     odd = LinearShape(name="model.layers.*.mlp.down_proj", out_features=64, in_features=1000, count=30)
     said = condition(fetched(world, linears=(odd,)), "Stalled")
     assert said[1] == "NoMethodFits"
-    assert "none of those that run natively on NVIDIA-A100-SXM4-80GB (SM80) fits this model" in said[2]
+    assert "none of the methods that NVIDIA-A100-SXM4-80GB (SM80) runs natively fits this model" in said[2]
     assert "INT4AWQ: no group size divides 1000" in said[2]
 
 

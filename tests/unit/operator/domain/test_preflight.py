@@ -234,10 +234,10 @@ def test_hours_of_awq_on_a_cpu_are_a_warning_with_the_hours() -> None:
 @pytest.mark.parametrize(
     ("width", "size", "why"),
     [
-        (4096, 128, "group size 128: divides every layer"),
-        (576, 64, "group size 64: 128 does not divide 576 (a)"),
-        (96, 32, "group size 32: 64 does not divide 96 (a)"),
-        (48, 16, "group size 16: 32 does not divide 48 (a)"),
+        (4096, 128, "group size 128 divides the input width of every layer"),
+        (576, 64, "group size 64, because 128 does not divide 576 (a)"),
+        (96, 32, "group size 32, because 64 does not divide 96 (a)"),
+        (48, 16, "group size 16, because 32 does not divide 48 (a)"),
         (40, None, ""),
     ],
 )
@@ -282,7 +282,7 @@ def test_what_fallback_mixed_is_made_of_is_left_to_what_is_measured() -> None:
         {"method": "Mixed", "excludeModules": []},
         {"method": "None", "excludeModules": []},
     ]
-    assert any(why.startswith("Mixed: the smallest refused before it that passes") for why in plan.why)
+    assert any(why.startswith("Mixed: the smallest refused candidate that passes") for why in plan.why)
 
 
 @pytest.mark.parametrize(

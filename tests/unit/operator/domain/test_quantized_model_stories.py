@@ -38,7 +38,7 @@ def test_the_demo_int4_is_planned_with_64_refused_with_its_numbers_and_int8_ship
     status = world.settle()
     assert status["stage"] == "Quantizing"
     assert status["plan"]["why"] == [
-        "INT4WeightOnly: group size 64: 128 does not divide 576 (model.layers.*.self_attn.q_proj)"
+        "INT4WeightOnly: group size 64, because 128 does not divide 576 (model.layers.*.self_attn.q_proj)."
     ]
     request = json.loads(world.get("ConfigMap", world.job("quantize")["metadata"]["name"])["data"]["request.json"])
     assert request["quantize"]["sourcePath"] == "/source/smollm2-135m-instruct"
