@@ -115,6 +115,7 @@ class TwoNodes:
             **environment,
             "PYTHONPATH": ":".join([environment["PYTHONPATH"], *map(str, search)]),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(self.scratch),
         }
         words = [*(f"{name}={value}" for name, value in variables.items()), str(self.python), *arguments]
         script = _SETUP.format(
