@@ -1,4 +1,4 @@
-"""What a user caused or must know, as an exception; run.py turns it into the BuildResult."""
+"""Expected failures as an exception: exit code, reason, cause and remedy. They become the BuildResult."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from trtllm_api.reasons import Reason
 
 
 class BuilderFailure(Exception):
-    """One sentence of cause with its numbers, and one of remedy."""
+    """A failure with its cause and remedy, each one or more sentences. The cause has the numbers."""
 
     def __init__(
         self,
@@ -24,26 +24,26 @@ class BuilderFailure(Exception):
         self.message = message
         self.remedy = remedy
         self.quantize = quantize
-        """What had been measured until then: evidence is never lost."""
+        """Measurements until the failure, which are kept as evidence."""
 
 
 def bad_model(reason: Reason, message: str, remedy: str) -> BuilderFailure:
-    """The source itself is at fault: no retry will mend it."""
+    """Failure because of the source itself; a retry cannot help."""
     return BuilderFailure(ExitCode.BAD_MODEL, reason, message, remedy)
 
 
 def input_missing(reason: Reason, message: str, remedy: str) -> BuilderFailure:
-    """Something that the spec names is not there."""
+    """Failure because something that the spec names is missing."""
     return BuilderFailure(ExitCode.INPUT_MISSING, reason, message, remedy)
 
 
 def transient(reason: Reason, message: str, remedy: str) -> BuilderFailure:
-    """Worth another try."""
+    """Failure that a retry may not have."""
     return BuilderFailure(ExitCode.TRANSIENT, reason, message, remedy)
 
 
 def first_line(error: BaseException, limit: int = 200) -> str:
-    """What an error says, for a message that must stay short."""
+    """First line of an error's text, for a short message."""
     return (str(error).strip().splitlines() or ["no message"])[0][:limit]
 
 

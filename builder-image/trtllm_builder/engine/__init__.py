@@ -1,4 +1,4 @@
-"""Build a TensorRT engine: convert, one engine per rank, publish; run.py calls a stage of it in each of its Jobs.
+"""Build a TensorRT engine: convert the checkpoint, build one file per rank, publish. Each stage is a Job.
 
-Convert and build run in NVIDIA's image: only the standard library, pydantic and what imports nothing else may be used.
+Convert and build run in NVIDIA's image: they may import only the standard library, pydantic and modules that do so too.
 """

@@ -1,4 +1,4 @@
-"""From a diagnosis of a program's output to the failure that a user reads; convert.py, ranks.py and identity.py ask."""
+"""Turns the diagnosis of a program's output into the failure that a user reads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from trtllm_builder.engine.process import Ended
 from trtllm_builder.failure import BuilderFailure
 from trtllm_diagnosis import Diagnosis
 
-_REASONS: Final[Mapping[Reason, tuple[Reason, ExitCode]]] = {
+_PERMANENT: Final[Mapping[Reason, tuple[Reason, ExitCode]]] = {
     Reason.STORAGE_FULL: (Reason.STORAGE_FULL, ExitCode.INPUT_MISSING),
     Reason.EPHEMERAL_STORAGE_FULL: (Reason.STORAGE_FULL, ExitCode.INPUT_MISSING),
     Reason.SOURCE_CORRUPT: (Reason.SOURCE_CORRUPT, ExitCode.BAD_MODEL),
     Reason.SOURCE_INCOMPLETE: (Reason.SOURCE_INCOMPLETE, ExitCode.BAD_MODEL),
     Reason.CUSTOM_CODE_NOT_TRUSTED: (Reason.CUSTOM_CODE_NOT_TRUSTED, ExitCode.BAD_MODEL),
-    Reason.ARCHITECTURE_NOT_SUPPORTED: (Reason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
     Reason.ARCHITECTURE_NOT_SUPPORTED: (Reason.ARCHITECTURE_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
     Reason.QUANTIZATION_NOT_SUPPORTED: (Reason.QUANTIZATION_NOT_SUPPORTED, ExitCode.NOT_SUPPORTED),
     Reason.DATASET_UNUSABLE: (Reason.DATASET_UNUSABLE, ExitCode.INPUT_MISSING),
@@ -27,7 +26,7 @@ _REASONS: Final[Mapping[Reason, tuple[Reason, ExitCode]]] = {
     Reason.IMAGE_MISMATCH: (Reason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
     Reason.VERSION_MISMATCH: (Reason.IMAGE_MISMATCH, ExitCode.NOT_SUPPORTED),
 }
-_OF_THE_MODEL: Final = frozenset(
+_MODEL_FAULTS: Final = frozenset(
     {
         Reason.CHECKPOINT_NOT_SUPPORTED,
         Reason.CHECKPOINT_MISMATCH,
@@ -35,7 +34,7 @@ _OF_THE_MODEL: Final = frozenset(
         Reason.ROPE_SCALING_NOT_SUPPORTED,
     }
 )
-_PASSING: Final = frozenset(
+_TRANSIENT: Final = frozenset(
     {
         Reason.HOST_OUT_OF_MEMORY,
         Reason.GPU_OUT_OF_MEMORY,
@@ -46,18 +45,18 @@ _PASSING: Final = frozenset(
         Reason.TERMINATED,
     }
 )
-"""Another try, perhaps on another node, can end otherwise."""
+"""Failures that another attempt, perhaps on another node, may not have."""
 
 
 def failure_of(program: str, ended: Ended, otherwise: Reason) -> BuilderFailure:
-    """Why the program failed, in the diagnosis' words; `otherwise` is the reason where there is no diagnosis."""
+    """Failure of the program with the diagnosis' cause and remedy; `otherwise` is the reason if there is none."""
     found = ended.diagnosis
     if found is None:
         return BuilderFailure(
             ExitCode.NOT_SUPPORTED,
             otherwise,
-            f"{program} ended with {ended.how}, and its output names no error.",
-            "The pod's log has all of its output.",
+            f"{program} failed with {ended.how}, and its output contains no known error.",
+            "Read the pod's log, which has the whole output.",
         )
     reason, code = _known(found, otherwise)
     return BuilderFailure(code, reason, f"{program} failed ({ended.how}): {found.message}", found.remedy)
@@ -66,8 +65,8 @@ def failure_of(program: str, ended: Ended, otherwise: Reason) -> BuilderFailure:
 def _known(found: Diagnosis, otherwise: Reason) -> tuple[Reason, ExitCode]:
     if found.reason is Reason.UNKNOWN:
         return otherwise, ExitCode.NOT_SUPPORTED
-    if found.reason in _PASSING:
+    if found.reason in _TRANSIENT:
         return found.reason, ExitCode.TRANSIENT
-    if found.reason in _OF_THE_MODEL:
+    if found.reason in _MODEL_FAULTS:
         return found.reason, ExitCode.BAD_MODEL
-    return _REASONS.get(found.reason, (found.reason, ExitCode.NOT_SUPPORTED))
+    return _PERMANENT.get(found.reason, (found.reason, ExitCode.NOT_SUPPORTED))

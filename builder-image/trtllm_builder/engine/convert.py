@@ -1,4 +1,4 @@
-"""Convert: convert_checkpoint.py of NVIDIA's image writes a TensorRT-LLM checkpoint; run.py calls it."""
+"""Convert: convert_checkpoint.py of NVIDIA's image writes a TensorRT-LLM checkpoint."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from trtllm_builder.store import Store, read_artifact
 
 EXAMPLES = Path("/app/tensorrt_llm/examples")
 CHECKPOINT = "checkpoint"
-"""Below the request's work directory; ranks.py reads it."""
+"""Name of the checkpoint's directory inside the request's work directory."""
 _PROGRAM = "convert_checkpoint.py"
 _PLACES = ("models/core", ".", "models/contrib")
-"""Where versions keep the families, below the examples."""
+"""Directories of the families inside the examples, which differ between versions."""
 _USUAL_PATHS = ("--model_dir", "--output_dir")
 _PATHS = {"gemma": ("--model-dir", "--output-model-dir")}
-"""Spellings of a family's script; in newer versions Gemma's has the usual ones as well."""
+"""Flags of a family's script that differ from the usual ones. Newer versions of Gemma's script accept both."""
 _FAMILY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
 def run_convert(
     request: ConvertRequest, store: Store, progress: Progress, request_digest: str, examples: Path | None = None
 ) -> None:
-    """Leave a whole checkpoint in the work directory; one that is there already is left alone."""
+    """Write a complete checkpoint to the work directory, if there is none yet."""
     wanted = Mapping(request.tensor, request.pipeline, request.context)
     work = store.work(request_digest)
     target = work / CHECKPOINT
-    if _is_whole(target, wanted):
-        progress.say("The checkpoint was converted before: it is used.")
+    if _is_complete(target, wanted):
+        progress.say("The checkpoint was converted before and is used again.")
         return
     manifest, model = Path(request.model_manifest).parent, Path(request.model_path)
     read_artifact(manifest, files_at=None if model == manifest else model, progress=progress)
@@ -69,8 +69,8 @@ def run_convert(
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
             Reason.CONVERSION_FAILED,
-            f"{_PROGRAM} ended with exit code 0 and wrote no whole checkpoint: {fault}.{because}",
-            "Its output in the pod's log says what it left out; spec.convert.extraArgs may be at fault."
+            f"{_PROGRAM} ended with exit code 0, but its checkpoint is incomplete: {fault}.{because}",
+            "Read its output in the pod's log, and check spec.convert.extraArgs."
             if ended.diagnosis is None
             else ended.diagnosis.remedy,
         ) from fault
@@ -78,7 +78,7 @@ def run_convert(
     sync_directory(work)
 
 
-def _is_whole(directory: Path, wanted: Mapping) -> bool:
+def _is_complete(directory: Path, wanted: Mapping) -> bool:
     try:
         check_checkpoint(directory, wanted)
     except Unusable:
@@ -91,8 +91,8 @@ def _script(family: str, version: str, examples: Path) -> Path:
         raise BuilderFailure(
             ExitCode.BAD_REQUEST,
             Reason.BAD_REQUEST,
-            f"{family!r} is not the name of a family of convert_checkpoint.py.",
-            "Use one that the image's examples directory has, such as llama.",
+            f"{family!r} is not a valid name of a model family for {_PROGRAM}.",
+            "Use a family in the image's examples directory, such as llama.",
         )
     for place in _PLACES:
         script = examples / place / family / _PROGRAM
@@ -101,7 +101,7 @@ def _script(family: str, version: str, examples: Path) -> Path:
     there = sorted({path.parent.name for place in _PLACES for path in (examples / place).glob(f"*/{_PROGRAM}")})
     if there:
         raise image_mismatch(
-            f"The image's TensorRT-LLM {version} has no {_PROGRAM} for {family}; it has {', '.join(there)}.",
-            "Use a TensorRT-LLM image that has it (up to 1.2.x), or spec.runtime: PyTorch.",
+            f"The image's TensorRT-LLM {version} has no {_PROGRAM} for {family}. It has {', '.join(there)}.",
+            "Use a TensorRT-LLM image that has it (up to 1.2.x), or set spec.runtime to PyTorch.",
         )
     raise image_mismatch(f"The image's TensorRT-LLM {version} has no {_PROGRAM}; {HAVE_ENGINES}.", USE_ENGINES)

@@ -1,4 +1,4 @@
-"""Which ranks a pod builds, and what it leaves about them in the work directory; ranks.py writes, publish.py reads."""
+"""Ranks of each pod, and the pod's report about them in the work directory."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from trtllm_builder.store import write_json
 
 _RANK = re.compile(r"rank[0-9]+\.engine")
 ENGINE = "engine"
-"""Below the request's work directory."""
+"""Name of the engine's directory inside the request's work directory."""
 
 
 def ranks_of(pod: int, pods: int, world: int) -> range:
-    """The pod's ranks: every rank belongs to exactly one pod."""
+    """Ranks of the pod. Every rank belongs to exactly one pod."""
     each = -(-world // pods)
     return range(min(world, pod * each), min(world, (pod + 1) * each))
 
 
 def engine_file(rank: int) -> str:
-    """The rank's file, as the runtime looks for it."""
+    """Name of the rank's file, as the runtime expects it."""
     return f"rank{rank}.engine"
 
 
 def is_engine_file(path: str) -> bool:
-    """Whether a file of an engine is one rank's own."""
+    """True if the file belongs to one rank."""
     return _RANK.fullmatch(path) is not None
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a pod saw of itself."""
+    """GPU and TensorRT-LLM version of a pod."""
 
     product: str
     compute_capability: str
     version: str
 
     def to_wire(self) -> dict[str, str]:
-        """As marks and manifests have it."""
+        """The stamp as marks and manifests have it."""
         return {"product": self.product, "computeCapability": self.compute_capability, "version": self.version}
 
 
 @dataclass(frozen=True)
 class PodReport:
-    """A pod's last word: what it saw of itself and the files of its ranks."""
+    """A pod's report: its GPU and version, and the files of its ranks."""
 
     pod: int
     stamp: Stamp
     ranks: tuple[int, ...]
     files: dict[str, int]
-    """Sizes by path below the engine's directory."""
+    """Sizes of the files by path inside the engine's directory."""
     digests: dict[str, str]
-    """Their sha256."""
+    """sha256 of the files by the same path."""
 
     @staticmethod
     def path(directory: Path, pod: int) -> Path:
-        """Hidden: it is no part of the engine."""
+        """Path of the report. The name is hidden because it is not part of the engine."""
         return directory / f".pod-{pod}.json"
 
     def write(self, directory: Path) -> None:
-        """Whole or not at all."""
+        """Write the report atomically."""
         files = {"files": self.files, "sha256": self.digests}
         write_json(
             self.path(directory, self.pod), {"pod": self.pod, **self.stamp.to_wire(), "ranks": self.ranks, **files}
@@ -71,7 +71,7 @@ class PodReport:
 
     @classmethod
     def read(cls, directory: Path, pod: int) -> PodReport | None:
-        """None when the pod has not written it, or it is not one."""
+        """The pod's report; None if it is missing or not valid."""
         value = _object(cls.path(directory, pod))
         try:
             stamp = Stamp(value["product"], value["computeCapability"], value["version"])
@@ -81,7 +81,7 @@ class PodReport:
 
 
 def built_files(directory: Path, rank: int, stamp: Stamp) -> dict[str, int] | None:
-    """Files of a rank that is whole and was built by a pod like this one, with their sizes; None: build it."""
+    """Files and sizes of a complete rank that a pod with the same stamp built; None if the rank must be built."""
     mark = _object(mark_of(directory, rank))
     files = mark.get("files")
     if not isinstance(files, dict) or any(mark.get(key) != value for key, value in stamp.to_wire().items()):
@@ -92,12 +92,12 @@ def built_files(directory: Path, rank: int, stamp: Stamp) -> dict[str, int] | No
 
 
 def size_of(path: Path) -> int | None:
-    """None when there is no such file."""
+    """Size of the file; None if it does not exist."""
     return path.stat().st_size if path.is_file() else None
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """A JSON object, empty when there is none."""
+    """The JSON object in the file; empty if there is none."""
     try:
         return read_object(path)
     except (OSError, ValueError):

@@ -1,7 +1,4 @@
-"""Run one of the image's programs: its output goes on to the log line by line and is read for why it failed.
-
-convert.py, ranks.py and identity.py call it.
-"""
+"""Runs one of the image's programs. Its output is copied to the log line by line, and diagnosed if it fails."""
 
 from __future__ import annotations
 
@@ -22,23 +19,23 @@ from trtllm_diagnosis import Diagnosis, Scanner
 
 _CHUNK = 1 << 16
 _LONGEST = 1 << 16
-"""Characters of a line that are held; a longer one is passed on in pieces."""
+"""Most characters of a line that are held in memory. A longer line is passed on in pieces."""
 _QUIET_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended."""
+    """Exit code of a program, and the diagnosis of its output."""
 
     exit_code: int
-    """Negative: the signal that killed it."""
+    """Exit code; negative: the signal that killed it."""
     diagnosis: Diagnosis | None
-    """Why it failed, as its output tells; with exit code 0 only what the catalogue knows."""
+    """Cause found in its output; with exit code 0 only a cause from the catalogue."""
 
     @property
     def how(self) -> str:
-        """For a sentence."""
+        """Exit code or signal, as words for a message."""
         return f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit code {self.exit_code}"
 
 
@@ -51,10 +48,10 @@ def run_program(
     tick: Callable[[], object] = lambda: None,
     output: TextIO | None = None,
 ) -> Ended:
-    """Run it to its end. A line that `watch` takes is not passed on; `tick` is called several times a second.
+    """Run the program to its end. Lines that `watch` takes are not logged; `tick` is called several times a second.
 
-    Whatever ends this function early, SIGTERM above all, ends the program and every process that it started.
-    Raises FileNotFoundError when there is no such program.
+    If this function ends early, for instance by SIGTERM, it ends every process of the program.
+    Raises FileNotFoundError if there is no such program.
     """
     scanner, out, before = Scanner(), output or sys.stdout, killed_for_memory()
     process = subprocess.Popen(
@@ -68,7 +65,7 @@ def run_program(
     )
     with contextlib.ExitStack() as stack:
         stack.callback(_end, process)
-        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
         stack.enter_context(process.stdout)
         for line in _lines(process, process.stdout.fileno(), tick):
             if watch(line):
@@ -83,7 +80,7 @@ def run_program(
 
 
 def _lines(process: subprocess.Popen[bytes], descriptor: int, tick: Callable[[], object]) -> Iterator[str]:
-    """Lines as soon as they are written; a grandchild that keeps the pipe open does not keep us."""
+    """Lines as soon as they are written. Ends with the program, even if a grandchild keeps the pipe open."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     rest = ""
     while True:
@@ -106,7 +103,7 @@ def _lines(process: subprocess.Popen[bytes], descriptor: int, tick: Callable[[],
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Nothing of the program's session outlives it."""
+    """End every process of the program's session."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Publish: every rank and config.json checked, and the engine put under its digest; run.py calls it."""
+"""Publish: checks every rank and config.json, and moves the engine to its digest's directory."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _LIMITS = {
     "max_tokens": "max_num_tokens",
     "max_beam_width": "max_beam_width",
 }
-"""TensorRT-LLM's names by those of status."""
+"""Names in TensorRT-LLM's build_config by the names in status."""
 _MOST_SHOWN = 60
-_REBUILD = "Set the annotation trtllm.dev/retry: what is missing is built again."
+_REBUILD = "Set the annotation trtllm.dev/retry to build the missing ranks again."
 _ALIKE = "Name one product in spec.gpu.product, or use one node pool; then set the annotation trtllm.dev/retry."
 
 
 def run_publish(request: PublishRequest, store: Store, progress: Progress, request_digest: str) -> EngineResult:
-    """The published engine; raises what is missing or does not agree, in one sentence.
+    """Publish the engine. Raises BuilderFailure if a rank is missing or the pods' reports differ.
 
-    What was checked stays in the work directory until the engine is published: whenever a pod dies, another can go on.
+    The ranks stay in the work directory until the engine is published: if the pod dies, another pod can continue.
     """
     directory = store.work(request_digest) / ENGINE
     known = None if directory.is_dir() else _published_before(request, store)
@@ -64,7 +64,11 @@ def run_publish(request: PublishRequest, store: Store, progress: Progress, reque
                 _link(path, draft.directory / path.relative_to(directory))
         artifact = store.lookup(digest, _KIND)
     if artifact is None:
-        raise _failed(ExitCode.TRANSIENT, f"{store.directory(digest, _KIND)} vanished.", "It is tried again.")
+        raise _failed(
+            ExitCode.TRANSIENT,
+            f"{store.directory(digest, _KIND)} was removed while it was published.",
+            "The Job is retried.",
+        )
     return _finish(artifact, request, store, request_digest, reused=reused)
 
 
@@ -87,7 +91,7 @@ def _finish(
 
 
 def _published_before(request: PublishRequest, store: Store) -> Artifact | None:
-    """What a pod published that died before it could say so; by then the work directory is gone."""
+    """Engine that an earlier pod published before it died without a result. Its work directory is already removed."""
     seen = ("product", "computeCapability", "version")
     for manifest in store.manifests(_KIND):
         rest = {key: value for key, value in manifest.inputs.items() if key not in seen}
@@ -97,7 +101,7 @@ def _published_before(request: PublishRequest, store: Store) -> Artifact | None:
 
 
 def _check_pods(request: PublishRequest, directory: Path) -> Stamp:
-    """Every pod reported, every file of its ranks is as it left it, and all saw the same."""
+    """Check that every pod reported, that its files are unchanged, and that all pods had equal GPUs and versions."""
     first: PodReport | None = None
     for pod in range(request.pods):
         ranks = ranks_of(pod, request.pods, request.world)
@@ -114,7 +118,9 @@ def _check_pods(request: PublishRequest, directory: Path) -> Stamp:
         first = first or report
         _check_alike(first, report)
     if first is None:
-        raise _failed(ExitCode.BAD_REQUEST, "The request names no pods.", "Operator and builder image do not match.")
+        raise _failed(
+            ExitCode.BAD_REQUEST, "The request names no pods.", "Use the operator and the builder image of one release."
+        )
     return first.stamp
 
 
@@ -124,7 +130,7 @@ def _unreported(pod: int, ranks: range, request: PublishRequest, directory: Path
             return _missing(engine_file(rank), pod, request, size_of(directory / engine_file(rank)))
     return _failed(
         ExitCode.INPUT_MISSING,
-        f"Pod {pod} of {request.pods} has not said that its ranks {ranks.start} to {ranks.stop - 1} are whole.",
+        f"Pod {pod} of {request.pods} has not reported its ranks {ranks.start} to {ranks.stop - 1} as complete.",
         _REBUILD,
     )
 
@@ -134,7 +140,7 @@ def _missing(
 ) -> BuilderFailure:
     what = "is missing" if found is None else "is empty" if found == 0 else f"has {found} bytes"
     wrote = "" if size is None else f"; the pod wrote {size} bytes"
-    message = f"{name} of pod {pod} of {request.pods} {what}{wrote}: the engine of {request.world} ranks is not whole."
+    message = f"{name} of pod {pod} of {request.pods} {what}{wrote}: the engine of {request.world} ranks is incomplete."
     if found:
         return BuilderFailure(ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT, message, _REBUILD)
     return _failed(ExitCode.INPUT_MISSING, message, _REBUILD)
@@ -146,7 +152,8 @@ def _check_alike(one: PodReport, other: PodReport) -> None:
             ExitCode.NOT_SUPPORTED,
             Reason.IMAGE_MISMATCH,
             f"Pod {one.pod} built with TensorRT-LLM {one.stamp.version}, pod {other.pod} with {other.stamp.version}.",
-            "The image's tag was moved meanwhile: name the image by digest; then set the annotation trtllm.dev/retry.",
+            "The tag of spec.image moved between the pods. Name the image by digest; then set the annotation "
+            "trtllm.dev/retry.",
         )
     if _gpu(one.stamp) != _gpu(other.stamp):
         raise BuilderFailure(
@@ -166,7 +173,7 @@ def _named(stamp: Stamp) -> str:
 
 
 def _check_digests(request: PublishRequest, directory: Path, files: tuple[ManifestFile, ...]) -> None:
-    """Every file of every pod's ranks holds what that pod wrote."""
+    """Check that every file has the content that its pod wrote."""
     found = {file.path: file.sha256 for file in files}
     for pod in range(request.pods):
         report = PodReport.read(directory, pod)
@@ -175,21 +182,21 @@ def _check_digests(request: PublishRequest, directory: Path, files: tuple[Manife
                 raise BuilderFailure(
                     ExitCode.BAD_MODEL,
                     Reason.ARTIFACT_CORRUPT,
-                    f"{name} of pod {pod} of {request.pods} has other content than the pod wrote: sha256 "
+                    f"The content of {name} of pod {pod} of {request.pods} changed after the pod wrote it: sha256 "
                     f"{short(found.get(name, ''))} instead of {short(digest)}.",
                     _REBUILD,
                 )
 
 
 def _check_config(request: PublishRequest, directory: Path, stamp: Stamp) -> None:
-    """The engine's own config.json says the same as the request and the pods."""
+    """Check that the engine's config.json agrees with the request and the pods."""
     config, wanted = _config(directory), Mapping(request.tensor, request.pipeline, request.context)
     version = config.get("version")
     if not isinstance(version, str) or not same_version(version, stamp.version):
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
             Reason.IMAGE_MISMATCH,
-            f"The engine's {CONFIG} says TensorRT-LLM {version}, and its pods ran {stamp.version}.",
+            f"The engine's {CONFIG} names TensorRT-LLM {version}, but its pods ran {stamp.version}.",
             _REBUILD,
         )
     pretrained = config.get("pretrained_config")
@@ -200,9 +207,9 @@ def _check_config(request: PublishRequest, directory: Path, stamp: Stamp) -> Non
     if mapping != wanted or mapping.world != request.world:
         raise _failed(
             ExitCode.BAD_MODEL,
-            f"The engine is split into {mapping} ({mapping.world} ranks), and {wanted} ({request.world} ranks) was "
-            "asked for.",
-            "Set spec.parallelism to what the checkpoint is split into.",
+            f"The engine's parallelism is {mapping} ({mapping.world} ranks), but {wanted} ({request.world} ranks) was "
+            "requested.",
+            "Set spec.parallelism to the parallelism of the checkpoint.",
         )
     _limits(config)
 
@@ -212,22 +219,22 @@ def _config(directory: Path) -> dict[str, Any]:
         return read_config(directory)
     except Unusable as fault:
         raise _failed(
-            ExitCode.INPUT_MISSING, f"The engine cannot be used: {fault}; pod 0 writes it.", _REBUILD
+            ExitCode.INPUT_MISSING, f"The engine cannot be used: {fault}; pod 0 writes this file.", _REBUILD
         ) from fault
 
 
 def _limits(config: dict[str, Any]) -> EngineLimits:
     found = config.get("build_config")
-    said = found if isinstance(found, dict) else {}
+    limits = found if isinstance(found, dict) else {}
     try:
-        return EngineLimits.model_validate({name: said.get(theirs) for name, theirs in _LIMITS.items()}, strict=True)
+        return EngineLimits.model_validate({name: limits.get(theirs) for name, theirs in _LIMITS.items()}, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name, value = _LIMITS[str(first["loc"][0])], repr(first["input"])[:_MOST_SHOWN]
         raise _failed(
             ExitCode.BAD_MODEL,
-            f"The engine's {CONFIG} says no {name} in its build_config: it has {value}.",
-            "This version of TensorRT-LLM writes another format than this operator reads: use one that is listed.",
+            f"The engine's {CONFIG} has no valid build_config.{name}: its value is {value}.",
+            "Use a TensorRT-LLM version that this operator supports: this one writes another format.",
         ) from None
 
 
@@ -240,13 +247,14 @@ def _probe(request: PublishRequest) -> Probe | None:
         raise BuilderFailure(
             ExitCode.INPUT_MISSING,
             Reason.ARTIFACT_CORRUPT,
-            f"The model's manifest {request.probe_manifest}, whose probe the engine must answer, cannot be read.",
-            "The volume was changed behind the operator's back: let the model be published again.",
+            f"The model's manifest {request.probe_manifest}, which has the engine's known prompt, cannot be read.",
+            "Something else changed the store. Publish the model again: set the annotation trtllm.dev/retry on the "
+            "QuantizedModel.",
         ) from error
 
 
 def _link(path: Path, target: Path) -> None:
-    """The same file under a second name, at no cost; the first goes with the work directory, once all is published."""
+    """Give the file a second name; the first one is removed with the work directory after the engine is published."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)

@@ -1,6 +1,6 @@
-"""Runs inside trtllm-build's own `main`, and builds only the ranks of this pod; ranks.py starts it as a program.
+"""Runs trtllm-build's own `main`, and builds only the ranks of this pod.
 
-trtllm-build has no flag for single ranks. Its flags stay its own: only the loop over ranks is replaced.
+trtllm-build has no flag for single ranks. This program replaces only its loop over ranks; its flags stay the same.
 Usage: `python3 -m trtllm_builder.engine.rank_driver TASK.json -- arguments of trtllm-build`.
 """
 
@@ -19,30 +19,30 @@ from typing import Any
 
 COMMAND = "tensorrt_llm.commands.build"
 EVENT = "trtllm-operator: "
-"""Begins the lines with which ranks tell how far they are: JSON {"rank": 3, "state": "begun" or "built"}."""
+"""Prefix of progress lines: JSON {"rank": 3, "state": "begun" or "built"} follows."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What ranks.py wants of the driver."""
+    """Input of the driver."""
 
     ranks: tuple[int, ...]
     stamp: dict[str, str]
-    """What the pod saw of itself; it goes into the mark of every rank."""
+    """GPU and version of the pod; written to the mark of every rank."""
 
     def write(self, path: Path) -> None:
-        """For `read`."""
+        """Write the task to the file."""
         path.write_text(json.dumps({"ranks": self.ranks, "stamp": self.stamp}))
 
     @classmethod
     def read(cls, path: Path) -> Task:
-        """What `write` wrote."""
+        """Read the task from the file."""
         value = json.loads(path.read_text())
         return cls(tuple(value["ranks"]), dict(value["stamp"]))
 
 
 def mark_of(directory: Path, rank: int) -> Path:
-    """Written when the rank is whole: its files with their sizes, and the stamp."""
+    """Path of the mark of a complete rank: its files with their sizes, and the stamp."""
     return directory / f".rank-{rank}.json"
 
 
@@ -74,12 +74,12 @@ _Arguments = tuple[str | None, Any, str, str, Any, Any, dict[str, Any]]
 
 
 def _build_all(task: Task, workers: int, arguments: _Arguments) -> None:
-    """One rank after another, or in as many processes as there are workers; the first error is raised at the end."""
+    """Build the ranks one by one, or in `workers` processes. The first error is raised after all ranks ended."""
     if workers <= 1 or len(task.ranks) <= 1:
         for rank in task.ranks:
             _build_rank(rank, 0, task.stamp, arguments)
         return
-    # CUDA does not survive a fork
+    # CUDA cannot be used after a fork
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = [
             pool.submit(_build_rank, rank, position % workers, task.stamp, arguments)
@@ -97,14 +97,14 @@ def _build_rank(rank: int, gpu: int, stamp: dict[str, str], arguments: _Argument
     partial = directory / f".rank-{rank}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    _tell(rank, "begun")
+    _report(rank, "begun")
     build_and_save(rank, gpu, checkpoint, build_config, str(partial), log_level, model_config, model_class, **options)
     _keep(rank, partial, directory, stamp)
-    _tell(rank, "built")
+    _report(rank, "built")
 
 
 def _keep(rank: int, partial: Path, directory: Path, stamp: dict[str, str]) -> None:
-    """Move the rank's files to the others; the mark comes last. What is the same for all comes from rank 0."""
+    """Move the rank's files to the engine's directory and write its mark last. Shared files come from rank 0."""
     sizes: dict[str, int] = {}
     own = (f"rank{rank}.", f"rank{rank}_")
     for path in sorted(partial.iterdir()):
@@ -122,8 +122,8 @@ def _keep(rank: int, partial: Path, directory: Path, stamp: dict[str, str]) -> N
     unfinished.rename(mark_of(directory, rank))
 
 
-def _tell(rank: int, state: str) -> None:
-    # one write, whole: other workers write to the same pipe
+def _report(rank: int, state: str) -> None:
+    # a single write, because other workers write to the same pipe
     sys.stdout.write(EVENT + json.dumps({"rank": rank, "state": state}) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Build: one pod of the Indexed Job builds its ranks of the engine with trtllm-build; run.py calls it."""
+"""Build: one pod of the Indexed Job builds its ranks of the engine with trtllm-build."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REPEAT_SECONDS = 1.0
 
 
 def run_ranks(request: RanksRequest, store: Store, progress: Progress, request_digest: str) -> None:
-    """Leave this pod's ranks and its report in the work directory; ranks that are whole are not built again."""
+    """Build this pod's ranks and write its report to the work directory. Complete ranks are not built again."""
     pod = _index(request)
     work = store.work(request_digest)
     directory = work / ENGINE
@@ -59,29 +59,29 @@ def run_ranks(request: RanksRequest, store: Store, progress: Progress, request_d
 
 @dataclass(frozen=True)
 class _Job:
-    """What building takes, found out before."""
+    """Inputs of the build."""
 
     pod: int
     checkpoint: Path
     directory: Path
     ranks: range
     missing: tuple[int, ...]
-    """Those that are not whole yet."""
+    """Ranks that are not complete yet."""
     gpus: int
     stamp: Stamp
 
 
 class _Follower:
-    """Turns what the driver and trtllm-build say into progress."""
+    """Turns the output of the driver and of trtllm-build into progress."""
 
     def __init__(self, step: Step, job: _Job, world: int) -> None:
         self._step, self._world = step, world
         self._done = len(job.ranks) - len(job.missing)
-        self._said, self._written = True, 0.0
+        self._has_output, self._written = True, 0.0
 
     def watch(self, line: str) -> bool:
-        """Take the driver's own lines."""
-        self._said = True
+        """True for the driver's progress lines, which are not logged."""
+        self._has_output = True
         at = line.find(EVENT)
         if at < 0:
             return False
@@ -91,10 +91,10 @@ class _Follower:
         return True
 
     def tick(self) -> None:
-        """Progress is read from the log's last lines: it is said again after what trtllm-build says."""
-        if self._said and time.monotonic() - self._written >= _REPEAT_SECONDS:
+        """Write the progress again after new output: the operator reads only the log's last lines."""
+        if self._has_output and time.monotonic() - self._written >= _REPEAT_SECONDS:
             self._step.write()
-            self._said, self._written = False, time.monotonic()
+            self._has_output, self._written = False, time.monotonic()
 
 
 def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -> None:
@@ -103,7 +103,7 @@ def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -
     made = job.directory / f".timing-{job.pod}.cache"
     cache = store.timing_cache(job.stamp.version, job.stamp.product)
     workers = min(request.workers, request.gpus_per_pod, job.gpus, len(job.missing))
-    # TensorRT-LLM ignores a cache that is not there, and writes ./model.cache unless told otherwise
+    # TensorRT-LLM ignores a missing input cache, and writes ./model.cache if no output cache is named
     timing = ["--input_timing_cache", str(cache)] if request.timing_cache else []
     with (
         progress.step("Building", len(job.ranks), "ranks") as step,
@@ -135,9 +135,9 @@ def _build(request: RanksRequest, store: Store, progress: Progress, job: _Job) -
 
 @contextmanager
 def _with_node_size(checkpoint: Path, size: int | None) -> Iterator[Path]:
-    """Yield the checkpoint with another mapping.gpus_per_node, which goes into the engine: links beside a config.json.
+    """Yield a copy of the checkpoint, made of links, whose config.json has another mapping.gpus_per_node.
 
-    Images up to 1.1 have a flag for it, which wins. A published checkpoint is never changed.
+    Images up to 1.1 have a flag for it, which takes precedence. A published checkpoint is never changed.
     """
     if size is None:
         yield checkpoint
@@ -154,19 +154,19 @@ def _with_node_size(checkpoint: Path, size: int | None) -> Iterator[Path]:
 
 
 def _index(request: RanksRequest) -> int:
-    said = os.environ.get(INDEX_ENV, "0")
-    if said.isdecimal() and int(said) < request.pods:
-        return int(said)
+    index = os.environ.get(INDEX_ENV, "0")
+    if index.isdecimal() and int(index) < request.pods:
+        return int(index)
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
         Reason.BAD_REQUEST,
-        f"{INDEX_ENV} is {said!r}, and the ranks are shared by {request.pods} pods.",
-        f"The Job must be Indexed, with {request.pods} completions.",
+        f"{INDEX_ENV} is {index!r}, but the Job must be Indexed, with {request.pods} completions.",
+        "Use the operator and the builder image of one release.",
     )
 
 
 def _checkpoint(request: RanksRequest, work: Path) -> Path:
-    """The checkpoint's directory, judged before a GPU works; raises what is wrong with it."""
+    """Directory of the checkpoint, checked before a GPU is used; raises BuilderFailure."""
     published = request.checkpoint_path
     directory = work / CHECKPOINT if published is None else Path(published)
     try:
@@ -175,28 +175,27 @@ def _checkpoint(request: RanksRequest, work: Path) -> Path:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
             Reason.CONVERSION_FAILED if published is None else Reason.ARTIFACT_CORRUPT,
-            f"The TensorRT-LLM checkpoint cannot be built: {fault}.",
-            "Set the annotation trtllm.dev/retry: it is converted again."
+            f"No engine can be built from the TensorRT-LLM checkpoint: {fault}.",
+            "Set the annotation trtllm.dev/retry to convert the model again."
             if published is None
-            else "Publish the checkpoint again, whole; then set the annotation trtllm.dev/retry.",
+            else "Publish the complete checkpoint again; then set the annotation trtllm.dev/retry.",
         ) from fault
     if mapping.world != request.world:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
             Reason.ENGINE_BUILD_FAILED,
-            f"The TensorRT-LLM checkpoint is for {mapping.world} ranks ({mapping}), and the engine is to have "
-            f"{request.world}.",
-            "Parallelism is part of such a checkpoint: set spec.parallelism to its own, or export it again.",
+            f"The TensorRT-LLM checkpoint has {mapping.world} ranks ({mapping}), but the engine needs {request.world}.",
+            "Set spec.parallelism to the parallelism of the checkpoint, or export the checkpoint again.",
         )
     return directory
 
 
 def _incomplete(directory: Path, rank: int, world: int) -> BuilderFailure:
     size = size_of(directory / engine_file(rank))
-    found = "is not there" if size is None else "is empty" if size == 0 else "is not whole"
+    found = "is missing" if size is None else "is empty" if size == 0 else "is incomplete"
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
         Reason.ENGINE_BUILD_FAILED,
         f"{_PROGRAM} ended with exit code 0, but {engine_file(rank)} (rank {rank} of {world}) {found}.",
-        "Its output in the pod's log says why; --dry_run and the like build no engine.",
+        "Read its output in the pod's log. Options such as --dry_run build no engine.",
     )

@@ -1,4 +1,4 @@
-"""The model's files without its weights, which go with an engine: trtllm-serve needs them. publish.py calls it."""
+"""Copies the model's files, without its weights, into the engine's directory: trtllm-serve needs them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from trtllm_builder.failure import BuilderFailure
 from trtllm_builder.files import files_below
 
 TOKENIZER = "tokenizer"
-"""Directory in the engine's own."""
-_LEFT_OUT = frozenset({".safetensors", ".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".onnx", ".html"})
+"""Name of the directory, inside the engine's directory."""
+_EXCLUDED = frozenset({".safetensors", ".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".onnx", ".html"})
 _CONFIG, _HF_CONFIG = "config.json", "hf_config.json"
-"""Beside a TensorRT-LLM checkpoint, whose config.json is its own, the model's is hf_config.json."""
+"""A TensorRT-LLM checkpoint has a config.json of its own; the model's is hf_config.json there."""
 
 
 def copy_tokenizer(model: str | None, engine: Path) -> None:
-    """Into the engine's directory, whole or not at all; raises if there is none."""
+    """Copy the files into the engine's directory, all or none. Raises BuilderFailure if there is no tokenizer."""
     if model is None:
         return
     source, partial = Path(model), engine / f".{TOKENIZER}"
     shutil.rmtree(partial, ignore_errors=True)
     for path in files_below(source):
         name = path.relative_to(source)
-        if path.suffix in _LEFT_OUT or path.name.endswith(".index.json"):
+        if path.suffix in _EXCLUDED or path.name.endswith(".index.json"):
             continue
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, partial / name)
@@ -35,7 +35,7 @@ def copy_tokenizer(model: str | None, engine: Path) -> None:
         raise BuilderFailure(
             ExitCode.BAD_MODEL,
             Reason.SOURCE_INCOMPLETE,
-            f"{source} has no tokenizer, without which trtllm-serve cannot serve the engine.",
+            f"{source} has no tokenizer, which trtllm-serve needs to serve the engine.",
             "Add tokenizer.json and tokenizer_config.json to the model.",
         )
     shutil.rmtree(engine / TOKENIZER, ignore_errors=True)

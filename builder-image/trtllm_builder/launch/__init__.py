@@ -1,4 +1,4 @@
-"""Starts trtllm-serve in NVIDIA's image, on one node or several; `python -m trtllm_builder launch` calls main.main.
+"""Starts trtllm-serve in NVIDIA's image, on one node or several: `python -m trtllm_builder launch`.
 
-Imports the standard library, pydantic and trtllm_api only: NVIDIA's image has nothing else of ours.
+It imports the standard library, pydantic and trtllm_api only, because NVIDIA's image has no other dependency of ours.
 """

@@ -1,7 +1,7 @@
-"""`python -m trtllm_builder.launch.agent HOST COMMAND...`: what mpirun calls instead of ssh (plm_rsh_agent).
+"""`python -m trtllm_builder.launch.agent HOST COMMAND...`: mpirun calls it instead of ssh (plm_rsh_agent).
 
-Hands the command to the leader's launcher and stays until that worker reports its end, whose status it ends with.
-It imports nothing of ours: mpirun starts one for each worker.
+It gives the command to the leader's launcher, waits until the worker reports the end, and ends with the same status.
+It imports nothing but the standard library, because mpirun starts one for each worker.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ import sys
 
 SOCKET_ENV = "TRTLLM_LAUNCH_SOCKET"
 LOST = 255
-"""As ssh ends when it cannot reach a host."""
+"""Exit code of ssh if it cannot reach a host."""
 
 
 def main(argv: list[str]) -> int:
-    """The remote command's status."""
+    """Run the remote command and return its exit code."""
     path = os.environ.get(SOCKET_ENV, "")
     if len(argv) < 2 or not path:
-        sys.stderr.write(f"{SOCKET_ENV} or the command is missing: mpirun calls this, started by the launcher.\n")
+        sys.stderr.write(
+            f"{SOCKET_ENV} or the command is missing. Only mpirun, started by the launcher, calls this program.\n"
+        )
         return LOST
     host, *words = argv
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(path)
-            # mpirun has quoted the words for a remote shell already, as for ssh
+            # mpirun has already quoted the words for a remote shell
             connection.sendall(json.dumps({"host": host, "command": " ".join(words)}).encode() + b"\n")
             reply = connection.makefile().readline().strip()
     except OSError as error:

@@ -1,6 +1,7 @@
-"""What ready means: the server answers the known prompt as recorded, or any prompt with language; watch.py asks once.
+"""Checks readiness: the server answers the known prompt as recorded or, without a record, a question with language.
 
-Other kernels round otherwise, so late words may differ from the record; what a broken artifact says agrees nowhere.
+Other kernels round differently, so the end of the answer may differ from the record. A broken artifact's answer differs
+from the start.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from trtllm_builder.launch.client import Client, Reply
 
 QUESTION: Final = "What is the capital of France?"
 OPENING: Final = "The capital of France is"
-"""For models without a chat template."""
+"""Prompt for models without a chat template."""
 FREE_TOKENS: Final = 48
 SIMILAR: Final = 0.5
 BEGINNING: Final = 0.25
-"""Share of the recorded text that must be the same from its start, where the whole is not similar."""
+"""Share of the recorded text that must be equal from its start, if the whole is not similar."""
 _SHOWN: Final = 120
 _UNKNOWN: Sequence[int] = ()
-"""The server answers with text, not with tokens."""
+"""Token ids of the answer: the server returns text only."""
 
 
 def ask(client: Client, request: LaunchRequest, probe: Probe | None, timeout: float) -> None:
-    """Ask and judge; raises BuilderFailure when the answer is refused, OSError when there is none."""
+    """Send the prompt and check the answer. Raises BuilderFailure if it is refused, OSError if there is none."""
     if probe is None or not probe.prompt_token_ids or not probe.answer_token_ids:
         _ask_freely(client, request, timeout)
     else:
@@ -37,7 +38,7 @@ def ask(client: Client, request: LaunchRequest, probe: Probe | None, timeout: fl
 
 
 def agrees(recorded: str, given: str) -> bool:
-    """Whether the answer begins as the recorded one does, or is much like it."""
+    """True if the answer begins like the recorded one, or is similar to it."""
     recorded, given = recorded.strip(), given.strip()
     recorded = recorded[: len(given)] if given else recorded
     pairs = zip(recorded, given, strict=False)
@@ -58,9 +59,9 @@ def _ask_known(client: Client, request: LaunchRequest, probe: Probe, timeout: fl
         return
     raise bad_model(
         Reason.ARTIFACT_CORRUPT,
-        f"The model was recorded to answer {_quoted(probe.prompt)} with {_quoted(probe.answer)}, "
+        f"The recorded answer of the model to {_quoted(probe.prompt)} is {_quoted(probe.answer)}, "
         f"but trtllm-serve answered {_quoted(given)}{f': {why}' if why else ''}.",
-        "Try another TensorRT-LLM version or another quantization method: the files are those that were measured.",
+        "The files are those that were measured. Try another TensorRT-LLM version or another quantization method.",
     )
 
 
@@ -74,7 +75,7 @@ def _ask_freely(client: Client, request: LaunchRequest, timeout: float) -> None:
     prompt, reply = QUESTION, client.post("/v1/chat/completions", body, timeout)
     try:
         message = reply.json["choices"][0]["message"]
-        # a reasoning parser moves what the model thinks to a field of its own
+        # a reasoning parser moves the reasoning to a separate field
         given = " ".join(message[key] for key in ("reasoning_content", "content") if message.get(key))
     except (LookupError, TypeError, AttributeError):
         # no chat template
@@ -84,7 +85,7 @@ def _ask_freely(client: Client, request: LaunchRequest, timeout: float) -> None:
         raise bad_model(
             Reason.QUALITY_REFUSED,
             f"trtllm-serve answered {_quoted(prompt)} with {_quoted(given)}: {why}.",
-            "Check the checkpoint in another runtime; try another TensorRT-LLM version or another quantization.",
+            "Test the checkpoint in another runtime. Try another TensorRT-LLM version or another quantization method.",
         )
 
 
@@ -103,9 +104,9 @@ def _complete(client: Client, request: LaunchRequest, prompt: str | list[int], t
 def _refused(reply: Reply) -> BuilderFailure:
     message = f"trtllm-serve refused the known prompt with HTTP {reply.status}: {_quoted(reply.text)}."
     if 400 <= reply.status < 500:
-        remedy = "Compare spec.limits and spec.serving with what the model and this TensorRT-LLM version take."
+        remedy = "Compare spec.limits and spec.serving with the limits of the model and of this TensorRT-LLM version."
         return BuilderFailure(ExitCode.BAD_REQUEST, Reason.BAD_REQUEST, message, remedy)
-    return transient(Reason.INTERNAL_ERROR, message, "The container restarts; the log above says why.")
+    return transient(Reason.INTERNAL_ERROR, message, "The container restarts. Read its log for the cause.")
 
 
 def _quoted(text: str) -> str:

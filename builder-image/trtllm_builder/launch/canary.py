@@ -1,4 +1,4 @@
-"""Asks the server for a token now and then, unless something else shows that it still generates; watch.py runs one."""
+"""Generates one token at intervals, unless the server's metrics already show that it generates."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from trtllm_builder.launch.settings import Settings
 
 MISSES: Final = 3
 _BROKEN: Final = 500
-"""From this status on, the server failed; below it, the server answers, even if it refuses the request."""
+"""Lowest HTTP status that means a failure. Below it the server works, even if it refuses the request."""
 _ANSWERED: Final = re.compile(r"^trtllm_request_success_total(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
 
 
 class Canary:
-    """`failed` once a token did not come three times in a row.
+    """Sets `failed` after three misses in a row.
 
-    It asks for a completion: /health_generate of trtllm-serve is a chat request, which a model without a chat template
-    cannot answer, and not every version has it.
+    It uses a completion: /health_generate of trtllm-serve is a chat request, which fails for a model without a chat
+    template, and some versions lack it.
     """
 
     def __init__(self, client: Client, request: LaunchRequest, settings: Settings, stop: threading.Event) -> None:
@@ -32,11 +32,11 @@ class Canary:
 
     @property
     def patience(self) -> float:
-        """Seconds without a token that are too many."""
+        """Longest time without a token, in seconds."""
         return MISSES * self._settings.canary_timeout_seconds
 
     def run(self) -> None:
-        """Until it fails or is told to stop."""
+        """Run until it fails or is stopped."""
         misses = 0
         while not self._stop.wait(self._settings.canary_seconds):
             if self._answers() or self._generates():
@@ -48,9 +48,9 @@ class Canary:
                 misses = 0
 
     def _answers(self) -> bool:
-        """Whether requests were answered since the last look, where the server counts them.
+        """True if the server's metrics count a new answer since the last check.
 
-        A busy server lets the canary wait in its queue: it must not die of that.
+        A busy server keeps the canary in its queue, which must not lead to a restart.
         """
         try:
             reply = self._client.get("/prometheus/metrics", self._settings.health_timeout_seconds)
@@ -61,7 +61,7 @@ class Canary:
         return before is not None and self._answered is not None and self._answered > before
 
     def _generates(self) -> bool:
-        """Whether the server answered in time, be it that it takes no texts."""
+        """True if the server answered in time, even if it refused the request."""
         try:
             status = self._client.post("/v1/completions", self._body, self._settings.canary_timeout_seconds).status
         except OSError:

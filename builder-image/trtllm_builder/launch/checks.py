@@ -1,4 +1,4 @@
-"""What must hold before trtllm-serve is started: files, GPU, version; launcher.py calls `check`."""
+"""Checks before trtllm-serve is started: files, GPU, version."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from trtllm_builder.launch.place import Place
 from trtllm_builder.progress import Progress
 from trtllm_builder.store import read_artifact
 
-_BUILD_AGAIN = "Let the EngineBuild build it again: remove its directory and set the annotation trtllm.dev/retry."
+_BUILD_AGAIN = (
+    "Remove the engine's directory, and set the annotation trtllm.dev/retry on the EngineBuild to build it again."
+)
 
 
 def read_request(path: Path) -> LaunchRequest:
-    """The request; raises BuilderFailure BadRequest."""
+    """Read the LaunchRequest; raises BuilderFailure BadRequest."""
     try:
         return LaunchRequest.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -34,20 +36,20 @@ def read_request(path: Path) -> LaunchRequest:
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
         Reason.BAD_REQUEST,
-        f"The request cannot be read: {what}.",
-        "Operator and builder image are of different versions: set both from one release.",
+        f"The LaunchRequest cannot be read: {what}.",
+        "Use the operator and the builder image of one release.",
     )
 
 
 def check(request: LaunchRequest, place: Place, scratch: Path, progress: Progress) -> Probe | None:
-    """The model's probe. Raises BuilderFailure: the artifact is not whole, the GPU or the image is another one."""
+    """Check the artifact, the GPU and the image, and return the model's probe. Raises BuilderFailure."""
     manifest, model = Path(request.model_manifest).parent, Path(request.model_path)
     first = place.index * request.gpus_per_node
     own = {engine_file(rank) for rank in range(first, first + request.gpus_per_node)}
     artifact = read_artifact(
         manifest,
         files_at=None if _beside(manifest, model) else model,
-        # the ranks of other pods of the group are verified there
+        # the other pods of the group verify their own ranks
         needed=lambda path: path in own or not is_engine_file(path),
         progress=progress,
     )
@@ -58,27 +60,27 @@ def check(request: LaunchRequest, place: Place, scratch: Path, progress: Progres
 
 
 def _beside(manifest: Path, model: Path) -> bool:
-    """Whether the files are where their manifest is; those of a source that is read in place are not."""
+    """True if the files are in the manifest's directory; False for a source that is read in place."""
     return model == manifest or manifest in model.parents
 
 
 def _check_engine(engine: Path, version: str, world: int) -> None:
-    """TensorRT-LLM would refuse an engine of another version or number of ranks, later and in harder words."""
+    """Check the engine's version and number of ranks. TensorRT-LLM would refuse it later, with a less clear message."""
     try:
         config = json.loads((engine / "config.json").read_bytes())
         built, pretrained = config["version"], config.get("pretrained_config")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"The engine's config.json does not say its version: {type(error).__name__}: {first_line(error)}.",
+            f"The engine's config.json has no valid version: {type(error).__name__}: {first_line(error)}.",
             _BUILD_AGAIN,
         ) from error
     if not identity.same_version(str(built), version):
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
             Reason.IMAGE_MISMATCH,
-            f"The engine was built with TensorRT-LLM {built}, but the image has {version}, which does not load it.",
-            f"Set spec.image to TensorRT-LLM {built}, or let the EngineBuild build the engine again.",
+            f"The engine was built with TensorRT-LLM {built}, but the image has {version}, which cannot load it.",
+            f"Set spec.image to an image of TensorRT-LLM {built}, or build the engine again.",
         )
     try:
         mapping = mapping_of(pretrained if isinstance(pretrained, dict) else {})
@@ -87,6 +89,6 @@ def _check_engine(engine: Path, version: str, world: int) -> None:
     if mapping.world != world:
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"The engine is for {mapping.world} ranks ({mapping}), but {world} are to be started.",
+            f"The engine has {mapping.world} ranks ({mapping}), but {world} were requested.",
             _BUILD_AGAIN,
         )

@@ -1,6 +1,6 @@
-"""The program that the launcher started: trtllm-serve, mpirun or a worker's orted; launcher.py and worker.py own one.
+"""Program that the launcher starts: trtllm-serve, mpirun or a worker's orted.
 
-Its output goes to ours line by line and through the diagnosis, which keeps only what may be a cause.
+Its output is copied line by line and diagnosed; the diagnosis keeps only lines that may be a cause.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from trtllm_builder.memory import explain_kill, killed_for_memory
 from trtllm_diagnosis import Diagnosis, Scanner, diagnose
 
 _CHUNK = 1 << 16
-"""Bytes that are read at once, and characters of the longest line."""
+"""Most bytes that are read at once, and most characters of a line."""
 _FAILED = 1
-"""An exit code that says nothing but that it failed."""
+"""Exit code of a failure of unknown cause."""
 _LAST_WORDS_SECONDS = 5.0
 _STEP_SECONDS = 0.05
 
 
 class Child:
-    """A running program in a process group of its own."""
+    """A program that runs in its own process group."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], output: Output) -> None:
-        """Start it; raises BuilderFailure ImageMismatch when the image does not have it."""
+        """Start the program. Raises BuilderFailure ImageMismatch if the image lacks it."""
         try:
             self._popen = subprocess.Popen(
                 list(command),
@@ -51,7 +51,7 @@ class Child:
                 ExitCode.NOT_SUPPORTED,
                 Reason.IMAGE_MISMATCH,
                 f"The image cannot run {command[0]}: {error.strerror}.",
-                "Set spec.image to a TensorRT-LLM release image, which has it.",
+                "Set spec.image to a TensorRT-LLM release image, which has this program.",
             ) from error
         self.name = os.path.basename(command[0])  # noqa: PTH119 - a program's name is not a path
         self._output = output
@@ -65,56 +65,59 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether the program has ended."""
+        """True if the program has ended."""
         return self._popen.poll() is not None
 
     @property
     def status(self) -> int:
-        """Its exit code; 128 and the number for a signal, as shells have it."""
+        """Exit code of the program; 128 plus the signal's number, as in shells."""
         code = self._popen.wait()
         return code if code >= 0 else 128 - code
 
     def forget(self) -> None:
-        """All is well: what was said until now explains no later death, but for the most recent words."""
+        """Forget older output: the program works, so only the latest output can explain a later death."""
         with self._scanning:
             self._before, self._scanner = _known(self._scanner.result(_FAILED)), Scanner()
 
     def diagnosis(self, *, by_itself: bool) -> Diagnosis | None:
-        """Why it died, once it has; the exit code counts only when it died by itself."""
+        """Cause of the program's death. Its exit code is used only if it died `by_itself`."""
         self.kill()
         self._reader.join(_LAST_WORDS_SECONDS)
-        # whoever left our group may hold the pipe for ever
+        # a process that left the group may hold the pipe without end
         self._abandoned = True
         self._reader.join(_LAST_WORDS_SECONDS)
         if killed_for_memory() > self._killed:
             return explain_kill(self.name, "spec.serving.podTemplate")
         with self._scanning:
-            said = self._scanner.result(_FAILED)
-        found = _known(said) or self._before
+            by_output = self._scanner.result(_FAILED)
+        found = _known(by_output) or self._before
         if found is not None or not by_itself:
             return found
         by_exit = diagnose([], self.status)
-        # without any words `said` is about the exit code, which was not known yet
-        return _known(by_exit) or (by_exit if said is None or said.id == "exit" else said)
+        # without output, `by_output` is about _FAILED and not about the real exit code
+        return _known(by_exit) or (by_exit if by_output is None or by_output.id == "exit" else by_output)
 
     def below(self, program: str) -> list[int]:
-        """Processes that it started, itself or through others, and that run this program."""
+        """Descendants of the program that run the program of this name."""
         return running(program, descendants(self._popen.pid))
 
     def terminate(self, program: str | None = None) -> None:
-        """Ask it to end, or the program of that name below it: MPI's own processes must outlive its last requests."""
+        """Send SIGTERM to the program or, if a name is given, to its descendants of that name.
+
+        MPI's own processes must outlive the server's last requests.
+        """
         pids = self.below(program) if program else []
         if not self.ended:
             send(pids or [self._popen.pid], signal.SIGTERM)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ends in time."""
+        """Wait for the end; True if the program has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(seconds)
         return self.ended
 
     def kill(self) -> None:
-        """End it and everything that it started."""
+        """Kill the program and its descendants."""
         pids = descendants(self._popen.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
@@ -128,8 +131,8 @@ class Child:
                 self._scanner.feed(line)
 
     def _lines(self) -> Iterator[str]:
-        """As soon as they are written; progress bars end theirs with a carriage return."""
-        assert self._popen.stdout is not None  # noqa: S101 - it is a pipe
+        """Lines as soon as they are written. Progress bars end a line with a carriage return."""
+        assert self._popen.stdout is not None  # noqa: S101 - stdout=PIPE above
         descriptor, decoder, rest = self._popen.stdout.fileno(), codecs.getincrementaldecoder("utf-8")("replace"), ""
         while True:
             if not select.select([descriptor], [], [], 1.0)[0]:
@@ -146,12 +149,12 @@ class Child:
 
 
 def _known(found: Diagnosis | None) -> Diagnosis | None:
-    """What the catalogue explains."""
+    """The diagnosis if the catalogue knows its cause; otherwise None."""
     return None if found is None or found.reason is Reason.UNKNOWN else found
 
 
 def wait_for(child: Child, stop: threading.Event, seconds: float) -> None:
-    """Wait, but not longer than until the child ends or the launcher is told to stop."""
+    """Wait until the time is over, the child ends or `stop` is set."""
     until = time.monotonic() + seconds
     while not child.ended and not stop.is_set() and time.monotonic() < until:
         stop.wait(_STEP_SECONDS)

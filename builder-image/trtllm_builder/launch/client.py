@@ -1,4 +1,4 @@
-"""HTTP as the launcher speaks it, to trtllm-serve beside it and to the leader's control server."""
+"""HTTP client for trtllm-serve in the same pod and for the leader's control server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_BODY = 1 << 22
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """Answer of a server."""
 
     status: int
     text: str
 
     @property
     def json(self) -> Any:
-        """The body's value; None when it is not JSON."""
+        """Value of the body; None if it is not JSON."""
         try:
             return json.loads(self.text)
         except ValueError:
@@ -27,17 +27,17 @@ class Reply:
 
 
 class Client:
-    """One server; every request has a connection of its own. No answer is an OSError."""
+    """Client of one server. Every request opens a connection; a server that does not answer raises OSError."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
 
     def get(self, path: str, timeout: float) -> Reply:
-        """GET."""
+        """Send a GET request."""
         return self._ask("GET", path, None, timeout)
 
     def post(self, path: str, body: object, timeout: float) -> Reply:
-        """POST JSON."""
+        """Send a POST request with a JSON body."""
         return self._ask("POST", path, json.dumps(body).encode(), timeout)
 
     def _ask(self, method: str, path: str, body: bytes | None, timeout: float) -> Reply:
@@ -47,7 +47,7 @@ class Client:
             response = connection.getresponse()
             return Reply(response.status, response.read(MAX_BODY).decode("utf-8", "replace"))
         except (http.client.HTTPException, UnicodeError) as error:
-            # UnicodeError: a host name whose label is empty or too long
+            # UnicodeError: a label of the host name is empty or too long
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""Command lines and environment of what the launcher starts; launcher.py and worker.py ask."""
+"""Command lines and environment of the programs that the launcher starts."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CACHES: Final = {"HF_HOME": "huggingface", "TRITON_CACHE_DIR": "triton", "XDG_C
 
 
 def write_options(request: LaunchRequest, scratch: Path) -> Path:
-    """The file of options: JSON, which is YAML."""
+    """Write the file of options: JSON, which is valid YAML."""
     path = scratch / "trtllm-serve-options.yaml"
     path.write_text(json.dumps(request.options, indent=1, ensure_ascii=False), encoding="utf-8")
     return path
 
 
 def served_path(request: LaunchRequest, scratch: Path) -> str:
-    """Make a link to the model with the served name, because trtllm-serve takes the last part of its path for the name.
+    """Create a link to the model with the served name: trtllm-serve uses the last part of the path as the name.
 
-    Every pod of a replica needs the link at the same place. Newer versions have a flag, and then show the whole name.
+    Every pod of a replica needs the link at the same path. Newer versions have a flag for the whole name.
     """
     name = request.served_model_name.rpartition("/")[2]
     if name in {"", ".", ".."} or Path(request.model_path).name == name:
@@ -45,7 +45,7 @@ def served_path(request: LaunchRequest, scratch: Path) -> str:
 
 
 def serve_command(request: LaunchRequest, settings: Settings) -> list[str]:
-    """trtllm-serve on this node; it starts the node's other ranks itself."""
+    """Command line of trtllm-serve on one node, which starts the other ranks of the node itself."""
     return [
         SERVER,
         served_path(request, settings.scratch),
@@ -60,7 +60,10 @@ def serve_command(request: LaunchRequest, settings: Settings) -> list[str]:
 def mpi_command(
     request: LaunchRequest, settings: Settings, place: Place, environment: Mapping[str, str], interface: str = ""
 ) -> list[str]:
-    """The same through mpirun, a rank for each GPU of the group; MPI talks by this interface, if one is named."""
+    """Command line of trtllm-serve through mpirun, with a rank for each GPU of the group.
+
+    MPI uses this network interface, if one is named.
+    """
     between = ("oob_tcp_if_include", "btl_tcp_if_include") if interface else ()
     names, server = [socket.gethostname(), *place.workers], serve_command(request, settings)
     passed = [name for name in sorted(environment) if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
@@ -69,10 +72,10 @@ def mpi_command(
         *(["--allow-run-as-root"] if os.geteuid() == 0 else []),
         *("--mca", "plm", "rsh"),
         *("--mca", "plm_rsh_agent", f"{sys.executable} -m trtllm_builder.launch.agent"),
-        # every daemon is started from here, and stays the child of the launcher that was asked to start it
+        # the leader starts every daemon, and a daemon stays the child of its pod's launcher
         *("--mca", "plm_rsh_no_tree_spawn", "1"),
         *("--mca", "orte_leave_session_attached", "1"),
-        # the workers' names are the launcher's business: not all resolve
+        # only the launcher uses the workers' names, and not all of them resolve
         *("--mca", "if_base_do_not_resolve", "1"),
         *(word for name in between for word in ("--mca", name, interface)),
         *("--host", ",".join(f"{name}:{request.gpus_per_node}" for name in names)),
@@ -85,7 +88,7 @@ def mpi_command(
 
 
 def environment_of(settings: Settings, given: Mapping[str, str], socket_path: Path | None = None) -> dict[str, str]:
-    """The pod's environment, with a home, caches and MPI's files where they can be written."""
+    """The pod's environment, with writable directories for home, caches and MPI's files."""
     scratch = settings.scratch
     environment = {
         "OMPI_MCA_orte_tmpdir_base": str(scratch),

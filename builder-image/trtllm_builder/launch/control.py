@@ -1,4 +1,4 @@
-"""The control server: health for the kubelet and, on a leader, the rendezvous; launcher.py makes one."""
+"""Control server: health for the kubelet and, on a leader, the rendezvous."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trtllm_builder.launch.settings import Settings
 from trtllm_builder.launch.state import State
 
 _STEP_SECONDS = 0.1
-"""What closing waits for, at most."""
+"""Longest time that closing takes."""
 
 
 class Control:
-    """Listens from the start, so that a slow check does not look like a dead pod."""
+    """Control server. It listens from the start, so that the kubelet does not kill a pod during slow checks."""
 
     def __init__(self, settings: Settings, state: State) -> None:
-        """Listen; raises BuilderFailure when the port is taken."""
+        """Start to listen. Raises BuilderFailure if the port is in use."""
         self.rendezvous: Rendezvous | None = None
         try:
             self._server = _Server((settings.host, settings.control_port), _Handler)
@@ -31,20 +31,20 @@ class Control:
             raise transient(
                 Reason.INTERNAL_ERROR,
                 f"The launcher cannot listen on {settings.host}:{settings.control_port}: {error.strerror}.",
-                "Give the launcher a port that is free.",
+                "Set --control-port to a free port.",
             ) from error
         self._server.state, self._server.control = state, self
         threading.Thread(target=self._server.serve_forever, args=(_STEP_SECONDS,), daemon=True).start()
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # a dropped request must not keep the process
+    # an open request must not delay the end of the process
     block_on_close = False
     state: State
     control: Control
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK if known else HTTPStatus.NOT_FOUND, {})
 
     def log_message(self, *_: object) -> None:
-        """Nothing: probes come every few seconds."""
+        """Log nothing: probes come every few seconds."""
 
     def _asked(self) -> tuple[str, dict[str, str]]:
         url = urlsplit(self.path)

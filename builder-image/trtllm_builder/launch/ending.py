@@ -1,4 +1,4 @@
-"""How the launcher ends: reason, message, remedy and exit code, from a failure or from a dead child's last words."""
+"""Ending of the launcher: exit code, reason, message and remedy, from a failure or from a diagnosis of its child."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trtllm_builder.progress import Progress
 from trtllm_diagnosis import Certainty, Diagnosis
 
 _MAX_TEXT: Final = 450
-"""Of message and of remedy: the kubelet keeps 4096 bytes, and what it keeps must be JSON."""
+"""Most characters of message and of remedy: the kubelet keeps 4096 bytes, and they must be complete JSON."""
 _PERMANENT: Final = {
     Reason.INVALID_OPTIONS: ExitCode.BAD_REQUEST,
     Reason.WORLD_SIZE_MISMATCH: ExitCode.BAD_REQUEST,
@@ -37,12 +37,12 @@ _PERMANENT: Final = {
     Reason.ENGINE_INCOMPATIBLE: ExitCode.NOT_SUPPORTED,
     Reason.SOURCE_INCOMPLETE: ExitCode.INPUT_MISSING,
 }
-"""What the same pod would meet again after a restart."""
+"""Failures that a restart of the same pod would repeat."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What the termination message says, and the exit code."""
+    """Content of the termination message, and the exit code."""
 
     exit_code: int
     reason: str
@@ -51,12 +51,12 @@ class Ending:
 
 
 def of_failure(failure: BuilderFailure) -> Ending:
-    """The end that a check or the watch decided on."""
+    """Ending because of a failed check."""
     return Ending(int(failure.exit_code), failure.reason, failure.message, failure.remedy)
 
 
 def of_diagnosis(found: Diagnosis, *, was_ready: bool) -> Ending:
-    """The end of a child that died by itself. What has served once can serve again: then a restart may help."""
+    """Ending because the child died. If it was ready before, the failure is transient: a restart may help."""
     code = ExitCode.TRANSIENT
     if not was_ready and found.certainty is Certainty.CERTAIN:
         code = _PERMANENT.get(found.reason, code)
@@ -64,7 +64,7 @@ def of_diagnosis(found: Diagnosis, *, was_ready: bool) -> Ending:
 
 
 def write(ending: Ending, progress: Progress) -> None:
-    """Say it, and leave it for the operator."""
+    """Log the ending and write the termination message."""
     progress.say(f"{ending.reason}: {ending.message} {ending.remedy}")
     result = {"reason": ending.reason, "message": ending.message[:_MAX_TEXT], "remedy": ending.remedy[:_MAX_TEXT]}
     path = Path(os.environ.get("TERMINATION_LOG", TERMINATION_PATH))
@@ -75,7 +75,7 @@ def write(ending: Ending, progress: Progress) -> None:
 
 
 def restart(reason: Reason, message: str) -> Ending:
-    """The end of a child that lives and does nothing."""
+    """Ending of a child that runs but does not work."""
     return Ending(
-        int(ExitCode.TRANSIENT), reason, message, "The container restarts; the first error in its log is the cause."
+        int(ExitCode.TRANSIENT), reason, message, "The container restarts. The first error in its log is the cause."
     )

@@ -1,4 +1,4 @@
-"""The Unix socket on which mpirun's agents hand remote commands to the leader's launcher; leader.py opens it."""
+"""Unix socket through which mpirun's agents give remote commands to the leader's launcher."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from trtllm_builder.launch.rendezvous import Rendezvous
 
 _STEP_SECONDS = 0.1
-"""What closing waits for, at most."""
+"""Longest time that closing takes."""
 
 
 class Handover:
-    """Listens in a directory that only this pod sees."""
+    """Server of the socket, in a directory that only this pod can read."""
 
     def __init__(self, path: Path, rendezvous: Rendezvous) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class Handover:
         threading.Thread(target=self._server.serve_forever, args=(_STEP_SECONDS,), daemon=True).start()
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self.path.unlink(missing_ok=True)
@@ -46,8 +46,8 @@ class _Handler(socketserver.StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        # an agent that mpirun killed half way has nothing to say and hears nothing
+        # mpirun may have killed the agent before or during its request
         with contextlib.suppress(ValueError, KeyError, OSError):
-            asked = json.loads(self.rfile.readline())
-            status = self.server.rendezvous.give(asked["host"], asked["command"])
+            request = json.loads(self.rfile.readline())
+            status = self.server.rendezvous.give(request["host"], request["command"])
             self.wfile.write(f"{status}\n".encode())

@@ -1,4 +1,4 @@
-"""From the request to the exit code: check, start, watch, drain; main.py runs one Launcher."""
+"""Launcher of a pod: checks the files, starts the server, watches it, drains it, and returns an exit code."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from trtllm_builder.launch.worker import Worker
 from trtllm_builder.progress import Progress
 
 _STEP_SECONDS = 0.2
-_QUESTIONS = 5
-"""Of a worker that are missed before it counts as lost when MPI ends."""
+_MISSED_POLLS = 5
+"""Polls that a worker misses before it counts as lost when MPI ends."""
 _MPIS_OWN = {Reason.LAUNCH_FAILED, Reason.COMMUNICATION_FAILED, Reason.UNKNOWN}
-"""What MPI says when a pod is lost; which one, the rendezvous knows."""
+"""Reasons of MPI's own messages when a pod is lost. The rendezvous knows which pod."""
 
 
 class Launcher:
-    """One pod's launcher; `stop` may be set at any time, by the signal handler."""
+    """Launcher of one pod. The signal handler may set `stop` at any time."""
 
     def __init__(self, settings: Settings, output: Output) -> None:
         self._settings, self._output = settings, output
@@ -44,18 +44,18 @@ class Launcher:
         self.stop = threading.Event()
 
     def run(self) -> int:
-        """Until the server ends or is told to; the exit code."""
+        """Run until the server ends or `stop` is set; returns the exit code."""
         try:
             ending = self._run()
         except BuilderFailure as failure:
             ending = of_failure(failure)
         except Exception as error:
-            # whatever it is, the process must end and say so
+            # the process must end with a termination message in any case
             ending = of_failure(
                 transient(
                     Reason.INTERNAL_ERROR,
                     f"The launcher failed: {type(error).__name__}: {first_line(error)}",
-                    "The container restarts; report this with the pod's log.",
+                    "The container restarts. Report this error with the pod's log.",
                 )
             )
         if ending is None:
@@ -82,7 +82,7 @@ class Launcher:
             control.close()
 
     def _unless_stopped(self, call: Callable[[], Probe | None]) -> Probe | None:
-        """Make a long call, but wait for it only until told to stop. Raises what the call raises."""
+        """Make a long call, and wait for it until it returns or `stop` is set. Raises the call's exception."""
         made: list[Probe | None] = [None]
         raised: list[Exception] = []
 
@@ -101,7 +101,7 @@ class Launcher:
         return made[0]
 
     def _lead(self, request: LaunchRequest, probe: Probe | None, place: Place, control: Control) -> Ending | None:
-        """Several nodes: gather the group, run the job through mpirun."""
+        """Wait for all pods of the group, and run the server with mpirun."""
         rendezvous = control.rendezvous = Rendezvous(place.workers, self._settings.lost_seconds)
         handover = Handover(self._settings.scratch / f"trtllm-launch-{os.getpid()}.sock", rendezvous)
         try:
@@ -115,24 +115,24 @@ class Launcher:
             handover.close()
 
     def _gather(self, rendezvous: Rendezvous, place: Place) -> bool:
-        """Wait for every worker; False when told to stop, BuilderFailure when one does not come."""
+        """Wait for every worker; False if `stop` is set. Raises BuilderFailure if a worker does not appear."""
         workers, started = len(place.workers), time.monotonic()
         with self._progress.step("Loading", total=workers, unit="workers") as step:
             while missing := rendezvous.missing:
-                here = f"{workers - len(missing)} of {workers} workers here"
+                here = f"{workers - len(missing)} of {workers} workers are connected"
                 self._state.to(Phase.WAITING, here)
                 step.reach(workers - len(missing), here)
                 if time.monotonic() - started > self._settings.gather_seconds:
                     raise transient(
                         Reason.INTERNAL_ERROR,
-                        f"{here} after {self._settings.gather_seconds / 60:.0f} minutes; missing: "
+                        f"{here} after {self._settings.gather_seconds / 60:.0f} minutes. Missing: "
                         f"{', '.join(missing)}.",
-                        "Look at these pods: they must be scheduled, have pulled the image, and reach "
+                        "Check these pods: they must be scheduled, have their image, and reach "
                         f"{place.leader} on port {self._settings.control_port}.",
                     )
                 if self.stop.wait(_STEP_SECONDS):
                     return False
-            step.reach(workers, f"{workers} of {workers} workers here")
+            step.reach(workers, f"{workers} of {workers} workers are connected")
         return True
 
     def _serve(
@@ -143,7 +143,7 @@ class Launcher:
         environment: dict[str, str],
         group: Rendezvous | None,
     ) -> Ending | None:
-        """Run the server until it ends, fails, or this pod is told to stop."""
+        """Run the server until it ends or fails, or until `stop` is set."""
         child = Child(command, environment, self._output)
         watch = Watch(request, probe, self._settings, self._state, child, self._progress)
         presence = Presence(child, SERVER, self._settings) if group else None
@@ -156,13 +156,11 @@ class Launcher:
                     return None
                 gone = presence.gone if presence and not child.ended else None
                 if child.ended or gone:
-                    quiet_seconds = _QUESTIONS * self._settings.rendezvous_seconds
+                    quiet_seconds = _MISSED_POLLS * self._settings.rendezvous_seconds
                     return _of_death(child, gone, group, quiet_seconds, was_ready=watch.was_ready)
                 lost = group.problem if group else None
                 if lost is not None:
-                    return of_failure(
-                        transient(Reason.INTERNAL_ERROR, lost, "The group starts again; look at that pod.")
-                    )
+                    return of_failure(transient(Reason.INTERNAL_ERROR, lost, "The group restarts. Check that pod."))
                 if watch.ending is not None:
                     return _of_watch(child, watch.ending)
         finally:
@@ -170,7 +168,7 @@ class Launcher:
             child.kill()
 
     def _drain(self, child: Child, presence: Presence | None, seconds: float) -> None:
-        """Unready at once; running requests are finished, but not for longer than this."""
+        """Become unready, and let the server finish its requests within this time."""
         self._state.to(Phase.DRAINING)
         self._progress.say(f"Draining: {SERVER} has {seconds:.0f} s to finish its requests.")
         child.terminate(SERVER)
@@ -179,7 +177,7 @@ class Launcher:
             if child.wait(_STEP_SECONDS):
                 return
         if not (presence and presence.gone):
-            self._progress.say(f"{SERVER} still runs after {seconds:.0f} s and is ended.")
+            self._progress.say(f"{SERVER} still runs after {seconds:.0f} s and is terminated.")
         child.terminate()
         child.wait(min(self._settings.leave_seconds, seconds))
 
@@ -187,24 +185,24 @@ class Launcher:
 def _of_death(
     child: Child, gone: str | None, group: Rendezvous | None, quiet_seconds: float, *, was_ready: bool
 ) -> Ending:
-    """`gone`: the server ended, and MPI, which started it, did not."""
+    """Ending for a child that died. `gone` is set if the server ended while mpirun still runs."""
     status = 0 if gone else child.status
     found = child.diagnosis(by_itself=status != 0)
     if group and (found is None or found.reason in _MPIS_OWN) and (fault := group.fault(quiet_seconds)):
-        return of_failure(transient(Reason.INTERNAL_ERROR, fault, "Look at that pod, its log and its node."))
+        return of_failure(transient(Reason.INTERNAL_ERROR, fault, "Check that pod, its log and its node."))
     if found is not None:
         return of_diagnosis(found, was_ready=was_ready)
     return of_failure(
         transient(
             Reason.INTERNAL_ERROR,
-            f"{gone or f'{child.name} ended by itself with exit code {status}'} and its log names no error.",
-            "The container restarts.",
+            f"{gone or f'{child.name} ended with exit code {status}'}, and its log contains no known error.",
+            "The container restarts. Read its log.",
         )
     )
 
 
 def _of_watch(child: Child, ending: Ending) -> Ending:
-    """What the child said before it stopped working explains more than that it did; a refusal explains itself."""
+    """Ending for a child that the watch ended, with the cause that its output gives; a refusal keeps its own cause."""
     found = child.diagnosis(by_itself=False) if ending.exit_code == ExitCode.TRANSIENT else None
     if found is None:
         return ending

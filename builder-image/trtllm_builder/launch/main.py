@@ -1,4 +1,4 @@
-"""`trtllm_builder launch`: start trtllm-serve and watch it until SIGTERM or its end."""
+"""`trtllm_builder launch`: starts trtllm-serve and watches it until SIGTERM or its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_builder.launch.settings import parse
 
 
 def main(argv: list[str]) -> int:
-    """Launch; the exit code."""
+    """Run the launcher and return its exit code."""
     launcher = Launcher(parse(argv), Output(sys.stdout))
 
     def stop(_signum: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The interface by which the pods of a group reach each other; worker.py and rendezvous.py ask.
+"""Finds the network interface through which the pods of a group reach each other.
 
 Pods with a second network have addresses that the others cannot reach, and MPI would wait for each of them.
 """
@@ -13,11 +13,11 @@ from typing import Final
 
 _SIOCGIFADDR: Final = 0x8915
 _ANY_PORT: Final = 9
-"""Nothing is sent there."""
+"""Port of the route lookup. No packet is sent."""
 
 
 def interface_towards(host: str) -> str:
-    """Name of the interface that packets to the host leave by; empty when that is not known, as with IPv6."""
+    """Name of the interface for packets to the host; empty if it is unknown, as with IPv6."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
         route.connect((host, _ANY_PORT))
         own = route.getsockname()[0]

@@ -1,4 +1,4 @@
-"""Standard output, shared by the launcher's own lines and its child's; main.py makes one."""
+"""Standard output, shared by the launcher and its child."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TextIO, cast
 
 
 class Output(io.TextIOBase):
-    """Whole writes, one after the other, whichever thread they come from."""
+    """Stream to which several threads write, one whole text at a time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -16,7 +16,7 @@ class Output(io.TextIOBase):
 
     @property
     def text(self) -> TextIO:
-        """For Progress, which writes, flushes and asks for a terminal only."""
+        """The stream as a TextIO. Progress uses only `write`, `flush` and `isatty`."""
         return cast("TextIO", self)
 
     def write(self, text: str) -> int:
@@ -27,5 +27,5 @@ class Output(io.TextIOBase):
             return written
 
     def isatty(self) -> bool:
-        """Whether a person looks on."""
+        """True if the stream is a terminal."""
         return self._stream.isatty()

@@ -1,4 +1,4 @@
-"""Which pod of its group this is, as LeaderWorkerSet tells it; launcher.py asks."""
+"""Place of the pod in its group, from the environment variables that LeaderWorkerSet sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_builder.failure import BuilderFailure
 
 @dataclass(frozen=True)
 class Place:
-    """The leader has index 0; workers are named after it."""
+    """Place of a pod: the leader has index 0, and the workers' names derive from the leader's."""
 
     index: int
     size: int
@@ -21,17 +21,17 @@ class Place:
 
     @property
     def alone(self) -> bool:
-        """Whether the pod is a whole replica."""
+        """True if the pod is a whole replica."""
         return self.size == 1
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """The workers' pods by name, which mpirun knows them by."""
+        """Names of the workers' pods, which mpirun uses as host names."""
         return tuple(self.name_of(index) for index in range(1, self.size))
 
     @property
     def name(self) -> str:
-        """Name of the pod itself."""
+        """Name of this pod."""
         return self.name_of(self.index) if self.index else self.leader.partition(".")[0]
 
     def name_of(self, index: int) -> str:
@@ -40,7 +40,7 @@ class Place:
 
 
 def place_of(environment: Mapping[str, str], nodes: int) -> Place:
-    """Read LWS_*; raises BuilderFailure BadRequest when the group is not what the request is for."""
+    """Place of the pod, from LWS_*. Raises BuilderFailure BadRequest if the group does not match the request."""
     if nodes == 1:
         return Place(0, 1, "localhost")
     leader, index, size = (
@@ -48,9 +48,9 @@ def place_of(environment: Mapping[str, str], nodes: int) -> Place:
     )
     if not leader or not index.isdecimal() or not size.isdecimal():
         raise _bad(
-            f"A replica has {nodes} nodes, but the pod does not know its place: LWS_LEADER_ADDRESS is {leader!r}, "
+            f"A replica has {nodes} nodes, but the pod has no place in a group: LWS_LEADER_ADDRESS is {leader!r}, "
             f"LWS_WORKER_INDEX {index!r}, LWS_GROUP_SIZE {size!r}.",
-            "Start the pods through a LeaderWorkerSet, which sets the three.",
+            "Create the pods with a LeaderWorkerSet, which sets these variables.",
         )
     if int(size) != nodes:
         raise _bad(
@@ -59,8 +59,8 @@ def place_of(environment: Mapping[str, str], nodes: int) -> Place:
         )
     if int(index) >= nodes:
         raise _bad(
-            f"The pod is number {index} of a group of {nodes}: numbers go from 0 to {nodes - 1}.",
-            "Start the pods through a LeaderWorkerSet, which numbers them.",
+            f"LWS_WORKER_INDEX is {index}, but a group of {nodes} pods has the indexes 0 to {nodes - 1}.",
+            "Create the pods with a LeaderWorkerSet, which sets this variable.",
         )
     return Place(int(index), nodes, leader)
 

@@ -1,4 +1,4 @@
-"""Whether trtllm-serve is still there below mpirun, which can outlive it for ever; launcher.py asks.
+"""Checks that trtllm-serve still runs below mpirun, which can outlive it without end.
 
 trtllm-llmapi-launch stops the other ranks only after a server that ended with exit code 0.
 """
@@ -12,11 +12,11 @@ from trtllm_builder.launch.child import Child
 from trtllm_builder.launch.settings import Settings
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks, once it was seen."""
+"""Seconds between two checks, after the program was seen."""
 
 
 class Presence:
-    """Of one program below a child."""
+    """Presence of one program below a child process."""
 
     def __init__(self, child: Child, program: str, settings: Settings) -> None:
         self._child, self._program = child, program
@@ -27,7 +27,7 @@ class Presence:
 
     @property
     def gone(self) -> str | None:
-        """A clause once it has not been there for longer than it may take to come, or its ranks to end after it."""
+        """A clause for a message if the program did not start in time, or has ended; otherwise None."""
         now = time.monotonic()
         if self._seen is None or now - self._looked >= min(_LOOK_SECONDS, self._leave_seconds):
             self._looked = now

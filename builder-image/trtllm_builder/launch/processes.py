@@ -1,4 +1,4 @@
-"""Processes below one of ours, as /proc has them; child.py asks, because MPI starts ranks in groups of their own."""
+"""Finds descendants of a process in /proc: MPI starts ranks in separate process groups."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on."""
+    """Children of the process, their children and so on."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                # the name in parentheses may hold anything, blanks too
+                # the name in parentheses may contain blanks and parentheses
                 children[int((entry / "stat").read_text().rpartition(")")[2].split()[1])].append(int(entry.name))
     found, ahead = list[int](), [pid]
     while ahead:
@@ -26,7 +26,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def running(program: str, pids: list[int]) -> list[int]:
-    """Those that execute the program, by itself or as a script of an interpreter."""
+    """The processes that run the program, directly or as a script of an interpreter."""
     found = []
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -37,7 +37,7 @@ def running(program: str, pids: list[int]) -> list[int]:
 
 
 def send(pids: list[int], number: signal.Signals) -> None:
-    """Send a signal to whoever is still there."""
+    """Send a signal to those processes that still exist."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

@@ -1,6 +1,6 @@
-"""Reads the command that mpirun gives to a remote shell, and takes nothing but MPI's daemon; worker.py runs it.
+"""Parses the command that mpirun gives to a remote shell, and accepts MPI's daemon only.
 
-No shell sees the text: it comes over the network.
+The text comes over the network, so no shell ever runs it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _PATHS: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _ASSIGNMENT: Final = re.compile(rf"({'|'.join(_PATHS)})=(.*)", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)(?::-)?\}|(\w+))")
 _PROFILE: Final = ["(", "test", "!", "-r", "./.profile", "||", ".", "./.profile", ";"]
-"""What mpirun puts before the command of a user whose shell is sh."""
+"""Words that mpirun puts before the command if the user's shell is sh."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A daemon's command line, and the search paths that mpirun adds before it."""
+    """Command line of a daemon, and the search paths that mpirun sets before it."""
 
     command: tuple[str, ...]
     paths: dict[str, str]
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Remote:
-    """Take the text apart; raises BuilderFailure BadRequest unless it starts a daemon and does nothing else."""
+    """Parse the text. Raises BuilderFailure BadRequest if it does anything else than start a daemon."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
@@ -70,8 +70,6 @@ def _refused(text: str) -> BuilderFailure:
     return BuilderFailure(
         ExitCode.BAD_REQUEST,
         Reason.BAD_REQUEST,
-        f"The leader asked this pod to run something that is not MPI's daemon "
-        f"({' or '.join(DAEMONS)}): {text[:120]!r}.",
-        "Use the same image for all pods of the group; if it is the same, its Open MPI is one that the launcher "
-        "does not know.",
+        f"The leader's command does not start MPI's daemon ({' or '.join(DAEMONS)}): {text[:120]!r}.",
+        "Use the same image for all pods of the group. If it is the same, the launcher does not support its Open MPI.",
     )

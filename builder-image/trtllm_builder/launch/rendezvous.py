@@ -1,6 +1,6 @@
-"""The leader's side of a group: workers poll it for their command; control.py serves it, leader.py waits on it.
+"""The leader's state of its group: workers poll it for their command.
 
-Workers pull: nothing listens on them, no key or password is needed, and a pod that is not there yet is just late.
+Workers poll, so they listen on no port and need no key or password, and a pod may start late.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _STEP_SECONDS = 0.5
 
 @dataclass
 class _Worker:
-    """What is known of one."""
+    """State of one worker."""
 
     run: str = ""
-    """Of the launcher that polls: a restarted one has another."""
+    """Identifier of the launcher that polls; it changes when the launcher restarts."""
     seen: float = 0.0
     address: str = ""
     interface: str = ""
-    """By which it reaches the leader."""
+    """Network interface through which the worker reaches the leader."""
     command: str | None = None
     status: int | None = None
-    told: bool = False
-    """It heard that all is over."""
+    knows_end: bool = False
+    """True if the worker has received the end of the job."""
 
 
 class Rendezvous:
-    """Shared by the control server's threads, the agents' and the leader's."""
+    """State of the group, shared by the threads of the control server, the agents and the leader."""
 
     def __init__(self, workers: Sequence[str], lost_seconds: float) -> None:
         self.run = uuid.uuid4().hex
@@ -46,22 +46,22 @@ class Rendezvous:
 
     @property
     def missing(self) -> list[str]:
-        """Workers that never came."""
+        """Workers that have not polled yet."""
         with self._changed:
             return [name for name, worker in self._workers.items() if not worker.run]
 
     @property
     def problem(self) -> str | None:
-        """One sentence when a worker was lost after all had come."""
+        """A sentence if a worker was lost after it had polled; otherwise None."""
         with self._changed:
             for name, worker in self._workers.items():
                 silent = time.monotonic() - worker.seen
                 if self._problem is None and worker.run and worker.status is None and silent > self._lost_seconds:
-                    self._problem = f"The worker {name} has not been heard of for {silent:.0f} s."
+                    self._problem = f"The worker {name} has not polled for {silent:.0f} s."
             return self._problem
 
     def fault(self, seconds: float) -> str | None:
-        """One sentence about the first worker whose daemon did not end well, or that is not heard of meanwhile."""
+        """A sentence about the first worker whose daemon failed, or that does not poll in time; otherwise None."""
         until = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -70,12 +70,12 @@ class Rendezvous:
                         return f"MPI's daemon in the pod {name} ended with exit code {worker.status}."
                 quiet = [name for name, worker in self._workers.items() if worker.seen < until - seconds]
                 if not quiet or time.monotonic() >= until:
-                    return f"The worker {quiet[0]} is not heard of any more, and mpirun ended." if quiet else None
+                    return f"The worker {quiet[0]} no longer polls, and mpirun has ended." if quiet else None
                 self._changed.wait(_STEP_SECONDS / 5)
 
     @property
     def interface(self) -> str:
-        """The one by which all pods reach each other; empty when it has not the same name in all."""
+        """Network interface through which all pods reach each other; empty if its name differs between them."""
         with self._changed:
             names = {worker.interface for worker in self._workers.values()}
             addresses = [worker.address for worker in self._workers.values()]
@@ -83,20 +83,20 @@ class Rendezvous:
         return names.pop() if len(names) == 1 else ""
 
     def poll(self, host: str, run: str, address: str = "", interface: str = "") -> dict[str, Any] | None:
-        """A worker asks what to do; None when it is not one of the group."""
+        """Answer to a worker's poll; None if it does not belong to the group."""
         with self._changed:
             worker = self._workers.get(host)
             if worker is None:
                 return None
             if worker.run not in {"", run} and worker.command is not None and not self._over:
-                self._problem = self._problem or f"The worker {host} was restarted while it had a part in the job."
-            worker.run, worker.seen, worker.told = run, time.monotonic(), self._over
+                self._problem = self._problem or f"The worker {host} restarted while it took part in the job."
+            worker.run, worker.seen, worker.knows_end = run, time.monotonic(), self._over
             worker.address, worker.interface = address, interface
             self._changed.notify_all()
             return {"leader": self.run, "command": worker.command, "over": self._over}
 
     def ended(self, host: str, run: str, status: int) -> bool:
-        """A worker reports how its command ended; False when it was not given one."""
+        """Record the exit code of a worker's command; False if the worker has no command."""
         with self._changed:
             worker = self._workers.get(host)
             if worker is None or worker.run != run or worker.command is None:
@@ -106,7 +106,7 @@ class Rendezvous:
             return True
 
     def give(self, host: str, command: str) -> int:
-        """Hand the command over and wait for its end; 255, as ssh has it, when that cannot be."""
+        """Give the command to the worker and wait for its exit code; 255, as with ssh, if that is not possible."""
         with self._changed:
             worker = self._workers.get(host)
             if worker is None or worker.command is not None:
@@ -117,12 +117,12 @@ class Rendezvous:
             return 255 if worker.status is None else worker.status
 
     def close(self, seconds: float) -> None:
-        """All is over: tell the workers that still ask, but wait for them no longer than this."""
+        """End the job, and wait at most this long until the polling workers have received the end."""
         until = time.monotonic() + seconds
         with self._changed:
             self._over = True
             self._changed.notify_all()
             while time.monotonic() < until and any(
-                worker.run and worker.status is None and not worker.told for worker in self._workers.values()
+                worker.run and worker.status is None and not worker.knows_end for worker in self._workers.values()
             ):
                 self._changed.wait(_STEP_SECONDS / 5)

@@ -1,4 +1,4 @@
-"""What the launcher is doing: control.py tells it to the kubelet, everything else in this package sets it."""
+"""Phase of the launcher, which the control server reports to the kubelet."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What /health/ready says."""
+    """Phase that /health/ready reports."""
 
     STARTING = "starting"
     WAITING = "waiting"
-    """For the other pods of the group."""
+    """Waiting for the other pods of the group."""
     LOADING = "loading"
     READY = "ready"
     UNHEALTHY = "unhealthy"
-    """It was ready, and does not answer now."""
+    """The server was ready, and does not answer now."""
     DRAINING = "draining"
     FAILED = "failed"
 
@@ -24,7 +24,7 @@ _LAST = {Phase.DRAINING, Phase.FAILED}
 
 
 class State:
-    """The phase, and a clause about it; nothing follows draining but failing."""
+    """The phase, and a detail about it. Only FAILED can follow DRAINING."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,25 +33,25 @@ class State:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome."""
+        """True if the server takes requests."""
         return self._phase is Phase.READY
 
     @property
     def live(self) -> bool:
-        """Whether the launcher and its child live."""
+        """True if the launcher and its child work."""
         return self._phase is not Phase.FAILED
 
     @property
     def phase(self) -> Phase:
-        """What is being done."""
+        """Current phase."""
         return self._phase
 
     def to(self, phase: Phase, detail: str = "") -> None:
-        """Go on to the phase."""
+        """Change to the phase."""
         with self._lock:
             if self._phase not in _LAST or phase is Phase.FAILED:
                 self._phase, self._detail = phase, detail
 
     def to_wire(self) -> dict[str, str]:
-        """As the control server answers it."""
+        """The state as the control server reports it."""
         return {"status": self._phase, **({"detail": self._detail} if self._detail else {})}

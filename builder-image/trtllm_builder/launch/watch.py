@@ -1,6 +1,6 @@
-"""Watches trtllm-serve from outside: loading, ready, unhealthy, broken; launcher.py runs a Watch in a thread.
+"""Watches trtllm-serve over HTTP: loading, ready, unhealthy.
 
-A server can hang or lose its executor while its process lives, and then nothing but a restart helps.
+A server can hang or lose its executor while its process still runs. Then only a restart helps.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from trtllm_builder.progress import Progress
 
 _OK: Final = 200
 _CALM_SECONDS: Final = 600.0
-"""Of health after which older words of the child are forgotten."""
+"""Seconds of health after which older output of the child is no longer diagnosed."""
 
 
 class Watch:
-    """Looks at the server until `stop`; sets the state, and `ending` when the child must go."""
+    """Checks the server until `stop`. Sets the state, and `ending` if the child must be ended."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class Watch:
         self.ending: Ending | None = None
 
     def start(self) -> None:
-        """Begin, in the background."""
+        """Start to watch, in a thread."""
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop to watch."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -64,7 +64,7 @@ class Watch:
             self.ending = of_failure(failure)
 
     def _load(self) -> bool:
-        """Until the known prompt is answered; False when told to stop."""
+        """Wait until the known prompt is answered; False if the watch was stopped."""
         self._state.to(Phase.LOADING)
         started = time.monotonic()
         with self._progress.step("Loading", unit="s") as step:
@@ -72,11 +72,11 @@ class Watch:
                 step.reach(time.monotonic() - started)
                 try:
                     if self._client.get("/health", self._settings.health_timeout_seconds).status == _OK:
-                        step.reach(time.monotonic() - started, "asking the known prompt")
+                        step.reach(time.monotonic() - started, "waiting for the answer to the known prompt")
                         answer.ask(self._client, self._request, self._probe, self._settings.probe_timeout_seconds)
                         break
                 except OSError:
-                    # not there yet, or it died while it answered: the launcher sees that
+                    # it does not listen yet, or it died, which the launcher notices
                     pass
                 self._stop.wait(self._settings.poll_seconds)
         if self._stop.is_set():
@@ -90,7 +90,7 @@ class Watch:
         return True
 
     def _guard(self) -> None:
-        """While it serves."""
+        """Check the server while it serves."""
         well = calm = time.monotonic()
         while not self._stop.wait(self._settings.poll_seconds) and self.ending is None:
             status, now = self._health(), time.monotonic()
@@ -120,21 +120,21 @@ class Watch:
 def _crashed(status: int, seconds: float) -> Ending:
     return restart(
         Reason.EXECUTOR_CRASHED,
-        f"trtllm-serve answered /health with {status} for {seconds:.0f} s after it had been ready, "
-        "though its process lives: its executor crashed.",
+        f"trtllm-serve was ready, but has answered /health with {status} for {seconds:.0f} s while its process runs: "
+        "its executor crashed.",
     )
 
 
 def _silent(seconds: float) -> Ending:
     return restart(
         Reason.EXECUTOR_CRASHED,
-        f"trtllm-serve has not answered /health for {seconds:.0f} s, though its process lives: it hangs.",
+        f"trtllm-serve has not answered /health for {seconds:.0f} s while its process runs: it hangs.",
     )
 
 
 def _mute(seconds: float) -> Ending:
     return restart(
         Reason.EXECUTOR_CRASHED,
-        f"trtllm-serve answers /health with 200, but {MISSES} times in a row it generated no token in {seconds:g} s: "
+        f"trtllm-serve answers /health with 200, but generated no token in {seconds:g} s, {MISSES} times in a row: "
         "it hangs.",
     )

@@ -1,4 +1,4 @@
-"""A worker of a group: polls the leader, runs MPI's daemon for it, and ends with the job; launcher.py calls `run`."""
+"""A worker of a group: polls the leader, runs MPI's daemon for it, and ends with the job."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from trtllm_builder.progress import Progress
 
 _TIMEOUT_SECONDS = 5.0
 _REFUSED = 126
-"""Status of a command that was not run, as shells have it."""
+"""Exit code of a command that was not run, the same as in shells."""
 
 
 @dataclass
 class Worker:
-    """One pod of the group that is not its leader."""
+    """Launcher of a pod that is not the leader of its group."""
 
     request: LaunchRequest
     settings: Settings
@@ -50,7 +50,7 @@ class Worker:
         self._interface = ""
 
     def run(self) -> Ending | None:
-        """Until the job or the leader ends; None when this pod was told to stop."""
+        """Run until the job or the leader ends. Returns None if this pod is stopped."""
         write_options(self.request, self.settings.scratch)
         served_path(self.request, self.settings.scratch)
         command = self._wait_for_command()
@@ -64,14 +64,14 @@ class Worker:
             self._report(_REFUSED)
             raise
         self.state.to(Phase.READY)
-        self._progress.say(f"{self.place.name} runs its part of the job that {self.place.leader} leads.")
+        self._progress.say(f"{self.place.name} runs its part of the job of the leader {self.place.leader}.")
         try:
             return self._accompany(child)
         finally:
             child.kill()
 
     def _wait_for_command(self) -> str | None:
-        """Raises BuilderFailure when the leader never comes, or has gone."""
+        """Command of the leader. Raises BuilderFailure if the leader does not appear, or has ended."""
         self.state.to(Phase.WAITING, f"for {self.place.leader}")
         pause = self.settings.rendezvous_seconds / 2
         with self._progress.step("Loading", unit="s") as step:
@@ -79,7 +79,7 @@ class Worker:
                 reply = self._poll()
                 self._note(step, reply)
                 if reply is None:
-                    # its name may not resolve yet, or it checks its files
+                    # its name may not resolve yet, or it is still checking its files
                     pause = min(2 * pause, 5 * self.settings.rendezvous_seconds)
                     self._give_up_late()
                 elif reply["over"]:
@@ -92,7 +92,9 @@ class Worker:
         return None
 
     def _note(self, step: Any, reply: dict[str, Any] | None) -> None:
-        step.advance(0, f"{'no answer yet from' if reply is None else 'waiting for a command of'} {self.place.leader}")
+        step.advance(
+            0, f"{'no answer yet from' if reply is None else 'waiting for the command of'} {self.place.leader}"
+        )
 
     def _give_up_late(self) -> None:
         silent = time.monotonic() - self._heard
@@ -101,18 +103,18 @@ class Worker:
                 Reason.INTERNAL_ERROR,
                 f"The leader {self.place.leader}:{self.settings.control_port} did not answer within "
                 f"{silent / 60:.0f} minutes.",
-                "Look at the leader's pod: it must be scheduled, have pulled the image, and be reachable from here.",
+                "Check the leader's pod: it must be scheduled, have its image, and be reachable from this pod.",
             )
 
     def _accompany(self, child: Child) -> Ending | None:
-        """While the daemon runs."""
+        """Wait while the daemon runs."""
         until: float | None = None
         while True:
             wait_for(child, threading.Event() if until else self.stop, self.settings.rendezvous_seconds)
             if child.ended:
                 return self._ended(child, drained=until is not None)
             if self.stop.is_set() and until is None:
-                # the leader finishes its requests first, and this pod's GPUs belong to them
+                # keep running: the leader finishes its requests first, and they need this pod's GPUs
                 self.state.to(Phase.DRAINING)
                 until = time.monotonic() + self.request.drain_seconds
             reply = self._poll()
@@ -132,11 +134,11 @@ class Worker:
         found = child.diagnosis(by_itself=True)
         if found is not None and found.reason is not Reason.UNKNOWN:
             return of_diagnosis(found, was_ready=True)
-        failure = self._over(f" (its part here ended with {status})")
+        failure = self._over(f" (its part in this pod ended with exit code {status})")
         return Ending(status or int(ExitCode.TRANSIENT), failure.reason, failure.message, failure.remedy)
 
     def _poll(self) -> dict[str, Any] | None:
-        """The leader's word; None while it does not answer."""
+        """Answer of the leader; None if it does not answer."""
         self._interface = self._interface or interface_towards(self.place.leader)
         query = urlencode({"host": self.place.name, "run": self._run, "interface": self._interface})
         try:
@@ -154,18 +156,18 @@ class Worker:
         try:
             self._leader.post(f"/rendezvous?{query}", {}, _TIMEOUT_SECONDS)
         except OSError as error:
-            self._progress.say(f"The leader did not hear that the daemon ended with {status}: {error}.")
+            self._progress.say(f"The exit code {status} of MPI's daemon could not be reported to the leader: {error}.")
 
     def _over(self, how: str = "") -> BuilderFailure:
         return transient(
             Reason.INTERNAL_ERROR,
-            f"The job that {self.place.leader} leads is over{how}.",
-            "The group starts again; the leader's termination message says why.",
+            f"The job of the leader {self.place.leader} has ended{how}.",
+            "The group restarts. Read the leader's termination message for the cause.",
         )
 
     def _lost(self) -> BuilderFailure:
         return transient(
             Reason.INTERNAL_ERROR,
             f"The leader {self.place.leader} has not answered for {time.monotonic() - self._heard:.0f} s.",
-            "The group starts again; look at the leader's pod and its node.",
+            "The group restarts. Check the leader's pod and its node.",
         )

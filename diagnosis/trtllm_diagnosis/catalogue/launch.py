@@ -93,8 +93,8 @@ LAUNCH: Final = (
         "another pod of the group was lost",
         (
             Pattern("daemon in the pod", r"daemon in the pod (?P<pod>[\w.-]+?) ended with exit code"),
-            Pattern("heard of", r"worker (?P<pod>[\w.-]+) (?:has not been|is not) heard of"),
-            Pattern("had a part in the job", r"worker (?P<pod>[\w.-]+) was restarted while"),
+            Pattern("poll", r"worker (?P<pod>[\w.-]+) (?:has not polled|no longer polls)"),
+            Pattern("took part in the job", r"worker (?P<pod>[\w.-]+) restarted while"),
             Pattern("lost communication with a remote daemon"),
             Pattern(" error: ", r"\b(?:PRTE|ORTE|PMIX) ERROR: .{1,60} in file "),
         ),

@@ -79,7 +79,7 @@ IN_OTHER_WORDS: list[tuple[str, str]] = [
     ("S26", "The ssh: connect to host trt-{n}-1 port 22: Connection refused"),
     ("S26i", "  orte_init failed for rank {n}"),
     ("S26i", "*** An error occurred in MPI_Init_thread"),
-    ("S26w", "The worker trt-{n} has not been heard of for 30 s."),
+    ("S26w", "The worker trt-{n} has not polled for 30 s."),
     ("S26w", "MPI's daemon in the pod trt-{n} ended with exit code 255."),
     ("S28m", "node-1:7:9 [0] NCCL WARN Call to ibv_reg_mr failed with error Cannot allocate memory"),
     ("S35", "ERROR: server received SIGTERM, stopping"),

@@ -149,7 +149,7 @@ def test_a_killed_rank_is_likely_short_of_memory_when_nothing_was_said_before() 
     [
         "ncclRemoteError: a peer went away",
         "Segmentation fault (core dumped)",
-        "The worker trt-1 has not been heard of for 30 s.",
+        "The worker trt-1 has not polled for 30 s.",
         "ERROR: received SIGTERM",
     ],
 )

@@ -86,7 +86,7 @@ def test_an_image_without_scripts_names_its_version_and_what_has_them(claim: Cla
 def test_a_family_that_the_image_lacks_is_answered_with_those_it_has(claim: Claim) -> None:
     failure = failure_of(lambda: claim.convert(script="gemma"))
     assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
-    assert "no convert_checkpoint.py for gemma; it has llama" in failure.message
+    assert "no convert_checkpoint.py for gemma. It has llama" in failure.message
 
 
 @pytest.mark.parametrize("name", ["../llama", "/etc", "", ".."])
@@ -113,8 +113,8 @@ def test_a_model_that_changed_since_it_was_fetched_is_named(claim: Claim) -> Non
 @pytest.mark.parametrize(
     ("fakes", "says"),
     [
-        ({"convert_ranks": "0"}, "2 of 2 rank files are missing, the first is rank0.safetensors"),
-        ({"convert_ranks": "1"}, "1 of 2 rank files are missing, the first is rank1.safetensors"),
+        ({"convert_ranks": "0"}, "2 of 2 rank files are missing, the first one is rank0.safetensors"),
+        ({"convert_ranks": "1"}, "1 of 2 rank files are missing, the first one is rank1.safetensors"),
         ({"convert_no_config": "1"}, "there is no config.json"),
         ({"convert_truncates": "1"}, "rank0.safetensors is truncated"),
     ],
@@ -123,14 +123,16 @@ def test_exit_code_0_without_a_whole_checkpoint_is_a_failure(claim: Claim, fakes
     claim.fake(**fakes)
     failure = _refused(claim)
     assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.CONVERSION_FAILED)
-    assert failure.message.startswith("convert_checkpoint.py ended with exit code 0 and wrote no whole checkpoint: ")
+    assert failure.message.startswith(
+        "convert_checkpoint.py ended with exit code 0, but its checkpoint is incomplete: "
+    )
     assert says in failure.message
 
 
 def test_a_checkpoint_of_another_mapping_is_refused(claim: Claim) -> None:
     failure = failure_of(lambda: claim.convert(pipeline=2))
     assert failure.reason is Reason.CONVERSION_FAILED
-    assert "tensor 2, pipeline 1, context 1, and tensor 2, pipeline 2, context 1 was asked for" in failure.message
+    assert "tensor 2, pipeline 1, context 1, but tensor 2, pipeline 2, context 1 was requested" in failure.message
 
 
 def test_ranks_of_context_parallelism_share_their_files(claim: Claim) -> None:

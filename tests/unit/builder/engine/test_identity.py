@@ -27,10 +27,10 @@ def test_a_pod_that_has_what_was_asked_for_may_work(claim: Claim) -> None:
 @pytest.mark.parametrize(
     ("expected", "says"),
     [
-        (ExpectedGpu(product="NVIDIA-L4"), f"sees {PRODUCT} (compute capability 9.0), but NVIDIA-L4 was asked for"),
-        (ExpectedGpu(product="NVIDIA H100 80GB HBM3"), "but NVIDIA H100 80GB HBM3 was asked for"),
-        (ExpectedGpu(compute_capability="10.0"), "has compute capability 9.0, but 10.0 was asked for"),
-        (ExpectedGpu(count=8), "sees 2 GPUs and needs 8"),
+        (ExpectedGpu(product="NVIDIA-L4"), f"has {PRODUCT} (compute capability 9.0), but NVIDIA-L4 was requested"),
+        (ExpectedGpu(product="NVIDIA H100 80GB HBM3"), "but NVIDIA H100 80GB HBM3 was requested"),
+        (ExpectedGpu(compute_capability="10.0"), "has compute capability 9.0, but 10.0 was requested"),
+        (ExpectedGpu(count=8), "has 2 GPUs and needs 8"),
     ],
 )
 def test_another_gpu_or_too_few_are_named_with_both(claim: Claim, expected: ExpectedGpu, says: str) -> None:
@@ -60,7 +60,7 @@ def test_a_pod_without_gpus_is_told_where_they_come_from(claim: Claim, said: str
     claim.fake(gpus=said, smi_exit="0" if "," in said else "6")
     failure = failure_of(lambda: look(_ANY, None, claim.root))
     assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.GPU_MISMATCH)
-    assert "sees no GPU" in failure.message
+    assert "has no GPU" in failure.message
     assert "runtimeClassName" in failure.remedy
 
 
@@ -68,7 +68,7 @@ def test_a_container_without_nvidia_smi_sees_no_gpu(claim: Claim) -> None:
     (claim.root / "bin" / "nvidia-smi").unlink()
     claim.monkeypatch.setenv("PATH", str(claim.root / "bin"))
     failure = failure_of(lambda: look(_ANY, None, claim.root))
-    assert failure.message == "The pod sees no GPU: nvidia-smi is not in the container."
+    assert failure.message == "The pod has no GPU: nvidia-smi is not in the container."
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_versions_agree_by_major_minor_and_patch(claim: Claim, has: str, asked: 
         return
     failure = failure_of(lambda: check_version(asked, claim.root))
     assert (failure.exit_code, failure.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
-    assert failure.message == f"The image has TensorRT-LLM {has}, but {asked} was asked for."
+    assert failure.message == f"The image has TensorRT-LLM {has}, but {asked} was requested."
 
 
 def test_an_image_without_tensorrt_llm_is_the_wrong_one(

@@ -153,7 +153,7 @@ def test_a_truncated_rank_is_named_with_both_sizes(built: Claim) -> None:
     failure = _refused(built)
     assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert failure.message == (
-        "rank2.engine of pod 1 of 2 has 7 bytes; the pod wrote 18 bytes: the engine of 4 ranks is not whole."
+        "rank2.engine of pod 1 of 2 has 7 bytes; the pod wrote 18 bytes: the engine of 4 ranks is incomplete."
     )
 
 
@@ -171,7 +171,7 @@ def test_managed_weights_belong_to_a_rank_too(built: Claim) -> None:
 def test_a_pod_that_never_ended_is_named_with_what_it_owes(built: Claim) -> None:
     (built.engine / ".pod-1.json").unlink()
     failure = _refused(built)
-    assert failure.message == "Pod 1 of 2 has not said that its ranks 2 to 3 are whole."
+    assert failure.message == "Pod 1 of 2 has not reported its ranks 2 to 3 as complete."
     (built.engine / "rank3.engine").unlink()
     assert _refused(built).message.startswith("rank3.engine of pod 1 of 2 is missing")
 
@@ -209,7 +209,7 @@ def test_an_engine_of_another_version_than_its_pods_is_refused(built: Claim) -> 
     )
     failure = _refused(built)
     assert failure.reason is Reason.IMAGE_MISMATCH
-    assert failure.message == "The engine's config.json says TensorRT-LLM 0.20.0, and its pods ran 1.2.1."
+    assert failure.message == "The engine's config.json names TensorRT-LLM 0.20.0, but its pods ran 1.2.1."
 
 
 def _with_config(claim: Claim, change: Callable[[dict[str, Any]], object]) -> None:
@@ -221,7 +221,7 @@ def _with_config(claim: Claim, change: Callable[[dict[str, Any]], object]) -> No
 def test_an_engine_split_otherwise_than_asked_for_is_refused(built: Claim) -> None:
     failure = _refused(built, tensor=4, pipeline=1)
     assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ENGINE_BUILD_FAILED)
-    assert "tensor 2, pipeline 2, context 1 (4 ranks), and tensor 4, pipeline 1, context 1 (4 ranks)" in failure.message
+    assert "tensor 2, pipeline 2, context 1 (4 ranks), but tensor 4, pipeline 1, context 1 (4 ranks)" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -229,10 +229,10 @@ def test_an_engine_split_otherwise_than_asked_for_is_refused(built: Claim) -> No
     [
         (lambda value: value["pretrained_config"].pop("mapping"), "config.json has no mapping"),
         (lambda value: value.pop("pretrained_config"), "config.json has no mapping"),
-        (lambda value: value["build_config"].pop("max_seq_len"), "no max_seq_len in its build_config"),
-        (lambda value: value.pop("build_config"), "no max_batch_size in its build_config"),
-        (lambda value: value["build_config"].update(max_batch_size="8"), "it has '8'"),
-        (lambda value: value.pop("version"), "says TensorRT-LLM None"),
+        (lambda value: value["build_config"].pop("max_seq_len"), "no valid build_config.max_seq_len"),
+        (lambda value: value.pop("build_config"), "no valid build_config.max_batch_size"),
+        (lambda value: value["build_config"].update(max_batch_size="8"), "its value is '8'"),
+        (lambda value: value.pop("version"), "names TensorRT-LLM None"),
     ],
 )
 def test_a_config_that_lacks_something_is_refused_by_name(
@@ -273,4 +273,6 @@ def test_a_rank_that_another_program_changed_before_publishing_is_corrupt_and_na
     path.write_bytes(path.read_bytes().swapcase())
     failure = failure_of(built.publish)
     assert failure.reason is Reason.ARTIFACT_CORRUPT
-    assert failure.message.startswith("rank1.engine of pod 0 of 2 has other content than the pod wrote: sha256 ")
+    assert failure.message.startswith(
+        "The content of rank1.engine of pod 0 of 2 changed after the pod wrote it: sha256 "
+    )

@@ -185,7 +185,7 @@ def test_without_a_timing_cache_none_is_read_or_kept(converted: Claim) -> None:
 @pytest.mark.parametrize(
     ("fakes", "says"),
     [
-        ({"no_engine": "1"}, "rank1.engine (rank 1 of 4) is not there"),
+        ({"no_engine": "1"}, "rank1.engine (rank 1 of 4) is missing"),
         ({"empty": "1"}, "rank1.engine (rank 1 of 4) is empty"),
     ],
 )
@@ -265,7 +265,7 @@ def test_a_checkpoint_for_another_number_of_ranks_is_refused_with_both_numbers(c
     write_ranks(claim.work / "checkpoint", 2)
     failure = _refused(claim)
     assert failure.exit_code == ExitCode.BAD_MODEL
-    assert "is for 2 ranks (tensor 2, pipeline 1, context 1), and the engine is to have 4" in failure.message
+    assert "has 2 ranks (tensor 2, pipeline 1, context 1), but the engine needs 4" in failure.message
 
 
 @pytest.mark.parametrize("index", ["2", "-1", "x", ""])
@@ -273,4 +273,4 @@ def test_a_pod_that_is_none_of_the_jobs_is_a_bad_request(converted: Claim, index
     converted.monkeypatch.setenv("JOB_COMPLETION_INDEX", index)
     failure = failure_of(lambda: _index(converted.ranks_request()))
     assert failure.exit_code == ExitCode.BAD_REQUEST
-    assert "shared by 2 pods" in failure.message
+    assert "with 2 completions" in failure.message

@@ -66,7 +66,7 @@ def test_a_failure_of_a_stage_is_its_result(claim: Claim) -> None:
     claim.fake(version="1.3.0")
     result = _run(claim, _request(claim, Stage.BUILD))
     assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, Reason.IMAGE_MISMATCH)
-    assert result.message == "The image has TensorRT-LLM 1.3.0, but 1.2.1 was asked for."
+    assert result.message == "The image has TensorRT-LLM 1.3.0, but 1.2.1 was requested."
 
 
 @pytest.mark.parametrize("stage", [Stage.CONVERT, Stage.BUILD, Stage.PUBLISH])

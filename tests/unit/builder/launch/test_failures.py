@@ -18,8 +18,8 @@ def test_a_request_of_another_version_is_refused(pod: Pod) -> None:
     assert process.end() == 64
     assert process.said() == {
         "reason": "BadRequest",
-        "message": "The request cannot be read: surprise: Extra inputs are not permitted.",
-        "remedy": "Operator and builder image are of different versions: set both from one release.",
+        "message": "The LaunchRequest cannot be read: surprise: Extra inputs are not permitted.",
+        "remedy": "Use the operator and the builder image of one release.",
     }
 
 
@@ -86,7 +86,7 @@ def test_an_engine_for_another_number_of_ranks_is_refused_with_both(pod: Pod) ->
     process = pod.launch()
     assert process.end() == 65
     assert process.said()["message"] == (
-        "The engine is for 8 ranks (tensor 4, pipeline 2, context 1), but 1 are to be started."
+        "The engine has 8 ranks (tensor 4, pipeline 2, context 1), but 1 were requested."
     )
     assert not pod.calls("argv")
 
@@ -105,7 +105,7 @@ def test_another_gpu_is_refused(pod: Pod) -> None:
     assert process.end() == 67
     assert process.said()["reason"] == "GpuMismatch"
     assert process.said()["message"] == (
-        "The pod sees NVIDIA-A100-SXM4-80GB (compute capability 8.0), but NVIDIA-L4 was asked for."
+        "The pod has NVIDIA-A100-SXM4-80GB (compute capability 8.0), but NVIDIA-L4 was requested."
     )
 
 
@@ -114,7 +114,7 @@ def test_another_version_of_the_image_is_refused(pod: Pod) -> None:
     process = pod.launch()
     assert process.end() == 67
     assert process.said()["reason"] == "ImageMismatch"
-    assert process.said()["message"] == "The image has TensorRT-LLM 1.2.1, but 1.0.0 was asked for."
+    assert process.said()["message"] == "The image has TensorRT-LLM 1.2.1, but 1.0.0 was requested."
 
 
 def test_an_engine_of_another_version_is_refused_before_tensorrt_does(pod: Pod) -> None:
@@ -122,7 +122,7 @@ def test_an_engine_of_another_version_is_refused_before_tensorrt_does(pod: Pod) 
     process = pod.launch()
     assert process.end() == 67
     assert process.said()["message"] == (
-        "The engine was built with TensorRT-LLM 0.20.0, but the image has 1.2.1, which does not load it."
+        "The engine was built with TensorRT-LLM 0.20.0, but the image has 1.2.1, which cannot load it."
     )
     assert not pod.calls("argv")
 
@@ -131,7 +131,7 @@ def test_an_engine_that_does_not_say_its_version_is_refused(pod: Pod) -> None:
     pod.artifact({"config.json": "{}"})
     process = pod.launch()
     assert process.end() == 65
-    assert process.said()["message"] == "The engine's config.json does not say its version: KeyError: 'version'."
+    assert process.said()["message"] == "The engine's config.json has no valid version: KeyError: 'version'."
 
 
 def test_a_checkpoints_config_has_no_version_and_needs_none(pod: Pod) -> None:
@@ -180,7 +180,7 @@ def test_an_end_without_an_error_is_not_success(pod: Pod) -> None:
     pod.behave(die=0)
     process = pod.launch()
     assert process.end() == 75
-    assert process.said()["message"] == "trtllm-serve ended by itself with exit code 0 and its log names no error."
+    assert process.said()["message"] == "trtllm-serve ended with exit code 0, and its log contains no known error."
 
 
 def test_a_server_that_is_killed_while_it_serves_is_worth_a_restart(pod: Pod) -> None:
@@ -218,12 +218,12 @@ def test_503_that_lasts_after_ready_ends_it(pod: Pod) -> None:
     assert process.end() == 75
     said = process.said()
     assert re.fullmatch(
-        r"trtllm-serve answered /health with 503 for \d+ s after it had been ready, though its process lives: "
+        r"trtllm-serve was ready, but has answered /health with 503 for \d+ s while its process runs: "
         r"its executor crashed\.",
         said["message"],
     )
     assert said["reason"] == "ExecutorCrashed"
-    assert said["remedy"] == "The container restarts; the first error in its log is the cause."
+    assert said["remedy"] == "The container restarts. The first error in its log is the cause."
 
 
 def test_503_while_loading_is_patience(pod: Pod) -> None:
@@ -242,7 +242,7 @@ def test_a_server_that_answers_no_health_question_hangs(pod: Pod) -> None:
     wait_until(lambda: process.health()[1].get("detail") == "/health: no answer")
     assert process.end() == 75
     assert re.fullmatch(
-        r"trtllm-serve has not answered /health for \d+ s, though its process lives: it hangs\.",
+        r"trtllm-serve has not answered /health for \d+ s while its process runs: it hangs\.",
         process.said()["message"],
     )
 
@@ -254,7 +254,7 @@ def test_three_canaries_without_a_token_end_it(pod: Pod) -> None:
     assert process.end() == 75
     assert process.said()["reason"] == "ExecutorCrashed"
     assert process.said()["message"] == (
-        "trtllm-serve answers /health with 200, but 3 times in a row it generated no token in 0.4 s: it hangs."
+        "trtllm-serve answers /health with 200, but generated no token in 0.4 s, 3 times in a row: it hangs."
     )
 
 

@@ -89,8 +89,8 @@ def test_while_workers_are_missing_progress_counts_them(group: Pod, port: int) -
     group.request["nodes"] = 3
     leader = group.launch(environment=place(0, 3), control_port=port)
     group.launch(host="127.0.0.3", environment=place(2, 3), control_port=port)
-    wait_until(lambda: bool(leader.progress()) and leader.progress()[-1]["detail"] == "1 of 2 workers here")
-    assert leader.health() == (503, {"status": "waiting", "detail": "1 of 2 workers here"})
+    wait_until(lambda: bool(leader.progress()) and leader.progress()[-1]["detail"] == "1 of 2 workers are connected")
+    assert leader.health() == (503, {"status": "waiting", "detail": "1 of 2 workers are connected"})
     assert leader.health("live")[0] == 200
     assert not group.calls("argv")
 
@@ -100,9 +100,8 @@ def test_workers_that_do_not_come_are_named(group: Pod, port: int) -> None:
     assert leader.end() == 75
     assert leader.said() == {
         "reason": "InternalError",
-        "message": "0 of 1 workers here after 0 minutes; missing: localhost-1.",
-        "remedy": "Look at these pods: they must be scheduled, have pulled the image, and reach localhost "
-        f"on port {port}.",
+        "message": "0 of 1 workers are connected after 0 minutes. Missing: localhost-1.",
+        "remedy": f"Check these pods: they must be scheduled, have their image, and reach localhost on port {port}.",
     }
 
 
@@ -126,15 +125,15 @@ def test_the_servers_death_ends_the_group_with_its_cause_at_the_leader(group: Po
     assert leader.end() == 64
     assert leader.said()["reason"] == "InvalidOptions"
     assert worker.end() == 75
-    assert worker.said()["message"].startswith("The job that localhost leads is over")
-    assert worker.said()["remedy"] == "The group starts again; the leader's termination message says why."
+    assert worker.said()["message"].startswith("The job of the leader localhost has ended")
+    assert worker.said()["remedy"] == "The group restarts. Read the leader's termination message for the cause."
 
 
 def test_a_server_that_ends_without_a_word_is_missed_though_mpirun_stays(group: Pod, port: int) -> None:
     group.behave(die=7, linger=1)
     worker, leader = work(group, port), lead(group, port)
     assert leader.end() == 75
-    assert leader.said()["message"] == "trtllm-serve ended by itself and its log names no error."
+    assert leader.said()["message"] == "trtllm-serve ended by itself, and its log contains no known error."
     assert worker.end() == 75
 
 
@@ -143,7 +142,9 @@ def test_a_server_that_mpirun_never_starts_is_missed(group: Pod, port: int) -> N
     work(group, port)
     leader = lead(group, port, appear_seconds=1)
     assert leader.end() == 75
-    assert leader.said()["message"] == ("mpirun did not start trtllm-serve within 1 s and its log names no error.")
+    assert leader.said()["message"] == (
+        "mpirun did not start trtllm-serve within 1 s, and its log contains no known error."
+    )
 
 
 def test_a_worker_that_cannot_run_mpis_daemon_is_named_by_the_leader(group: Pod, port: int) -> None:
@@ -180,7 +181,7 @@ def test_a_worker_that_falls_silent_ends_the_group(group: Pod, port: int) -> Non
         assert leader.end() == 75
     finally:
         worker.signal(signal.SIGCONT)
-    assert leader.said()["message"].startswith("The worker localhost-1 has not been heard of for ")
+    assert leader.said()["message"].startswith("The worker localhost-1 has not polled for ")
     assert worker.end() != 0
 
 
@@ -221,7 +222,7 @@ def test_a_pod_that_does_not_know_its_place_is_refused(group: Pod) -> None:
     process = group.launch(environment={"LWS_LEADER_ADDRESS": "", "LWS_WORKER_INDEX": "", "LWS_GROUP_SIZE": ""})
     assert process.end() == 64
     assert process.said()["message"] == (
-        "A replica has 2 nodes, but the pod does not know its place: LWS_LEADER_ADDRESS is '', "
+        "A replica has 2 nodes, but the pod has no place in a group: LWS_LEADER_ADDRESS is '', "
         "LWS_WORKER_INDEX '', LWS_GROUP_SIZE ''."
     )
 

@@ -65,9 +65,7 @@ def test_search_paths_before_the_daemon_are_kept() -> None:
 def test_anything_but_mpis_daemon_is_refused(text: str) -> None:
     failure = failure_of(lambda: parse(text, {}))
     assert failure.exit_code == 64
-    assert failure.message == (
-        f"The leader asked this pod to run something that is not MPI's daemon (orted or prted): {text!r}."
-    )
+    assert failure.message == (f"The leader's command does not start MPI's daemon (orted or prted): {text!r}.")
 
 
 def test_a_substitution_is_text_to_the_daemon() -> None:
@@ -88,7 +86,7 @@ def test_a_pods_name_comes_from_its_leaders() -> None:
 def test_a_pod_beyond_its_group_is_refused() -> None:
     names = {"LWS_LEADER_ADDRESS": "demo-3.demo.ns", "LWS_WORKER_INDEX": "3", "LWS_GROUP_SIZE": "3"}
     assert failure_of(lambda: place_of(names, 3)).message == (
-        "The pod is number 3 of a group of 3: numbers go from 0 to 2."
+        "LWS_WORKER_INDEX is 3, but a group of 3 pods has the indexes 0 to 2."
     )
 
 
@@ -116,7 +114,7 @@ def test_a_worker_that_comes_back_in_the_middle_is_a_problem() -> None:
     threading.Thread(target=rendezvous.give, args=("a-1", "orted"), daemon=True).start()
     wait_until(lambda: (rendezvous.poll("a-1", "first") or {})["command"] is not None)
     rendezvous.poll("a-1", "second")
-    assert rendezvous.problem == "The worker a-1 was restarted while it had a part in the job."
+    assert rendezvous.problem == "The worker a-1 restarted while it took part in the job."
 
 
 def test_a_worker_that_comes_back_before_the_job_is_welcome() -> None:
@@ -212,7 +210,7 @@ def test_answers_agree_when_they_begin_alike_or_are_much_alike(recorded: str, gi
 
 
 def test_a_failure_is_an_exception_that_says_it() -> None:
-    with pytest.raises(BuilderFailure, match="not MPI's daemon"):
+    with pytest.raises(BuilderFailure, match="does not start MPI's daemon"):
         parse("id", {})
 
 
@@ -236,7 +234,7 @@ def test_a_worker_that_is_not_heard_of_when_mpi_ends_is_named() -> None:
     rendezvous = Rendezvous(["a-1", "a-2"], 60)
     threading.Timer(0.2, rendezvous.poll, ("a-1", "run")).start()
     rendezvous.poll("a-2", "run")
-    assert rendezvous.fault(0.5) == "The worker a-2 is not heard of any more, and mpirun ended."
+    assert rendezvous.fault(0.5) == "The worker a-2 no longer polls, and mpirun has ended."
 
 
 def test_workers_that_are_heard_of_have_no_part_in_mpis_end() -> None:

@@ -100,5 +100,5 @@ def test_a_cut_network_ends_both_sides(nodes: TwoNodes) -> None:
     group.leader.ready()
     nodes.unplug(1)
     assert (group.leader.end(), group.worker.end()) == (75, 75)
-    assert group.leader.said()["message"].startswith(f"The worker {LEADER}-1 has not been heard of for ")
+    assert group.leader.said()["message"].startswith(f"The worker {LEADER}-1 has not polled for ")
     assert group.worker.said()["message"].startswith(f"The leader {ADDRESS} has not answered for ")
