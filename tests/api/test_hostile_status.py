@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from control_plane import ENGINE_BUILD, MERGE_PATCH, QUANTIZED_MODEL, ApiServer
+from control_plane import ENGINE_BUILD, QUANTIZED_MODEL, ApiServer
 from hypothesis import HealthCheck, given, settings
 
 from support.hostile_results import NEWS, statuses
+from support.kubernetes_api import MERGE_PATCH
 
 MODEL = {"source": {"huggingFace": {"repo": "org/model"}}}
 BUILD = {"modelRef": {"name": "smollm2"}, "serving": {}}
