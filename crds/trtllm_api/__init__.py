@@ -1,6 +1,6 @@
 """The trtllm.dev API: custom resources, the Job contract, and what both sides compute alike.
 
-Imported by the operator and by the builder. It depends on pydantic alone and does no I/O.
+Every other distribution imports it. It depends on pydantic alone and does no I/O.
 """
 
 GROUP = "trtllm.dev"

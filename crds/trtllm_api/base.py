@@ -17,7 +17,7 @@ MAX_INTEGER = 2**53 - 1
 MAX_DIMENSION = 2**31 - 1
 """Largest count, length or dimension that a model or an engine can have."""
 MAX_SPEC_BYTES = 65536
-"""Largest spec that is read, as JSON; the API server has no bound on a whole object but its own megabytes."""
+"""Largest spec that is read, in bytes of JSON; the API server itself bounds an object at megabytes only."""
 MAX_DEPTH = 32
 """Deepest nesting of a free-form field."""
 
@@ -35,7 +35,7 @@ class ApiModel(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON form as Kubernetes stores it: camelCase, nothing that is unset."""
+        """The JSON form as Kubernetes stores it: camelCase, without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -43,7 +43,7 @@ class ResourceSpec(ApiModel):
     """Spec of a resource. All of it is bounded, beside each of its fields."""
 
     @model_validator(mode="after")
-    def _of_bounded_size(self) -> Self:
+    def _check_spec_size(self) -> Self:
         _check_size(len(self.model_dump_json(by_alias=True, exclude_unset=True)), MAX_SPEC_BYTES)
         return self
 
@@ -66,8 +66,8 @@ def free_form(most: int) -> AfterValidator:
 
 def _check_size(size: int, most: int) -> None:
     if size > most:
-        told = "The value has {size} bytes of JSON; at most {most} are read."
-        raise PydanticCustomError("too_large", told, {"size": size, "most": most})
+        text = "The value has {size} bytes of JSON; at most {most} are read."
+        raise PydanticCustomError("too_large", text, {"size": size, "most": most})
 
 
 def _depth(value: Any) -> int:
@@ -106,7 +106,7 @@ Dimension = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
 Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 DecimalString = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?$")]
 Fraction = Annotated[str, StringConstraints(max_length=8, pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$")]
-"""0 to 1."""
+"""A number from 0 to 1, as a decimal."""
 Percent = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 Quantity = Annotated[str, StringConstraints(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
 ModulePattern = Annotated[

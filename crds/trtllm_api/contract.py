@@ -50,15 +50,15 @@ HF_TOKEN_ENV = "HF_TOKEN"
 DATASET_TOKEN_ENV = "TRTLLM_DATASET_TOKEN"
 SERVE_PORT = 8000
 CONTROL_PORT = 8001
-"""Of the launcher beside trtllm-serve: it says whether the server is ready."""
+"""Port of the launcher beside trtllm-serve, where it answers whether the server is ready."""
 APP_PATH = "/opt/trtllm/app"
-"""Where the builder's code is, also in containers of NVIDIA's image, into which an init container copies it."""
+"""Directory of the builder's code. In containers of NVIDIA's image, an init container copies it there."""
 LAUNCH_PATH = "/etc/trtllm/launch.json"
-"""The LaunchRequest of a server."""
+"""Path of a server's LaunchRequest."""
 
 
 class ExitCode(IntEnum):
-    """How a builder ends; 64-69 will not change on a retry."""
+    """Exit code of a builder. 64 to 69 are permanent: a retry ends with the same one."""
 
     OK = 0
     BAD_REQUEST = 64
@@ -79,7 +79,7 @@ PERMANENT_EXIT_CODES: tuple[int, ...] = (
 
 
 class Stage(StrEnum):
-    """What a builder Job does."""
+    """Work of a builder Job."""
 
     FETCH = "Fetch"
     QUANTIZE = "Quantize"
@@ -103,7 +103,7 @@ class FetchRequest(ApiModel):
 
 
 class CalibrationRequest(ApiModel):
-    """Calibration with its dataset resolved; the builder's own texts without one."""
+    """Calibration with its dataset resolved; without a dataset, the builder's own texts are used."""
 
     dataset: DatasetRequest | None = None
     samples: int
@@ -141,23 +141,23 @@ class QuantizeRequest(ApiModel):
 
 
 class ExpectedGpu(ApiModel):
-    """What a pod must find where it runs; None: anything."""
+    """GPUs that a pod must find on its node. A field that is None accepts any."""
 
     product: ShortText | None = None
-    """As the node label nvidia.com/gpu.product has it."""
+    """GPU product, as in the node label nvidia.com/gpu.product."""
     compute_capability: ShortText | None = None
-    """As "9.0"; compared as numbers."""
+    """Compute capability, such as "9.0"; compared as numbers."""
     count: int = 1
-    """GPUs that the container must see, at least."""
+    """Least number of GPUs that the container must see."""
 
 
 class ConvertRequest(ApiModel):
-    """convert_checkpoint.py: a TensorRT-LLM checkpoint in the request's work directory, `checkpoint/` below it."""
+    """Run convert_checkpoint.py, which writes a TensorRT-LLM checkpoint to `checkpoint/` in the work directory."""
 
     script: ShortText
     """Family of the script: llama, qwen, ...; the image's examples directory has one for each."""
     arguments: tuple[str, ...]
-    """All but --model_dir and --output_dir."""
+    """Arguments of the script, except --model_dir and --output_dir."""
     model_path: str
     """Absolute path of the Hugging Face checkpoint inside the pod."""
     model_manifest: str
@@ -167,22 +167,22 @@ class ConvertRequest(ApiModel):
     context: int = 1
     gpu: ExpectedGpu
     version: ShortText | None = None
-    """TensorRT-LLM's, as the image must say; None: whatever it says."""
+    """Version of TensorRT-LLM that the image must report; None accepts any."""
 
 
 class RanksRequest(ApiModel):
-    """trtllm-build: this pod's ranks, in the request's work directory, `engine/` below it."""
+    """Run trtllm-build for this pod's ranks, which it writes to `engine/` in the work directory."""
 
     checkpoint_path: str | None = None
     """Absolute path of a published TensorRT-LLM checkpoint; None: `checkpoint/` of the work directory."""
     arguments: tuple[str, ...]
-    """All but --checkpoint_dir, --output_dir, --workers and the timing caches."""
+    """Arguments of trtllm-build, except --checkpoint_dir, --output_dir, --workers and the timing caches."""
     world: int
     pods: int
-    """Pods that share the ranks; JOB_COMPLETION_INDEX says which one this is."""
+    """Number of pods that share the ranks; JOB_COMPLETION_INDEX says which one this is."""
     gpus_per_pod: int
     node_size: int | None = None
-    """mapping.gpus_per_node that the engine needs: GPUs of a pod that serves; None: leave the checkpoint's."""
+    """Value of mapping.gpus_per_node in the engine: GPUs of a serving pod. None keeps the checkpoint's value."""
     workers: int
     timing_cache: bool = True
     gpu: ExpectedGpu
@@ -193,38 +193,39 @@ class PublishRequest(ApiModel):
     """Check every rank and config.json, and publish the engine."""
 
     inputs: dict[str, Any]
-    """Everything that changes the bytes and was known before: model, options, image; what the pods saw is added."""
+    """Everything that changes the bytes and is known before the build: model, options, image. The builder adds what
+    the pods report."""
     world: int
     pods: int
     tensor: int
     pipeline: int
     context: int = 1
     probe_manifest: str | None = None
-    """Absolute path of the model's manifest, whose probe the engine must answer, too."""
+    """Absolute path of the model's manifest. The engine must answer its probe, too."""
     tokenizer_path: str | None = None
-    """Absolute path of the model's directory: all of it but the weights goes with the engine, as `tokenizer/`."""
+    """Absolute path of the model's directory. Its files except the weights become the engine's `tokenizer/`."""
 
 
 class LaunchRequest(ApiModel):
-    """How to start trtllm-serve; the same for every pod of a replica, which knows its place from LeaderWorkerSet."""
+    """How to start trtllm-serve. All pods of a replica get the same one; LeaderWorkerSet's labels tell them apart."""
 
     runtime: Runtime
     model_path: str
     """Absolute path of the engine, or of the Hugging Face checkpoint."""
     model_manifest: str
-    """Absolute path of its manifest, whose probe the server must answer; without one, any answer that is no garbage."""
+    """Absolute path of its manifest. The server must answer its probe; without a probe, any readable answer passes."""
     tokenizer_path: str
-    """Absolute path of a directory with the tokenizer; the checkpoint itself where it has one."""
+    """Absolute path of a directory with the tokenizer; the checkpoint itself if it has one."""
     arguments: tuple[str, ...]
-    """Of trtllm-serve, all but the model, --tokenizer, --host, --port and the file of options."""
+    """Arguments of trtllm-serve, except the model, --tokenizer, --host, --port and the file of options."""
     options_flag: ShortText
-    """--config or --extra_llm_api_options, as the image's version has it."""
+    """Flag of the file of options in this version: --config or --extra_llm_api_options."""
     options: dict[str, Any]
-    """The file of options (LlmArgs)."""
+    """Contents of the file of options (LlmArgs)."""
     served_model_name: ShortText
     world: int
     nodes: int = 1
-    """Pods of a replica; with several, mpirun starts a rank for each GPU."""
+    """Number of pods of a replica; with several, mpirun starts a rank for each GPU."""
     gpus_per_node: int
     gpu: ExpectedGpu
     version: ShortText | None = None
@@ -232,7 +233,7 @@ class LaunchRequest(ApiModel):
 
 
 class BuildRequest(ApiModel):
-    """What one Job must do. Exactly one of the stages' parts is set."""
+    """Work of one Job. Exactly one of the stages' parts is set."""
 
     stage: Stage
     namespace: str
@@ -251,9 +252,9 @@ class FetchResult(ApiModel):
     digest: Digest
     revision: ShortText | None = None
     path: StorePath
-    """Relative to the store for fetched files; relative to the source claim for a persistentVolumeClaim source."""
+    """Path relative to the store for fetched files, to the source claim for a persistentVolumeClaim source."""
     manifest_path: StorePath
-    """Relative to the store."""
+    """Path relative to the store."""
     bytes: Size
     facts: ModelFacts
 
@@ -263,14 +264,14 @@ class ArtifactResult(ApiModel):
 
     digest: Digest
     path: StorePath
-    """Relative to the store."""
+    """Path relative to the store."""
     bytes: Size
     method: Method
     group_size: Dimension | None = None
     report: StorePath
-    """Relative to the store."""
+    """Path relative to the store."""
     reused: bool = False
-    """It was on the volume already; nothing was computed again."""
+    """Whether the artifact was on the volume already, so that nothing was computed."""
 
 
 class QuantizeResult(ApiModel):
@@ -286,7 +287,7 @@ class EngineResult(ApiModel):
 
     digest: Digest
     path: StorePath
-    """Relative to the store."""
+    """Path relative to the store."""
     bytes: Size
     version: ShortText
     product: ShortText
@@ -297,7 +298,7 @@ class EngineResult(ApiModel):
 
 
 class BuildResult(ApiModel):
-    """The termination message of a builder. Whatever can be read of it fits the status that it becomes."""
+    """The termination message of a builder. Its fields are bounded like those of the status that they become."""
 
     stage: Stage
     exit_code: Annotated[int, Field(ge=0, le=255)]
@@ -309,8 +310,8 @@ class BuildResult(ApiModel):
     engine: EngineResult | None = None
 
     def to_termination_message(self) -> bytes:
-        """At most MAX_RESULT_BYTES bytes of JSON: what is least useful goes first."""
-        # defaults are filled in again when it is read
+        """JSON of at most MAX_RESULT_BYTES bytes; the least useful parts are left out first."""
+        # the reader fills in defaults
         wire = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
         return fitted(wire, MAX_RESULT_BYTES)
 
@@ -331,4 +332,4 @@ class ProgressLine(ApiModel):
     """Units per second since the step began."""
     detail: ShortText = ""
     memory_peak: Size | None = None
-    """Largest amount of memory, in bytes, that the container could not give back until now."""
+    """Peak so far of the container's memory that the kernel cannot reclaim, in bytes."""

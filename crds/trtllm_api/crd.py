@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions from the pydantic models; run by `make generate`, proven fresh by `make verify`.
+"""CustomResourceDefinitions made from the pydantic models. `make generate` writes them, `make verify` compares them.
 
 pydantic's JSON schema is turned into the structural OpenAPI v3 subset that the API server accepts: references inlined,
 `anyOf [X, null]` flattened, titles and `additionalProperties: false` dropped (unknown fields are refused by strict
@@ -56,7 +56,7 @@ def _enums(annotation: Any) -> Iterator[type[StrEnum]]:
 
 
 def _described(node: dict[str, Any]) -> dict[str, Any]:
-    """Put the meanings of an enum's values at the end of the description: for a list or a map, of its own."""
+    """Append the meanings of an enum's values to the description of the field, list or map that holds them."""
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
             node[key] = _described(node[key])
@@ -71,7 +71,7 @@ def _described(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def explained(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with each default in the text, too: `kubectl explain` prints descriptions, and no defaults."""
+    """The schema with each default in its description: `kubectl explain` prints descriptions, and no defaults."""
     result = dict(schema)
     default = schema.get("default")
     if default is not None and "properties" not in schema:
@@ -86,7 +86,7 @@ def explained(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def default_text(default: object) -> str:
-    """A default as a sentence has it."""
+    """A default as text for a description."""
     if isinstance(default, (list, dict)):
         return ", ".join(map(str, default)) or "none"
     if isinstance(default, bool):

@@ -1,4 +1,4 @@
-"""Docstrings of enum members, which Python does not keep; read from the source when documents are generated."""
+"""Docstrings of enum members. Python does not keep them, so generators read them from the source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textwrap import dedent
 
 
 def member_docstrings(enum: type[Enum]) -> dict[str, str]:
-    """The text below each member, by the member's value; white space is one blank."""
+    """The text below each member, by the member's value; each run of white space becomes one blank."""
     body = ast.parse(dedent(inspect.getsource(enum))).body[0]
     if not isinstance(body, ast.ClassDef):
         raise TypeError(f"{enum} is not a class")

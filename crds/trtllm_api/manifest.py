@@ -13,7 +13,7 @@ MANIFEST = "manifest.json"
 
 
 class ArtifactKind(StrEnum):
-    """What the files are."""
+    """Kind of an artifact's files."""
 
     SOURCE = "Source"
     QUANTIZED_CHECKPOINT = "QuantizedCheckpoint"
@@ -29,7 +29,7 @@ class ManifestFile(ApiModel):
 
 
 class Probe(ApiModel):
-    """A prompt with the tokens that this artifact answered greedily when it was measured: what Ready means."""
+    """A known prompt and the tokens that this artifact answered greedily when measured. A ready server repeats them."""
 
     prompt: str
     prompt_token_ids: tuple[int, ...]
@@ -38,7 +38,7 @@ class Probe(ApiModel):
 
 
 class Manifest(ApiModel):
-    """Written last, after every file it names."""
+    """manifest.json of an artifact directory. It is written last, after every file that it lists."""
 
     kind: ArtifactKind
     digest: Digest

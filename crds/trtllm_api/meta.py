@@ -66,7 +66,7 @@ ConditionList = Annotated[
 
 
 class Progress(ApiModel):
-    """What is being done now and how far it is; gone when nothing runs."""
+    """The current work and how far it is. Absent while nothing runs."""
 
     stage: ShortText
     """Name of the current step, such as Downloading or Quantizing."""

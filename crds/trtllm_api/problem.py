@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trtllm_api.reasons import Reason
 
 _PLAIN_WORD = re.compile(r"[a-z]+(?:[ ,:;']|$)")
-"""A first word that may have a capital letter: no field's path, flag, file or number."""
+"""A first word that can take a capital letter, unlike a field's path, a flag, a file or a number."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Problem:
     message: str
     """The cause, with its numbers."""
     remedy: str = ""
-    """What would work; empty where nobody knows."""
+    """What would work; empty if nothing is known."""
 
     @property
     def sentence(self) -> str:

@@ -1,4 +1,4 @@
-"""docs/reasons.md: every Reason with its meaning, where it appears and whether it is tried again.
+"""docs/reasons.md: every Reason with its meaning, its place, and whether the work is retried.
 
 `python -m trtllm_api.reason_docs docs/reasons.md` writes it; `make generate` calls that.
 """
@@ -83,7 +83,7 @@ GROUPS = (
         "Waiting",
         "Ready=False, Reconciling=True; NotReached on the conditions of later stages",
         "Normal",
-        "goes on by itself once what it waits for is there",
+        "continues by itself once what it waits for exists",
         (
             Reason.NOT_REACHED,
             Reason.QUEUED,
@@ -213,7 +213,7 @@ GROUPS = (
     ),
     Group(
         "GPUs, memory and processes",
-        "Ready=False, Stalled=True (or Reconciling=True while it is tried again)",
+        "Ready=False, Stalled=True (or Reconciling=True while it is retried)",
         "Warning",
         "by the Job or the kubelet a few times; then when the spec changes",
         (
@@ -279,9 +279,9 @@ def page() -> str:
 
 
 def _section(group: Group) -> str:
-    told = meanings()
-    rows = "\n".join(f"| `{reason}` | {told[reason]} |" for reason in group.reasons)
-    places = f"Conditions: {group.conditions}. Event: {group.event}. Tried again: {group.retried}."
+    texts = meanings()
+    rows = "\n".join(f"| `{reason}` | {texts[reason]} |" for reason in group.reasons)
+    places = f"Conditions: {group.conditions}. Event: {group.event}. Retried: {group.retried}."
     return f"## {group.title}\n{places}\n\n| reason | meaning, and what to do |\n|---|---|\n{rows}"
 
 

@@ -49,7 +49,7 @@ class Reason(StrEnum):
     QUANTIZED = "Quantized"
     """A candidate is published."""
     AVAILABLE = "Available"
-    """At least one replica answers."""
+    """One replica or more answers."""
 
     # At work
     FETCHING = "Fetching"
@@ -87,7 +87,7 @@ class Reason(StrEnum):
     """The Job is suspended, or its pod has a scheduling gate: a queue such as Kueue has not admitted it yet. Look at
     the queue: `kubectl get workloads`."""
     WAITING_FOR_SIBLING = "WaitingForSibling"
-    """An older resource of the namespace works on the same; the work is not done twice."""
+    """An older resource of the namespace already does the same work; its result will be used."""
     MODEL_NOT_FOUND = "ModelNotFound"
     """`spec.modelRef` names a QuantizedModel that does not exist. Create it in the same namespace, or correct the
     name."""
@@ -219,7 +219,7 @@ class Reason(StrEnum):
     """The hub or object store refuses the token, or there is none, or the licence was not accepted. Accept the
     licence, and name a Secret with a token."""
     SOURCE_UNREACHABLE = "SourceUnreachable"
-    """The hub or object store does not answer, or offline mode forbids asking it. Check the network and the proxy."""
+    """The hub or object store does not answer, or offline mode forbids requests. Check the network and the proxy."""
     RATE_LIMITED = "RateLimited"
     """The hub refuses more requests for now. Wait, or use a token."""
     SOURCE_CORRUPT = "SourceCorrupt"
@@ -270,8 +270,7 @@ class Reason(StrEnum):
     ENGINE_BUILD_FAILED = "EngineBuildFailed"
     """trtllm-build did not write every rank. Read the Job's log."""
     CHECKPOINT_MISMATCH = "CheckpointMismatch"
-    """Names or shapes of the weights differ from what the configuration promises. Use a matching config.json, or
-    convert again."""
+    """Names or shapes of the weights differ from the configuration. Use a matching config.json, or convert again."""
     OPTIONS_DOWNGRADED = "OptionsDowngraded"
     """The build went on without an option of the spec. Change the option that the message names."""
     ARTIFACT_CORRUPT = "ArtifactCorrupt"
@@ -318,7 +317,7 @@ class Reason(StrEnum):
     LAUNCH_FAILED = "LaunchFailed"
     """MPI could not start or reach a rank. Follow the message."""
     COMMUNICATION_FAILED = "CommunicationFailed"
-    """GPUs or nodes lost each other. Check the network and the interconnect."""
+    """GPUs or nodes lost the connection to each other. Check the network and the interconnect."""
     CRASHED = "Crashed"
     """The process aborted or broke memory protection. Read the log."""
     TERMINATED = "Terminated"
@@ -331,19 +330,19 @@ class Reason(StrEnum):
     UNAVAILABLE = "Unavailable"
     """No replica answers."""
     ENGINE_INCOMPATIBLE = "EngineIncompatible"
-    """The engine was built for another GPU or version, or is damaged. Build it again for this place."""
+    """The engine was built for another GPU or version, or is damaged. Build it again for the GPU and version in use."""
     KV_CACHE_TOO_SMALL = "KvCacheTooSmall"
     """The KV cache does not hold one sequence. Lower the lengths, or raise `spec.serving.kvCacheFraction`."""
     REQUEST_TOO_LONG = "RequestTooLong"
     """A request is longer than the server's limits. Shorten it, or raise the limits."""
     BIND_FAILED = "BindFailed"
-    """The server's address cannot be used, or listens where probes do not come. Follow the message."""
+    """The server cannot use its address, or listens on one that probes cannot reach. Follow the message."""
     EXECUTOR_CRASHED = "ExecutorCrashed"
     """The server's executor died while the process lives. Read the server's log."""
     PROBE_FAILED = "ProbeFailed"
     """Kubernetes restarted the container because a probe failed. Read the server's log."""
     CRASH_LOOP = "CrashLoop"
-    """The container fails again and again, and its log says nothing known. Read the log."""
+    """The container fails again and again, and its log matches no known failure. Read the log."""
 
     # Pods that do not start
     UNSCHEDULABLE = "Unschedulable"

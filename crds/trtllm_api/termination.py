@@ -1,4 +1,4 @@
-"""A result as a termination message: what is least useful goes until it fits; called by contract.BuildResult."""
+"""Shortening of a result until it fits a termination message: the least useful parts are left out first."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _Wire = dict[str, Any]
 
 
 def fitted(wire: _Wire, most: int) -> bytes:
-    """JSON of at most so many bytes; `wire` is changed. Raises ValueError where nothing is left that could go."""
-    losses: list[Callable[[], None]] = [
+    """JSON of at most `most` bytes; `wire` is changed. Raises ValueError if it stays longer."""
+    cuts: list[Callable[[], None]] = [
         partial(_keep_proposals, wire, 1),
         *(partial(_cut_texts, wire, limit) for limit in (480, 240, 120)),
         partial(_keep_proposals, wire, 0),
         *(partial(_cut_texts, wire, limit) for limit in (60, 30, 15)),
         partial(_drop, wire, "explanation"),
         partial(_drop, wire, "message"),
-        *_linears(wire),
+        *_linear_cuts(wire),
     ]
     encoded = _encode(wire)
-    for lose in losses:
+    for cut in cuts:
         if len(encoded) <= most:
             break
-        lose()
+        cut()
         encoded = _encode(wire)
     if len(encoded) > most:
         raise ValueError(f"a result of {len(encoded)} bytes does not fit {most}")
@@ -43,7 +43,7 @@ def _candidates(wire: _Wire) -> list[_Wire]:
 
 
 def _keep_proposals(wire: _Wire, count: int) -> None:
-    """Those of the smallest artifacts."""
+    """Keep the proposals of the `count` smallest artifacts."""
     having = [candidate for candidate in _candidates(wire) if "proposal" in candidate]
     for candidate in sorted(having, key=lambda item: int(item["proposal"]["bytes"]))[count:]:
         del candidate["proposal"]
@@ -55,7 +55,7 @@ def _drop(wire: _Wire, field: str) -> None:
 
 
 def _cut_texts(value: object, limit: int) -> None:
-    """Every text for people to so many characters."""
+    """Shorten every text for people to `limit` characters."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key in _TEXTS and len(item) > limit:
@@ -67,19 +67,19 @@ def _cut_texts(value: object, limit: int) -> None:
             _cut_texts(item, limit)
 
 
-def _linears(wire: _Wire) -> Iterator[Callable[[], None]]:
-    """The kinds of linear layers one after the other, the lightest first."""
+def _linear_cuts(wire: _Wire) -> Iterator[Callable[[], None]]:
+    """Cuts that each leave out one kind of linear layer, the smallest first."""
     facts: _Wire = wire.get("fetch", {}).get("facts", {})
-    for linear in sorted(facts.get("linears", []), key=_numbers):
+    for linear in sorted(facts.get("linears", []), key=_weight_count):
         yield partial(_leave_out, facts, linear)
 
 
-def _numbers(linear: _Wire) -> int:
+def _weight_count(linear: _Wire) -> int:
     return int(linear["outFeatures"] * linear["inFeatures"] * linear["count"])
 
 
 def _leave_out(facts: _Wire, linear: _Wire) -> None:
-    """Only its size stays."""
+    """Leave out one kind of linear layer; its number of weights stays in details.otherLinears."""
     facts["linears"].remove(linear)
     details: _Wire = facts.setdefault("details", {})
-    details["otherLinears"] = int(details.get("otherLinears", 0)) + _numbers(linear)
+    details["otherLinears"] = int(details.get("otherLinears", 0)) + _weight_count(linear)

@@ -1,4 +1,4 @@
-"""Verdict and Rule: what is judged before a GPU is used, and how.
+"""Verdict and Rule: the preflight checks, which run before a GPU is used.
 
 A rule maps a question (a frozen dataclass: spec, ModelFacts, whatever that family of rules needs) to Verdicts; no
 Verdict means that the rule passed. A family of rules is a tuple in the order in which a user should fix things.
@@ -16,12 +16,12 @@ from trtllm_api.reasons import Reason
 
 
 class Severity(StrEnum):
-    """What a Verdict leads to."""
+    """Consequence of a Verdict."""
 
     REFUSAL = "Refusal"
     """Nothing is started."""
     WARNING = "Warning"
-    """It goes on, and status says so."""
+    """The work goes on, and status shows the message."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Verdict(Problem):
 
     severity: Severity = Severity.REFUSAL
     numbers: Mapping[str, int | str] = field(default_factory=dict)
-    """The numbers of the message, for machines."""
+    """The numbers of the message, for programs."""
 
 
 def refusal(reason: Reason, message: str, remedy: str, numbers: Mapping[str, int | str] | None = None) -> Verdict:
@@ -57,25 +57,25 @@ class Need(StrEnum):
 
 @dataclass(frozen=True)
 class Rule(Generic[Question]):
-    """A question that is asked before a GPU is used."""
+    """One check of preflight."""
 
     judge: Callable[[Question], Iterable[Verdict]]
     reasons: tuple[Reason, ...]
-    """The reasons that its verdicts may have."""
+    """Reasons that its Verdicts may have."""
     needs: frozenset[Need] = frozenset()
 
 
 def judge(rules: Sequence[Rule[Question]], question: Question) -> tuple[Verdict, ...]:
-    """Every Verdict of every rule: refusals first, each in the rules' order."""
+    """Verdicts of all rules: refusals first, then warnings, each in the rules' order."""
     verdicts = [verdict for rule in rules for verdict in rule.judge(question)]
     return tuple(sorted(verdicts, key=lambda verdict: verdict.severity is not Severity.REFUSAL))
 
 
 def refusals(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """Those that stop the resource."""
+    """Verdicts that stop the resource."""
     return tuple(verdict for verdict in verdicts if verdict.severity is Severity.REFUSAL)
 
 
 def warnings(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """Those that do not."""
+    """Verdicts that do not stop the resource."""
     return tuple(verdict for verdict in verdicts if verdict.severity is Severity.WARNING)

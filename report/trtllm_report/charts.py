@@ -1,4 +1,4 @@
-"""Horizontal bar charts: which charts a report has, and where their parts lie; templates/chart.svg draws them.
+"""Horizontal bar charts: which charts a report has, and the positions of their parts; templates/chart.svg draws them.
 
 Colours come from the page's style sheet by class, so that light and dark are one drawing. Every bar's number is a text
 as well.
@@ -19,7 +19,7 @@ from trtllm_report.numbers import NOT_MEASURED, human_bytes
 WIDTH: Final = 560
 LABEL_WIDTH: Final = 190
 _VALUE_WIDTH: Final = 112
-"""Numbers stand in a column of their own: beside their bars the limit's line would cross them."""
+"""Width of the column of numbers. Beside their bars, the limit's line would cross them."""
 _PLOT: Final = WIDTH - LABEL_WIDTH - _VALUE_WIDTH
 _ROW: Final = 34
 BAR: Final = 18
@@ -73,7 +73,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Row:
-    """A bar with its place."""
+    """A bar with its position, in units of the drawing."""
 
     label: str
     text: str
@@ -81,12 +81,12 @@ class Row:
     middle: float
     length: float | None
     cut: bool
-    """The bar is longer than the axis."""
+    """Whether the bar is longer than the axis."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """The limit with its place."""
+    """The limit's line with its position."""
 
     x: float
     text: str
@@ -95,7 +95,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart with places for everything."""
+    """A chart with the positions of all its parts."""
 
     chart: Chart
     height: int
@@ -140,7 +140,7 @@ def charts(report: Report) -> tuple[Drawing, ...]:
 
 
 def draw(chart: Chart) -> Drawing:
-    """The chart with places for everything."""
+    """Lay out a chart."""
     scale = _scale(chart)
     height = TOP + _ROW * len(chart.bars) + _BOTTOM
     rows = tuple(_row(bar, TOP + _ROW * index + _ROW / 2, scale) for index, bar in enumerate(chart.bars))
@@ -197,8 +197,8 @@ def _sizes(report: Report) -> Chart | None:
 def _scale(chart: Chart) -> float:
     """The value at the right end of the axis.
 
-    A candidate that is wrong by orders of magnitude would press all others and the limit flat: the axis ends at four
-    times the limit, and a longer bar is cut there, with a notch.
+    A candidate that is wrong by orders of magnitude would leave no length for all others: the axis ends at four times
+    the limit, and a longer bar is cut there, with a notch.
     """
     if chart.full_scale is not None:
         return chart.full_scale
@@ -213,7 +213,7 @@ def _row(bar: Bar, middle: float, scale: float) -> Row:
     if bar.value is None or math.isnan(bar.value):
         return Row(label, bar.text, bar.tone, middle, None, cut=False)
     share = bar.value / scale
-    # a bar of nearly nothing still shows that it was measured
+    # a tiny value still shows as a bar: it was measured
     length = max(_PLOT * min(max(share, 0.0), 1.0), 2.0)
     return Row(label, bar.text, bar.tone, middle, length, cut=share > 1.0)
 

@@ -1,4 +1,4 @@
-"""What the page shows. The builder fills it from its measurements, the command line from a QuantizedModel's status.
+"""Contents of the page. The builder fills it from its measurements, the command line from a QuantizedModel's status.
 
 Numbers are texts already, with a value where a chart draws them: the page shows what the gate and the status show.
 """
@@ -26,7 +26,7 @@ class Limit:
 
     value: float
     text: str
-    """`at most 10%`."""
+    """The limit in words, such as `at most 10%`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Measures:
     agreement: Number | None = None
     """Share of positions with the source's most likely token, in percent."""
     canaries: str | None = None
-    """Passed and all, as `2/2`."""
+    """Number that passed and of all, such as `2/2`."""
     canary_answers: tuple[Canary, ...] = ()
 
 
@@ -95,7 +95,7 @@ class Candidate:
     mixed: bool = False
     """True for fallback Mixed of the method."""
     options: str = ""
-    """Further options: `kvCache FP8, lm_head excluded`."""
+    """Further options, such as `kvCache FP8, lm_head excluded`."""
     measures: Measures | None = None
     """None if it failed before it could be measured."""
     size: int | None = None
@@ -151,7 +151,7 @@ class Report:
     """Why these candidates, in this order."""
 
     def __post_init__(self) -> None:
-        """Refuse an index that names no candidate."""
+        """Raise ValueError for an index that names no candidate."""
         if self.chosen is not None and not 0 <= self.chosen < len(self.candidates):
             raise ValueError(f"chosen is {self.chosen}, but there are {len(self.candidates)} candidates")
 

@@ -1,4 +1,4 @@
-"""Sizes and durations as people read them, and the words for numbers that are missing."""
+"""Sizes and durations as text, and the words for missing numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOT_MEASURED: Final = "not measured"
 
 
 def human_bytes(size: float) -> str:
-    """A size in binary units: 1.0 GiB."""
+    """A size in bytes as text with a binary unit: 1.0 GiB."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
@@ -19,7 +19,7 @@ def human_bytes(size: float) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """A duration: 4.2 s, 3 min 5 s, 2 h 10 min."""
+    """A duration as text: 4.2 s, 3 min 5 s, 2 h 10 min."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

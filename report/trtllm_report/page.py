@@ -1,7 +1,7 @@
-"""The report as one HTML page, for people: `report_html`.
+"""The report as one HTML page: `report_html`.
 
-The page needs nothing but itself: style sheet and charts are inline, there is no script, and a policy forbids every
-request. jinja2 escapes every text where it enters the markup.
+The page is one file: style sheet and charts are inline, there is no script, and a content policy forbids all requests.
+jinja2 escapes every text that enters the markup.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trtllm_api.modelstatus import Verdict
+from trtllm_api.problem import as_sentence
 from trtllm_report.charts import BAR, LABEL_WIDTH, TONES, TOP, WIDTH, charts
 from trtllm_report.model import Canary, Candidate, Report
 from trtllm_report.numbers import NONE, human_bytes, human_seconds
@@ -29,11 +30,11 @@ class Headline:
     verdict: Verdict
     why: str
     others: tuple[Candidate, ...]
-    """Candidates that were tried besides, for a list."""
+    """Other candidates that were tried."""
 
 
 @dataclass(frozen=True)
-class AskedCanary:
+class AnsweredCanary:
     """A canary and every model's answer to it."""
 
     prompt: str
@@ -70,7 +71,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "duration": human_seconds,
         "largest": _largest,
-        "sentence": sentence,
+        "sentence": as_sentence,
         "size": human_bytes,
     }
     environment.globals |= {
@@ -101,21 +102,13 @@ def headline(report: Report) -> Headline:
     return Headline(title, Verdict.REFUSED, f"None of the {count} candidates passed the quality gate", others)
 
 
-def sentence(text: str) -> str:
-    """A message with a capital letter and a full stop."""
-    stripped = text.strip()
-    if not stripped:
-        return ""
-    return stripped[0].upper() + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
-
-
-def _canaries(report: Report) -> list[AskedCanary]:
+def _canaries(report: Report) -> list[AnsweredCanary]:
     """Canaries in the request's order, each with the answers of the source and of every measured candidate."""
     models = [("Source model", report.reference)] + [(item.name, item.measures) for item in report.candidates]
     answered = [(name, measures.canary_answers) for name, measures in models if measures is not None]
     asked = next((answers for _, answers in answered if answers), ())
     return [
-        AskedCanary(
+        AnsweredCanary(
             canary.prompt,
             canary.expected,
             tuple((name, answers[index]) for name, answers in answered if index < len(answers)),
