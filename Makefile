@@ -9,7 +9,7 @@ help:
 	@echo "make demo          from nothing to a chat answer from a quantized model on a local cluster"
 	@echo "make test          everything that CI runs"
 	@echo "make check         format, types, imports, unit tests: under 45 seconds"
-	@echo "make generate      CRDs, golden files; make verify proves them fresh"
+	@echo "make generate      what is made from code: CRDs, chart, docs, golden files; make verify proves it fresh"
 	@echo "make bench         the figures of docs/benchmarks.md"
 	@echo "make cluster-up    the demo's cluster alone; make cluster-down removes it"
 	@echo "make lock          requirements/*.txt from requirements/*.in"
