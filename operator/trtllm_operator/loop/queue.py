@@ -8,6 +8,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from trtllm_operator.metrics import QUEUE_DEPTH, QUEUE_SECONDS
@@ -89,10 +90,10 @@ class WorkQueue(Generic[K]):
                     return key
             next_due = min((heap[0][0] for heap in (self._urgent, self._ordinary) if heap), default=None)
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), None if next_due is None else max(0.0, next_due - now))
-            except TimeoutError:
-                continue
+            # wait_for loses a cancellation that comes together with a change
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if next_due is None else max(0.0, next_due - now)):
+                    await self._changed.wait()
 
     def done(self, key: K) -> None:
         """The worker is through with it."""

@@ -104,3 +104,18 @@ async def test_a_forgotten_key_is_not_given(queue: WorkQueue[str]) -> None:
     queue.forget("a")
     assert await taken(queue) is None
     assert len(queue) == 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_worker_that_is_cancelled_while_something_changes_ends(queue: WorkQueue[str], turns: int) -> None:
+    queue.add("first", 60)
+    worker = asyncio.create_task(queue.take())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    queue.add("second", 60)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    worker.cancel()
+    done, _ = await asyncio.wait((worker,), timeout=0.5)
+    assert done
+    assert worker.cancelled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import time
+import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,7 +92,8 @@ class OneJob:
     percent: int | None = None
     broken = False
     never_satisfied = False
-    slow = 0.0
+    held: threading.Event | None = None
+    """Set by the test to let the judgement of resource "held" go on."""
 
     async def gather(self, resource: Object, world: World, now: datetime) -> Seen:
         key = Key("QuantizedModel", "default", resource["metadata"]["name"])
@@ -101,7 +102,8 @@ class OneJob:
     def observe(self, gathered: Seen) -> Seen:
         if self.broken:
             raise ValueError("a defect")
-        time.sleep(self.slow)
+        if self.held is not None and gathered.resource["metadata"]["name"] == "held" and not self.held.wait(5):
+            raise TimeoutError("the loop stood still")
         return gathered
 
     def determine_state(self, observed: Seen) -> str:
@@ -268,15 +270,17 @@ async def test_children_that_somebody_else_keeps_changing_are_told_and_not_fough
 
 
 async def test_a_slow_judgement_holds_up_nobody_else(bench: Bench) -> None:
-    bench.kind.slow = 0.3
-    bench.add()
-    longest, before = 0.0, time.monotonic()
+    bench.kind.held = threading.Event()
+    bench.add("held")
+    bench.add("other")
     async with asyncio.timeout(20):
-        while "status QuantizedModel" not in bench.client.calls:
-            await asyncio.sleep(0.005)
-            now = time.monotonic()
-            longest, before = max(longest, now - before), now
-    assert longest < 0.2
+        while not bench.condition("other"):
+            await asyncio.sleep(0.01)
+        assert not bench.condition("held")
+        bench.kind.held.set()
+        while not bench.condition("held"):
+            await asyncio.sleep(0.01)
+    assert bench.condition("held")["reason"] == bench.condition("other")["reason"] == "Quantizing"
 
 
 async def test_a_server_that_does_not_answer_is_tried_again_without_a_word_to_the_user(bench: Bench) -> None:
