@@ -1,1 +1,1 @@
-"""Engines and GPUs, judged and planned without either: pure functions that the operator and the command line share."""
+"""Rules and plans for quantization and engines: pure functions that the operator and the command line share."""

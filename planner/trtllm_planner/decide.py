@@ -1,8 +1,8 @@
-"""What a build is: layout, nodes and GPUs, or why there is none; the operator and the command line ask it.
+"""The decision about an engine or a PyTorch server: layout, nodes and GPUs, or every reason against it.
 
-A layout that is asked for is judged by every rule on each kind of GPU that spec.gpu allows, and the smallest kind that
-passes wins; without one the planner chooses. Serving needs a GPU for every rank at the same time, the build alone does
-not (build.gpus). Nodes must be there, unless spec.gpu.perNode says what nodes an autoscaler brings.
+A layout from the spec is judged by every rule on each kind of GPU that spec.gpu allows, and the smallest kind that
+passes is chosen. Without a layout, the planner chooses one. Serving needs a GPU for every rank at the same time; a
+build alone does not (build.gpus). The nodes must exist, unless spec.gpu.perNode describes nodes of an autoscaler.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from trtllm_planner.tensorrt_llm.layout import ONE_RANK, Layout, build_pods, nod
 from trtllm_planner.tensorrt_llm.versions import EngineRuntime
 
 MOST_WHY = 16
+"""Sentences that status.plan.why has room for."""
 MOST_ALTERNATIVES = 4
-"""What status.plan holds."""
+"""Layouts that status.plan.alternatives has room for."""
 MOST_FITTING = 3
 
 
@@ -39,25 +40,25 @@ class Decision:
     layout: Layout
     gpu: GpuKind
     nodes: int
-    """Pods of one replica, each on a node of its own."""
+    """Number of pods of one replica, each on a node of its own."""
     gpus_per_node: int
-    """GPUs of each of these pods."""
+    """Number of GPUs of each of these pods."""
     build_pods: int
-    """Pods that build; fewer than nodes where build.gpus says so."""
+    """Number of pods that build; fewer than nodes if build.gpus is less than the number of ranks."""
     build_gpus: int
-    """GPUs of each pod that builds."""
+    """Number of GPUs of each pod that builds."""
     memory: tuple[tuple[str, str], ...]
-    """Of the fullest GPU: (`weights`, `65.7 GiB`), ..."""
+    """Items of the fullest GPU's memory: (`weights`, `65.7 GiB`), ..."""
     why: tuple[str, ...]
     alternatives: tuple[str, ...]
-    """What else would fit."""
+    """Other layouts that fit."""
     warnings: tuple[Verdict, ...]
     host: HostNeeds
     question: EngineQuestion
-    """The question with everything decided: what preflight was asked."""
+    """The question with everything decided, as preflight judged it."""
 
     def status(self, inputs: Digest) -> EnginePlan:
-        """For status.plan."""
+        """The decision as status.plan."""
         layout = self.layout
         mixture = layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None
         return EnginePlan(
@@ -79,11 +80,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why nothing is built: every Verdict, the first to mend first."""
+    """The Verdicts that stop an engine, in the order in which a user should fix them."""
 
     verdicts: tuple[Verdict, ...]
     would_fit: tuple[str, ...] = ()
-    """Layouts and changes that were planned and fit."""
+    """Layouts and changes that were tried and fit."""
 
 
 def decide(
@@ -92,7 +93,7 @@ def decide(
     inventory: Inventory,
     selector: GpuSelector | None = None,
 ) -> Decision | Refused:
-    """Decide layout and GPUs; the question's own layout and GPU do not matter, but for expert parallelism asked for."""
+    """Decide layout and GPUs. Of the question's own layout only the expert parallelism matters, of its GPU nothing."""
     narrowed = narrow(inventory, selector)
     per_node = selector.per_node if selector is not None else None
     if not narrowed.kinds():
@@ -110,7 +111,7 @@ def decide(
 
 
 def _place(question: EngineQuestion, layout: Layout, narrowed: Inventory, per_node: int | None) -> Decision | Refused:
-    """A place for the layout that is asked for, or every Verdict of every kind of GPU."""
+    """Place the layout of the spec, or give every Verdict of every kind of GPU."""
     gpus = question.build.gpus if question.build is not None else None
     builds_less = question.serving is None and gpus is not None and gpus < layout.world
     usable = _with_more_nodes(narrowed) if per_node is not None or builds_less else narrowed
@@ -155,9 +156,9 @@ def _decision(found: Plan, narrowed: Inventory) -> Decision:
 def _verdicts(
     question: EngineQuestion, general: tuple[Verdict, ...], usable: Inventory, per_node: int | None
 ) -> tuple[Verdict, ...]:
-    """First those of every kind of GPU, then those of single ones, the kind with the fewest first."""
+    """Verdicts that hold on every kind of GPU, then those of single kinds, the kind with the fewest first."""
     layout = question.layout
-    said = {verdict.message for verdict in general}
+    known = {verdict.message for verdict in general}
     short: list[GpuKind] = []
     enough = False
     special: list[tuple[Verdict, ...]] = []
@@ -169,7 +170,7 @@ def _verdicts(
         nodes = nodes_for(layout.world, each)
         there = sum(count >= each for count in counts)
         asked = replace(question, gpu=kind, gpus_per_node=each, pods=nodes)
-        against = tuple(item for item in refusals(judge(PLACE_RULES, asked)) if item.message not in said)
+        against = tuple(item for item in refusals(judge(PLACE_RULES, asked)) if item.message not in known)
         enough = enough or there >= nodes
         if against:
             special.append(against)
@@ -183,7 +184,7 @@ def _verdicts(
 
 
 def _other(question: EngineQuestion, inventory: Inventory) -> tuple[str, ...]:
-    """What the planner would choose instead."""
+    """The layout that the planner would choose instead."""
     found = Search(replace(question, layout=ONE_RANK), inventory, 0).run()
     return tuple(f"another parallelism: {placement}" for placement in found)
 
@@ -195,7 +196,7 @@ def _no_layout(found: NoPlan) -> Verdict:
 
 
 def _with_more_nodes(inventory: Inventory) -> Inventory:
-    """As if an autoscaler had brought more nodes of each kind."""
+    """The inventory with NEW_NODES more nodes of each kind, as an autoscaler could add them."""
     more = (
         GpuNode(f"new-{index}", kind, inventory.counts(kind)[0])
         for kind in inventory.kinds()

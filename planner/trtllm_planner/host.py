@@ -1,4 +1,4 @@
-"""Memory and disk that the Jobs themselves need: calibration, conversion, build; used by rules and by the planner.
+"""Memory and disk that the Jobs need: calibration, conversion, build.
 
 Calibration, GPU memory in bytes (V = vocabulary, T = tokens of one batch, that is batch size x sequence length):
 
@@ -8,11 +8,12 @@ Calibration, GPU memory in bytes (V = vocabulary, T = tokens of one batch, that 
     6 V hidden + T (14 V + 2 layers hidden)    Auto: gradients of the embedding, the loss in 32 bits, what they need
     1.5 GiB                             CUDA context, library workspaces
 
-The terms are from peaks of ModelOpt 0.47 on a GPU (docs/planning.md). With less it fails, or offloads layers.
+The terms are fitted to peaks of ModelOpt 0.47 on a GPU (docs/planning.md). With less memory, ModelOpt fails or offloads
+layers.
 
 Conversion and build, host memory: 2.7 x the source's bytes (NVIDIA's example of Command-R peaks at 2.64 x, a 49B build
 peaked at 133 GB), at least 64 GiB for a source of 14 GiB or more (an 8B model died with 48 GB); smaller sources need
-8 GiB and 4 x their size (a build of a model of 0.3 GB had 7 GiB). Heuristics, and called so wherever they are shown.
+8 GiB and 4 x their size (a build of a model of 0.3 GB had 7 GiB). These are heuristics, and messages call them so.
 """
 
 from __future__ import annotations
@@ -28,32 +29,32 @@ from trtllm_planner.tensorrt_llm.shards import Cut, cut_of
 from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime
 
 CALIBRATION_TOKENS = 512
-"""Of a batch, where nothing else is said: one sequence."""
+"""Tokens of a calibration batch by default: one sequence of 512."""
 WORKING_COPIES = 16
-"""Bytes for a weight of the largest layer."""
+"""Bytes of working memory per weight of the largest linear layer."""
 BUILD_SHARE = 2.7
 DISK_MARGIN = 1.1
 
 
 @dataclass(frozen=True)
 class HostNeeds:
-    """What a Job should ask for, in bytes."""
+    """Memory and disk that Jobs need, in bytes."""
 
     gpu_memory: int
-    """Of all GPUs together, to calibrate without offloading."""
+    """Memory of all GPUs together that calibration needs without offloading; 0 if nothing is calibrated."""
     memory: int
-    """Of the host, to convert and build; 0 where nothing is built."""
+    """Host memory that conversion and build need; 0 if nothing is built."""
     disk: int
-    """Source, checkpoint and engine, and a tenth more."""
+    """Disk space for source, checkpoint and engine, and a tenth more."""
 
 
 def host_memory_needed(source_bytes: int) -> int:
-    """To convert or build a model of this many bytes."""
+    """Host memory in bytes to convert or build a model of this many bytes."""
     return math.ceil(max(min(64 * GIB, 8 * GIB + 4 * source_bytes), BUILD_SHARE * source_bytes))
 
 
 def calibration_memory_needed(facts: ModelFacts, tokens: int = CALIBRATION_TOKENS, *, searched: bool = False) -> int:
-    """GPU memory to calibrate a model on batches of so many tokens; searched: Auto chooses each layer's format."""
+    """GPU memory in bytes to calibrate on batches of `tokens` tokens; `searched`: method Auto chooses the formats."""
     vocabulary, hidden = facts.vocabulary_size, facts.hidden_size
     cache = 4 * facts.layers * facts.key_value_heads * facts.head_dim
     shapes = (item.in_features * item.out_features for item in facts.linears if cut_of(item.name) is not Cut.HEAD)
@@ -66,12 +67,12 @@ def calibration_memory_needed(facts: ModelFacts, tokens: int = CALIBRATION_TOKEN
 
 
 def artifact_bytes(question: EngineQuestion) -> int:
-    """Size of the quantized checkpoint; about that of all ranks of the engine together, too."""
+    """Size of the quantized checkpoint in bytes, which is also about that of all ranks of the engine together."""
     return weight_bytes(replace(question, layout=ONE_RANK))
 
 
 def host_needs(question: EngineQuestion) -> HostNeeds:
-    """For quantizing, unless the checkpoint is quantized already, and building the engine, where there is one."""
+    """Needs of quantizing, unless the checkpoint is quantized already, and of building the engine, if there is one."""
     source = question.facts.bytes
     ready = question.facts.quantization is not None
     quantizes = question.algorithm is not Algorithm.NONE and not ready

@@ -1,4 +1,4 @@
-"""GPUs of a cluster, parsed from the labels that gpu-feature-discovery writes on nodes; read by planner and rules."""
+"""GPUs of a cluster, parsed from the node labels that gpu-feature-discovery writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trtllm_planner.tensorrt_llm.gpus import GpuProduct, product_named
 from trtllm_planner.tensorrt_llm.versions import Capability
 
 NEW_NODES = 64
-"""Nodes that an autoscaler is assumed to bring, at most."""
+"""Largest number of nodes that an autoscaler is assumed to add."""
 _RESOURCE = "nvidia.com/gpu"
 _PREFIX = f"{_RESOURCE}."
 _DRIVER = "nvidia.com/cuda.driver-version.full"
@@ -22,55 +22,55 @@ _DRIVER = "nvidia.com/cuda.driver-version.full"
 
 @dataclass(frozen=True, order=True)
 class GpuKind:
-    """GPUs that an engine sees as the same: what the planner chooses between."""
+    """GPUs that are the same to an engine. The planner chooses one kind."""
 
     product: str
     memory_mib: int
     capability: Capability
     mig: bool = False
-    """A slice of a GPU: no peer access, so one rank only."""
+    """Whether it is a MIG slice, which has no peer access and so holds one rank only."""
     replicas: int = 1
-    """Pods that time-slicing or MPS puts on one GPU."""
+    """Number of pods that share one GPU by time-slicing or MPS."""
 
     @property
     def usable_mib(self) -> int:
-        """Memory that one pod may count on: sharing does not isolate it."""
+        """Memory in MiB that one pod can count on, because sharing does not isolate memory."""
         return self.memory_mib // self.replicas
 
     @property
     def whole(self) -> bool:
-        """One pod has the GPU to itself, and may join it with others."""
+        """Whether one pod has the whole GPU and can combine it with others."""
         return not self.mig and self.replicas == 1
 
     @property
     def sm(self) -> str:
-        """`SM90`, as NVIDIA's documents write it."""
+        """Compute capability as NVIDIA's documents write it: `SM90`."""
         return f"SM{self.capability[0]}{self.capability[1]}"
 
 
 @dataclass(frozen=True)
 class GpuNode:
-    """One node: GPUs of one kind."""
+    """One node with GPUs of one kind."""
 
     name: str
     gpu: GpuKind
     count: int
-    """GPUs that one pod can ask for here."""
+    """Number of GPUs that one pod can request on this node."""
     driver: str | None = None
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """All GPUs that pods may use."""
+    """All GPUs that pods can use."""
 
     nodes: tuple[GpuNode, ...] = ()
 
     def kinds(self) -> tuple[GpuKind, ...]:
-        """Each kind once, the smallest memory first."""
+        """Kinds of GPU, the smallest memory first."""
         return tuple(self._counts)
 
     def counts(self, kind: GpuKind) -> tuple[int, ...]:
-        """GPUs per node of the nodes that have this kind, most first."""
+        """Numbers of GPUs per node for this kind, the largest first."""
         return self._counts.get(kind, ())
 
     @cached_property
@@ -83,9 +83,9 @@ class Inventory:
 
 
 def gpu_node(name: str, labels: Mapping[str, str], allocatable: int | None = None) -> GpuNode | None:
-    """A node as its labels describe it; None where they describe no GPU.
+    """A node as its labels describe it; None if they describe no GPU.
 
-    `allocatable` (what the kubelet offers) overrides the count: GPUs that are broken or shared change it.
+    `allocatable`, which the kubelet reports, overrides the label's count: broken or shared GPUs change it.
     """
     product = labels.get(_PREFIX + "product", "")
     if not product:
@@ -106,13 +106,13 @@ def gpu_node(name: str, labels: Mapping[str, str], allocatable: int | None = Non
 
 
 def inventory(nodes: Iterable[tuple[str, Mapping[str, str], int | None]]) -> Inventory:
-    """Of (name, labels, allocatable GPUs or None) of every node."""
+    """Inventory from (name, labels, allocatable GPUs or None) of every node."""
     found = (gpu_node(name, labels, allocatable) for name, labels, allocatable in nodes)
     return Inventory(tuple(node for node in found if node is not None))
 
 
 def gpu_inventory(nodes: Iterable[Mapping[str, Any]]) -> Inventory:
-    """Of Kubernetes' Node objects, those that pods may be sent to."""
+    """Inventory from Kubernetes' Node objects; cordoned and deleted nodes are left out."""
     return inventory(
         (
             str(node["metadata"]["name"]),
@@ -125,7 +125,7 @@ def gpu_inventory(nodes: Iterable[Mapping[str, Any]]) -> Inventory:
 
 
 def narrow(found: Inventory, selector: GpuSelector | None) -> Inventory:
-    """The GPUs that spec.gpu allows; with product and perNode also those that an autoscaler would bring."""
+    """GPUs that spec.gpu allows; with product and perNode also those that an autoscaler would add."""
     if selector is None:
         return found
     capability = _capability_of(selector.compute_capability)
@@ -148,7 +148,7 @@ def narrow(found: Inventory, selector: GpuSelector | None) -> Inventory:
 
 
 def _described(product: str, capability: Capability | None, least_mib: int) -> GpuKind | None:
-    """A GPU that no node has yet, as the table of products or else spec.gpu describes it."""
+    """A GPU that no node has yet, described by the table of products or else by spec.gpu."""
     base, mig, shared = _split(product)
     known = None if mig else product_named(base)
     memory = known.memory_mib if known is not None else least_mib
@@ -163,7 +163,7 @@ _UNITS |= {f"{unit}i": 1 << 10 * (index + 1) for index, unit in enumerate("KMGTP
 
 
 def quantity_bytes(quantity: str) -> int:
-    """Kubernetes' `80Gi` as a number of bytes; thousandths are rounded up."""
+    """Bytes of a Kubernetes quantity such as `80Gi`; thousandths are rounded up."""
     number = quantity.rstrip("mkMGTPKi")
     unit = quantity[len(number) :]
     if unit == "m":

@@ -1,7 +1,7 @@
-"""Estimated GPU memory of one rank, itemised; used by the rule GpuMemory and by the planner.
+"""Estimated GPU memory of one rank, item by item.
 
 For the fullest rank of a layout (bytes; T = max_num_tokens, B = min(max_batch_size, T) x max_beam_width,
-V = vocabulary, S = sequences that were asked for at the same time, tp, pp, cp = parallelism):
+V = vocabulary, S = sequences of full length at the same time, tp, pp, cp = parallelism):
 
     weights      linear layers of ceil(layers/pp) layers, cut as linears.shard says, at the algorithm's bits and with
                  its scales, MXFP4's sides padded to 128; what is not quantized at 16 bits; embeddings (replicated by
@@ -18,10 +18,10 @@ V = vocabulary, S = sequences that were asked for at the same time, tp, pp, cp =
                  index_head_dim + 4 in 8 bits
     state        of recurrent layers: bytes of one sequence / (tp pp) x max_batch_size
 
-Sources: bench/build/tuning.py of TensorRT-LLM (KV bytes per token, but integer caches counted at their own size and
-key and value heads replicated as the mapping does), its documentation on memory use (90 % of what weights and buffers
-leave; activations linear in max_num_tokens, one layer's), logs of its servers and decoders measured on a GPU for the
-factors. docs/planning.md holds the measurements beside the estimates; a test holds that none is underestimated.
+Sources: bench/build/tuning.py of TensorRT-LLM (KV bytes per token; here, integer caches count at their own size, and
+key and value heads are replicated as the mapping does), its documentation on memory use (90 % of what weights and
+buffers leave; activations of one layer, linear in max_num_tokens), and logs of its servers and decoders on a GPU for
+the factors. docs/planning.md compares estimates and measurements; a test checks that no estimate is too low.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ MIB = 1 << 20
 CONTEXT_BYTES = 3 * GIB // 2
 COMMUNICATION_BYTES = GIB // 2
 ENGINE_LOGITS = 32
-"""Bytes for a sequence and a word of the vocabulary: 29 in logs of 0.12 to 0.15, and 2 in the engine."""
+"""Bytes per sequence and word of the vocabulary: 29 in logs of 0.12 to 0.15, and 2 in the engine."""
 TORCH_LOGITS = 6
-"""The same in PyTorch, greedy: in 16 and in 32 bits."""
+"""The same for PyTorch with greedy decoding: logits in 16 and in 32 bits."""
 TORCH_SAMPLING = 34
-"""What top-p adds: scaled, normalised, sorted with indices, summed, masked."""
+"""Bytes that top-p sampling adds: scaled, normalised, sorted with indices, summed and masked logits."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class MemoryEstimate:
     activations: int
     runtime: int
     state: int
-    """Of recurrent layers, for a whole batch."""
+    """State of recurrent layers for a whole batch."""
     kv_fraction: float
     kv_bytes_per_token: int
     needed_tokens: int
-    """Tokens that the asked limits need in the KV cache."""
+    """Tokens that the limits of the spec need in the KV cache."""
 
     @property
     def free(self) -> int:
-        """What weights, activations, runtime and recurrent state leave; negative where they do not fit."""
+        """Bytes that weights, activations, runtime and recurrent state leave; negative if they do not fit."""
         return self.available - self.weights - self.activations - self.runtime - self.state
 
     @property
@@ -81,17 +81,17 @@ class MemoryEstimate:
 
     @property
     def fits(self) -> bool:
-        """Everything that was asked for has room."""
+        """Whether everything has room."""
         return self.free >= 0 and (self.needed_tokens == 0 or self.tokens >= self.needed_tokens)
 
 
 def gib(size: float) -> str:
-    """`12.3 GiB`."""
+    """A size in bytes as text: `12.3 GiB`."""
     return f"{size / GIB:.1f} GiB"
 
 
 def estimate(question: EngineQuestion, gpu: GpuKind, weights: int | None = None) -> MemoryEstimate:
-    """Of a question's layout on a GPU; weights where they have been counted already."""
+    """Estimate for a question's layout on a GPU; `weights`: bytes of the weights, if they are counted already."""
     runtime = CONTEXT_BYTES + (COMMUNICATION_BYTES if question.layout.world > 1 else 0)
     return MemoryEstimate(
         available=gpu.usable_mib * MIB,
@@ -106,7 +106,7 @@ def estimate(question: EngineQuestion, gpu: GpuKind, weights: int | None = None)
 
 
 def needed_tokens(question: EngineQuestion) -> int:
-    """Whole blocks of as many sequences as were asked for; a continuous cache reserves the whole batch."""
+    """Tokens of the KV cache, in whole blocks, for Limits.sequences; a continuous cache reserves the whole batch."""
     limits, options = question.limits, question.options
     if options.kv_cache_type is KvCacheType.DISABLED or kv_bytes_per_token(question) == 0:
         return 0
@@ -117,7 +117,10 @@ def needed_tokens(question: EngineQuestion) -> int:
 
 
 def kv_bytes_per_token(question: EngineQuestion) -> int:
-    """On one rank; layers with a window in kv_cache_config keep less of a long sequence, here on average."""
+    """Bytes of one token in the KV cache of one rank.
+
+    Layers with a window in kv_cache_config keep less of a long sequence; the average over the longest is counted.
+    """
     layout, size = question.layout, KV_BYTES[question.kv_cache]
     total, first = 0.0, 0
     for cache in caches(question.facts):
@@ -129,7 +132,7 @@ def kv_bytes_per_token(question: EngineQuestion) -> int:
 
 
 def _whole_layers(question: EngineQuestion, first: int, layers: int) -> float:
-    """As many layers without a window would keep the same of the longest sequence."""
+    """Number of layers without a window that would keep as much of the longest sequence."""
     windows, longest = question.options.attention_windows, question.limits.max_seq_len
     if not windows:
         return layers
@@ -137,21 +140,21 @@ def _whole_layers(question: EngineQuestion, first: int, layers: int) -> float:
 
 
 def caches(facts: ModelFacts) -> tuple[CacheShape, ...]:
-    """What layers keep of a token."""
+    """Numbers that layers keep of a token, by groups of layers that keep the same."""
     heads, width = facts.key_value_heads, 2 * facts.head_dim
     usual = (CacheShape(layers=facts.layers, heads=heads, width=width),) if heads and width else ()
     return facts.details.caches or (() if facts.details.state_bytes else usual)
 
 
 def state_bytes(question: EngineQuestion) -> int:
-    """What recurrent layers keep for every sequence of a batch, on the fullest rank; allocated at the start."""
+    """Bytes that recurrent layers keep for all sequences of a batch on the fullest rank, allocated at the start."""
     layout = question.layout
     whole = question.details.state_bytes or 0
     return math.ceil(whole / (layout.tensor * layout.pipeline)) * question.limits.batch
 
 
 def activation_bytes(question: EngineQuestion) -> int:
-    """The largest working set of one layer for a full batch of tokens, the logits, and the sampling from them."""
+    """Bytes of one layer's largest working set for a full batch of tokens, of the logits, and of sampling from them."""
     facts, limits = question.facts, question.limits
     tokens = min(limits.max_num_tokens, limits.batch * limits.max_seq_len)
     batch = min(limits.batch, tokens) * limits.max_beam_width
@@ -167,14 +170,14 @@ def activation_bytes(question: EngineQuestion) -> int:
 
 
 def logits_bytes(question: EngineQuestion) -> int:
-    """What an engine's logits and decoder take for all sequences that it is built for."""
+    """Bytes of an engine's logits and decoder for all sequences that it is built for."""
     limits = question.limits
     sequences = min(limits.batch, limits.max_num_tokens) * limits.max_beam_width
     return ENGINE_LOGITS * sequences * question.facts.vocabulary_size
 
 
 def _width(question: EngineQuestion) -> int:
-    """Numbers of one token that a layer holds at the same time."""
+    """Activations of one token that a layer holds at the same time, as a count of numbers."""
     facts, details, layout = question.facts, question.details, question.layout
     width = 4 * facts.hidden_size
     width += math.ceil((2 * facts.heads + 2 * facts.key_value_heads) * facts.head_dim / layout.tensor)
@@ -186,7 +189,7 @@ def _width(question: EngineQuestion) -> int:
 
 
 def weight_bytes(question: EngineQuestion) -> int:
-    """Weights of the fullest rank."""
+    """Bytes of the weights of the fullest rank."""
     facts, layout = question.facts, question.layout
     stage = 0.0
     first = last = 0.0
@@ -214,7 +217,7 @@ def weight_bytes(question: EngineQuestion) -> int:
 
 
 def format_of(linear: LinearShape, question: EngineQuestion) -> Algorithm | None:
-    """Format of a linear layer; None for one that TensorRT-LLM has no name for."""
+    """Format of a linear layer; None if TensorRT-LLM has no name for it."""
     if linear.algorithm is not None and question.artifact is None:
         return algorithm_named(linear.algorithm)
     checkpoint = question.details.checkpoint if question.artifact is None else None
@@ -233,14 +236,14 @@ def _bytes(inputs: int, outputs: int, algorithm: Algorithm | None, question: Eng
 
 
 def _kept(linear: LinearShape, question: EngineQuestion) -> int:
-    """Copies that single layers' exclusion leaves in full precision; the fullest rank may hold them all."""
+    """Number of copies that stay in full precision because single layers are excluded. One rank may hold them all."""
     facts = question.facts
     layers = excluded_layers(linear.name, facts.layers, question.exclude_modules)
     return layers * (facts.experts if is_expert(linear.name) and facts.experts else 1)
 
 
 def _copies(linear: LinearShape, facts: ModelFacts, layout: Layout) -> int:
-    """How many layers of this shape the fullest rank holds."""
+    """Number of layers of this shape on the fullest rank."""
     if not is_expert(linear.name) or not facts.experts:
         return _on_stage(linear.count, facts, layout)
     layers = math.ceil(linear.count / facts.experts)
@@ -248,18 +251,20 @@ def _copies(linear: LinearShape, facts: ModelFacts, layout: Layout) -> int:
 
 
 def _on_stage(layers: int, facts: ModelFacts, layout: Layout) -> int:
-    """Of so many layers: a stage may have none but those of the more common kind; others are spread evenly."""
+    """Number of `layers` on the fullest stage.
+
+    If they are more than half of all layers, a stage may consist of them alone; otherwise they are spread evenly.
+    """
     if 2 * layers > facts.layers:
         return min(layers, math.ceil(max(layers, facts.layers) / layout.pipeline))
     return math.ceil(layers / layout.pipeline)
 
 
 def _rest(question: EngineQuestion, parameters: int) -> float:
-    """What is neither a listed linear layer nor the embedding.
+    """Bytes of everything that is neither a listed linear layer nor the embedding.
 
-    Linear layers that the list has no room for are cut as others are; every rank holds the towers whole, in 16 bits,
-    and so it does with norms, biases and whatever else there is. Layers that only predict further tokens are loaded for
-    speculation alone.
+    Linear layers that the list has no room for are divided like the others. Every rank holds towers, norms, biases and
+    the rest whole, in 16 bits. Layers that only predict further tokens (MTP) are loaded for speculation only.
     """
     facts, details, layout = question.facts, question.details, question.layout
     share = math.ceil(facts.layers / layout.pipeline) / max(1, facts.layers)

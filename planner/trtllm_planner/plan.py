@@ -1,8 +1,8 @@
-"""The planner: the smallest and then fastest layout that fits, on GPUs that there are; for operator and command line.
+"""The planner: the smallest and then fastest layout that fits on the GPUs of an inventory.
 
-Smallest is the least GPU memory taken (GPUs x memory), then the fewest GPUs; fastest among those is the one with the
-fewest pipeline stages on the newest GPU. Tensor parallelism stays inside a node, pipeline parallelism goes across.
-Every proposal has passed the preflight rules themselves.
+The smallest layout takes the least GPU memory (GPUs x memory), then the fewest GPUs. The fastest of these has the
+fewest pipeline stages, on the newest GPU. Tensor parallelism stays inside a node, pipeline parallelism crosses nodes.
+Every proposal has passed the preflight rules.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from trtllm_planner.tensorrt_llm.versions import ENGINE_ENDS, EngineRuntime
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask the cluster for."""
+    """A layout that fits, and what it needs."""
 
     placement: Placement
     question: EngineQuestion
-    """The question with everything decided: what preflight was asked."""
+    """The question with everything decided, as preflight judged it."""
     host: HostNeeds
     alternatives: tuple[Placement, ...]
     why: tuple[str, ...]
     warnings: tuple[Verdict, ...]
 
     def items(self) -> tuple[tuple[str, str], ...]:
-        """GPU memory of the fullest GPU, itemised, for status and terminals."""
+        """Memory of the fullest GPU by item, as text."""
         return memory_items(self.placement.memory)
 
 
 @dataclass(frozen=True)
 class NoPlan:
-    """Why nothing fits, and what would."""
+    """Reasons why nothing fits, and what would fit."""
 
     verdicts: tuple[Verdict, ...]
-    """Refusals that no layout changes; empty where only room is missing."""
+    """Refusals that no layout changes; empty if only room is missing."""
     why: tuple[str, ...]
     would_fit: tuple[str, ...]
 
 
 def memory_items(memory: MemoryEstimate) -> tuple[tuple[str, str], ...]:
-    """Every item and its size."""
+    """Names of the items and their sizes, as text."""
     return (
         ("weights", gib(memory.weights)),
         ("activations", gib(memory.activations)),
@@ -63,9 +63,9 @@ def memory_items(memory: MemoryEstimate) -> tuple[tuple[str, str], ...]:
 
 
 def plan(question: EngineQuestion, inventory: Inventory, layout: Layout | None = None) -> Plan | NoPlan:
-    """Decide the question's layout and GPU, which are ignored if set, on the GPUs of an inventory.
+    """Choose layout and GPU from an inventory; those of the question are ignored, except its expert parallelism.
 
-    With a layout that is decided already only the GPUs are chosen.
+    With `layout`, only the GPUs are chosen.
     """
     asked = question.layout
     ranks = (asked.asked_moe_tensor or 1) * (asked.asked_moe_expert or 1)
@@ -85,11 +85,13 @@ def plan(question: EngineQuestion, inventory: Inventory, layout: Layout | None =
 
 
 def _lacking(question: EngineQuestion, inventory: Inventory, fixed: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
-    """What no kind of GPU here can execute, where something else stands against it already."""
-    said = {verdict.message for verdict in fixed}
+    """Refusals by all kinds of GPU, to be shown beside `fixed`; empty if one kind can execute the model."""
+    known = {verdict.message for verdict in fixed}
     found = []
     for kind in inventory.kinds():
-        against = [verdict for verdict in judge(KIND_RULES, replace(question, gpu=kind)) if verdict.message not in said]
+        against = [
+            verdict for verdict in judge(KIND_RULES, replace(question, gpu=kind)) if verdict.message not in known
+        ]
         refused = refusals(tuple(against))
         if not refused:
             return ()
@@ -98,7 +100,7 @@ def _lacking(question: EngineQuestion, inventory: Inventory, fixed: tuple[Verdic
 
 
 def plan_of(search: Search, found: Sequence[Placement]) -> Plan:
-    """Of what a search found, the best first."""
+    """Plan from the placements of a search, the best first."""
     best = found[0]
     decided = settle(search.question, best)
     return Plan(

@@ -1,4 +1,4 @@
-"""What the rules about engines are asked, as frozen data; built by the operator from resources and by the CLI."""
+"""EngineQuestion: everything that the rules about engines judge, as frozen data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_GROUP = 128
 
 
 class KvCacheType(StrEnum):
-    """--kv_cache_type."""
+    """Values of --kv_cache_type."""
 
     PAGED = "paged"
     CONTINUOUS = "continuous"
@@ -26,7 +26,7 @@ class KvCacheType(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the engine must be able to hold."""
+    """Limits that the engine or server must be able to hold."""
 
     max_seq_len: int
     max_batch_size: int | None = None
@@ -38,7 +38,7 @@ class Limits:
 
     @property
     def batch(self) -> int:
-        """TensorRT-LLM's default where nothing is said."""
+        """Largest batch, in sequences: max_batch_size, or else TensorRT-LLM's default."""
         return 2048 if self.max_batch_size is None else self.max_batch_size
 
 
@@ -47,7 +47,7 @@ class Options:
     """Build and serving options that constrain each other."""
 
     kv_fraction: float = 0.9
-    """Of what weights and buffers leave."""
+    """Share of the GPU memory that weights and buffers leave, 0 to 1."""
     kv_cache_type: KvCacheType = KvCacheType.PAGED
     tokens_per_block: int = 32
     chunked_prefill: bool = False
@@ -63,57 +63,57 @@ class Options:
     fused_mlp: bool = True
     streaming_llm: bool = False
     speculation: str | None = None
-    """--speculative_decoding_mode."""
+    """Value of --speculative_decoding_mode."""
     max_draft_len: int = 0
     drafts_with_own_layers: bool = False
-    """The checkpoint's own layers predict further tokens (MTP): they are loaded, too."""
+    """Whether layers of the checkpoint predict further tokens (MTP), so that they are loaded, too."""
     attention_windows: tuple[int, ...] = ()
-    """kv_cache_config.max_attention_window: tokens that layers keep, one number after the other, over and over."""
+    """Tokens that each layer keeps (kv_cache_config.max_attention_window); the numbers repeat over the layers."""
     chat: bool = False
-    """The chat endpoint is used."""
+    """Whether the chat endpoint is used."""
 
 
 @dataclass(frozen=True)
 class EngineStamp:
-    """What an engine says about itself."""
+    """Facts that a built engine records about itself."""
 
     version: str
-    """TensorRT-LLM version that built it."""
+    """Version of TensorRT-LLM that built it."""
     product: str
     capability: tuple[int, int]
     world: int
     rank_files: int
-    """Ranks whose file is there and not empty."""
+    """Number of ranks whose file exists and is not empty."""
     limits: EngineLimits | None = None
-    """What its config.json says it was built for."""
+    """Limits in its config.json."""
 
 
 @dataclass(frozen=True)
 class ArtifactFacts:
-    """The artifact of a QuantizedModel, from which an engine is built or which is served."""
+    """The artifact of a QuantizedModel that is served, or that an engine is built from."""
 
     quantized: bool
     engine_format: bool
-    """checkpoint.format TensorRTLLM: one file per rank; else a Hugging Face checkpoint."""
+    """Whether its checkpoint.format is TensorRTLLM, with one file per rank, instead of HuggingFace."""
     tensor: int = 1
-    """Parallelism that is baked into a checkpoint of the engine's format."""
+    """Tensor parallelism that a TensorRTLLM checkpoint is divided for."""
     pipeline: int = 1
     name: str = ""
-    """Of the QuantizedModel."""
+    """Name of the QuantizedModel."""
 
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """One safetensors file, as its first bytes and its size describe it."""
+    """One safetensors file, described by its first bytes and its size."""
 
     name: str
     bytes: int
     header_bytes: int = 0
-    """The little-endian number in its first 8 bytes."""
+    """Size of the header: the little-endian number in the first 8 bytes."""
     data_bytes: int = 0
-    """The largest end in data_offsets."""
+    """Size of the data: the largest end in data_offsets."""
     pointer: bool = False
-    """It begins as a Git-LFS pointer does."""
+    """Whether it is a Git-LFS pointer."""
 
 
 @dataclass(frozen=True)
@@ -128,27 +128,27 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class PodFacts:
-    """What a serving or build pod will have."""
+    """Facts about a pod that serves or builds."""
 
     gpus: int
     shared_memory_bytes: int | None = None
     """Size of the memory-backed /dev/shm; None: the container runtime's 64 MiB."""
     memory_limit_bytes: int | None = None
     host: str | None = None
-    """--host of the server; None: this pod serves nothing."""
+    """Value of the server's --host; None if the pod serves nothing."""
     writable: frozenset[str] = frozenset({"HOME", "HF_HOME", "TRITON_CACHE_DIR"})
     """Environment variables that name a writable directory."""
     volume_bytes: int | None = None
     needed_bytes: int = 0
-    """Source, checkpoint and engine together."""
+    """Size of source, checkpoint and engine together."""
     startup_seconds: int | None = None
-    """What the startup probe allows."""
+    """Time that the startup probe allows."""
     needed_startup_seconds: int = 0
     driver: str | None = None
     least_driver: str | None = None
     offline: bool = False
     needs_hub: bool = False
-    """The calibration or evaluation data are read from the hub."""
+    """Whether calibration or evaluation data are read from the hub."""
     grace_seconds: int | None = None
 
 
@@ -158,13 +158,13 @@ class HostFacts:
 
     memory_bytes: int
     gpu_memory_bytes: int = 0
-    """Of all its GPUs; 0: it has none."""
+    """Memory of all its GPUs; 0 if it has none."""
     calibrates: bool = False
 
 
 @dataclass(frozen=True)
 class EngineQuestion:
-    """Whether this model may become, or be served as, this engine."""
+    """One model, one layout and the options of an engine or server. The rules say whether they work together."""
 
     facts: ModelFacts
     limits: Limits
@@ -174,31 +174,31 @@ class EngineQuestion:
     gpu: GpuKind | None = None
     gpus_per_node: int | None = None
     pods: int | None = None
-    """Pods that were asked for; None: as many as are needed."""
+    """Number of pods; None for as many as the layout needs."""
     algorithm: Algorithm = Algorithm.NONE
     group_size: int | None = None
     kv_cache: KvFormat = KvFormat.AUTO
     calibrated: bool = True
-    """Scales of the KV cache come from calibration."""
+    """Whether the scales of the KV cache come from calibration."""
     exclude_modules: tuple[str, ...] = ()
     options: Options = Options()
     trust_remote_code: bool = False
     stamp: EngineStamp | None = None
     artifact: ArtifactFacts | None = None
-    """None: the model comes from spec.source."""
+    """Artifact of spec.modelRef; None if the model comes from spec.source."""
     build: Build | None = None
     convert: Convert | None = None
     serving: Serving | None = None
-    """None: nothing is served."""
+    """Value of spec.serving; None if nothing is served."""
     access_mode: str | None = None
-    """Of the claim that holds model and engine; None: not known."""
+    """Access mode of the claim that holds model and engine; None if it is not known."""
     files: FileFacts | None = None
     pod: PodFacts | None = None
     host: HostFacts | None = None
 
     @property
     def details(self) -> Details:
-        """What config.json says beyond the usual."""
+        """Facts of the model that only some models have."""
         return self.facts.details
 
     @property
@@ -208,7 +208,7 @@ class EngineQuestion:
 
     @property
     def formats(self) -> tuple[Algorithm | None, ...]:
-        """Every format of the weights; None for one that TensorRT-LLM has no name for."""
+        """All formats of the weights; None stands for one that TensorRT-LLM has no name for."""
         checkpoint = self.details.checkpoint if self.artifact is None else None
         if checkpoint is not None and checkpoint.formats:
             return tuple(map(algorithm_named, checkpoint.formats))
@@ -216,5 +216,5 @@ class EngineQuestion:
 
     @property
     def positions(self) -> int:
-        """Longest sequence that the model knows; 0: it does not say."""
+        """Longest sequence that the model supports, in tokens; 0 if config.json does not say."""
         return self.details.positions or self.facts.max_position_embeddings

@@ -1,4 +1,4 @@
-"""The walk over all layouts of a model on an inventory, cheapest first; used by plan and by suggest."""
+"""Search over all layouts of a model on an inventory, cheapest first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KIND_RULES = tuple(rule for rule in PLACE_RULES if Need.LAYOUT not in rule.needs
 
 @dataclass(frozen=True)
 class Placement:
-    """A layout on GPUs of one kind, and what it takes there."""
+    """A layout on GPUs of one kind, and the memory that it takes there."""
 
     layout: Layout
     gpu: GpuKind
@@ -32,13 +32,13 @@ class Placement:
     memory: MemoryEstimate
 
     def __str__(self) -> str:
-        """`TP 2 on 2 x NVIDIA-L4`, with the nodes where there are several."""
+        """`TP 2 on 2 x NVIDIA-L4`, with the nodes if there are several."""
         place = f"{self.layout} on {self.layout.world} x {self.gpu.product}"
         return place + (f" ({self.nodes} nodes of {self.gpus_per_node})" if self.nodes > 1 else "")
 
 
 def settle(question: EngineQuestion, placement: Placement) -> EngineQuestion:
-    """The question that a placement answers: a new engine, whose pods are made after it."""
+    """The question with a placement filled in, for an engine and pods that do not exist yet."""
     return replace(
         question,
         layout=placement.layout,
@@ -52,7 +52,7 @@ def settle(question: EngineQuestion, placement: Placement) -> EngineQuestion:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A place for a number of ranks, before the model has been looked at."""
+    """A number of ranks on GPUs of one kind, before the model is considered."""
 
     gpu: GpuKind
     tensor: int
@@ -63,7 +63,7 @@ class _Candidate:
 
     @property
     def cost(self) -> tuple[bool, int, int, int, tuple[int, int], str]:
-        """Tensor parallelism inside a node, then smallest, then fastest; the product's name keeps the order."""
+        """Sort key: tensor parallelism inside a node, then smallest, then fastest, then the product's name."""
         world = self.tensor * self.pipeline * self.context
         major, minor = self.gpu.capability
         splits = self.nodes > 1 and self.per_node % self.tensor != 0
@@ -71,7 +71,7 @@ class _Candidate:
 
 
 class Search:
-    """One walk over all layouts of a model on an inventory, cheapest first; keeps what it learns for explanations."""
+    """One search over all layouts of a model on an inventory, cheapest first. It records why others do not fit."""
 
     def __init__(
         self,
@@ -83,17 +83,17 @@ class Search:
     ) -> None:
         self.question = question
         self.layout = layout
-        """Where it was decided by somebody else, only a place for it is looked for."""
+        """Layout of the spec or a checkpoint; if it is set, only GPUs for it are searched."""
         self._per_node = per_node
-        """GPUs of each node that such a layout takes; None: whatever leaves none idle."""
+        """GPUs that such a layout takes of each node; None for a number that leaves no GPU idle."""
         self.refused: dict[GpuKind, Verdict] = {}
         """Kinds of GPU that cannot execute this, whatever the layout."""
         self.rejected: Verdict | None = None
-        """What preflight had against a layout that has room."""
+        """Refusal by preflight of a layout that has room."""
         self.most_tokens = 0
         """The largest KV cache of all layouts, in tokens of one sequence."""
         self.smaller: str | None = None
-        """Why the next cheaper layout than the best does not do."""
+        """Reason why the next cheaper layout does not fit."""
         self._alternatives = alternatives
         self._short: tuple[Layout, GpuKind] | None = None
         self._lack: int | None = None
@@ -120,7 +120,7 @@ class Search:
         return found
 
     def _is_alternative(self, candidate: _Candidate, found: list[Placement]) -> bool:
-        """The best of another kind of GPU, or one faster layout on the best kind."""
+        """Whether it is on another kind of GPU, or is the one faster layout on the best kind."""
         same = [item for item in found if item.gpu == candidate.gpu]
         if not same:
             return True
@@ -165,7 +165,7 @@ class Search:
                     yield _Candidate(gpu, tensor, nodes * per_node // tensor, nodes, per_node)
 
     def _places(self, gpu: GpuKind, counts: tuple[int, ...], layout: Layout) -> Iterator[_Candidate]:
-        """On one node where one is large enough, else on several: none idle, and tensor parallelism inside each."""
+        """Place a layout on one node if one is large enough, else on several, with idle GPUs and split groups last."""
         tensor, pipeline, context = layout.tensor, layout.pipeline, layout.context
         if layout.world <= (counts[0] if gpu.whole else 1):
             yield _Candidate(gpu, tensor, pipeline, 1, layout.world, context)
@@ -183,7 +183,7 @@ class Search:
             yield _Candidate(gpu, tensor, pipeline, nodes, per_node, context)
 
     def shortage(self) -> str | None:
-        """What the layout lacked that came nearest to fitting."""
+        """Message of what the layout lacks that came nearest to fitting; None if room was not the reason."""
         if self._short is None:
             return None
         layout, gpu = self._short
@@ -217,7 +217,7 @@ class Search:
             self._short, self._lack = (layout, gpu), lack
 
     def _layouts(self, tensor: int) -> tuple[Layout, ...]:
-        """Ways to deal out the experts whose shards the kernels take; one way for a dense model, or none."""
+        """Layouts whose shards the kernels accept: one per division of the experts; at most one for a dense model."""
         if self.layout is not None:
             return (self.layout,)
         if tensor not in self._shapes:

@@ -1,10 +1,10 @@
-"""From an EngineBuild's spec and ModelFacts to a question for rules and planner; operator and command line share it.
+"""The EngineQuestion of an EngineBuild's spec and ModelFacts, the same for the operator and the command line.
 
-What a spec leaves out is decided here, and the same for both:
+It decides what a spec leaves out:
 - the longest sequence: limits.maxSequenceLength, else serving.maxSequenceLength, else 8192 or the model's positions,
   whichever is less (the positions of many models alone would fill a GPU with KV cache);
 - tokens of a step: limits.maxTokens, else TensorRT-LLM's 8192;
-- the layout: spec.parallelism, else what is baked into a TensorRT-LLM checkpoint, else the planner's.
+- the layout: spec.parallelism, else that of a TensorRT-LLM checkpoint, else the planner's.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def engine_question(
     gpus_per_node: int | None = None,
     stamp: EngineStamp | None = None,
 ) -> EngineQuestion:
-    """What this spec asks; for runtimes TensorRT and PyTorch.
+    """The question of a spec with runtime TensorRT or PyTorch; raises ValueError for runtime Transformers.
 
     With modelRef, `facts` are those of the unquantized source, and artifact, kv_cache (of the candidate that was
-    published) and exclude_modules are the QuantizedModel's. Layout, gpu and gpus_per_node are what was planned, once
-    it was; the layout is spec.parallelism's until then.
+    published) and exclude_modules are the QuantizedModel's. Layout, gpu and gpus_per_node come from the plan; until
+    there is one, the layout is that of spec.parallelism.
     """
     if spec.runtime is Runtime.TRANSFORMERS or spec.image is None:
         raise ValueError(f"runtime {spec.runtime} has no engine to plan")
@@ -93,9 +93,9 @@ def engine_question(
 
 
 def decided_limits(spec: EngineBuildSpec, facts: ModelFacts) -> AskedLimits:
-    """spec.limits with the longest sequence filled in: what an engine is built for.
+    """The limits that an engine is built for: spec.limits with the longest sequence filled in.
 
-    A PyTorch server has no limits but its own: spec.serving's win over spec.limits there.
+    A PyTorch server has only one set of limits: spec.serving's fields win over those of spec.limits.
     """
     limits, serving = spec.limits or AskedLimits(), spec.serving
     if spec.runtime is Runtime.PYTORCH and serving is not None:
@@ -118,7 +118,7 @@ def decided_limits(spec: EngineBuildSpec, facts: ModelFacts) -> AskedLimits:
 
 
 def asked_layout(spec: EngineBuildSpec, artifact: ArtifactStatus | None = None) -> Layout | None:
-    """What is said about the layout: by the spec, or by a checkpoint that has it baked in; None: plan it."""
+    """Layout of the spec, or of a checkpoint that is divided already; None if the planner chooses."""
     asked = spec.parallelism
     if asked is not None:
         return Layout(asked.tensor, asked.pipeline, asked.context, asked.moe_tensor, asked.moe_expert)
@@ -128,7 +128,7 @@ def asked_layout(spec: EngineBuildSpec, artifact: ArtifactStatus | None = None) 
 
 
 def algorithm_of(spec: EngineBuildSpec, facts: ModelFacts, artifact: ArtifactStatus | None = None) -> Algorithm:
-    """The format of the weights that the engine or server will compute with."""
+    """Format of the weights that the engine or server computes with."""
     if artifact is not None and artifact.method is not Method.NONE:
         return ALGORITHM_OF[artifact.method]
     checkpoint = facts.details.checkpoint
@@ -138,7 +138,7 @@ def algorithm_of(spec: EngineBuildSpec, facts: ModelFacts, artifact: ArtifactSta
 
 
 def artifact_facts(artifact: ArtifactStatus | None, name: str) -> ArtifactFacts | None:
-    """What rules need to know of a QuantizedModel's artifact."""
+    """Facts about a QuantizedModel's artifact for the rules; None without one."""
     if artifact is None:
         return None
     checkpoint = artifact.checkpoint
@@ -164,14 +164,14 @@ def _question_limits(limits: AskedLimits) -> Limits:
 def _kv_format(
     spec: EngineBuildSpec, facts: ModelFacts, artifact: ArtifactStatus | None, kv_cache: KVCache | None
 ) -> KvFormat:
-    """What a server of the PyTorch runtime is told wins over the checkpoint; an engine has what it was made with."""
+    """Format of the KV cache: serving.options win over the checkpoint in PyTorch; an engine keeps its own."""
     checkpoint = facts.details.checkpoint if artifact is None else None
     name = kv_cache.value if kv_cache is not None else checkpoint.kv_cache if checkpoint is not None else None
     if name is None and spec.convert is not None and spec.convert.kv_cache is not None:
         name = spec.convert.kv_cache.value
-    told = _cache_options(spec.serving).get("dtype")
-    if spec.runtime is Runtime.PYTORCH and isinstance(told, str) and told.upper() in set(KvFormat):
-        name = told.upper()
+    option = _cache_options(spec.serving).get("dtype")
+    if spec.runtime is Runtime.PYTORCH and isinstance(option, str) and option.upper() in set(KvFormat):
+        name = option.upper()
     return next((item for item in KvFormat if item == name), KvFormat.AUTO)
 
 
@@ -181,7 +181,7 @@ def _cache_options(serving: Serving | None) -> Mapping[str, Any]:
 
 
 def _options(build: Build, serving: Serving | None) -> Options:
-    """An unset option has TensorRT-LLM's default; one that is silently switched off where it is not available, off."""
+    """Options with TensorRT-LLM's defaults; one that it silently switches off if unavailable counts as off."""
     cache = _cache_options(serving)
     draft = build.speculative_decoding
     swiglu = build.plugins.get("gemm_swiglu", PluginType.DISABLE)

@@ -1,4 +1,4 @@
-"""What would fit where nothing does: another cache, length, method or GPU, each found by planning again; for plan."""
+"""Changes that would fit if nothing does: another cache, length, method or GPU, each found by planning again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOST_PRODUCTS = 3
 MORE_NODES = 3
 MOST_FORMATS = 2
 _FEW = 64
-"""A batch that leaves the logits little room to take."""
+"""A batch size whose logits take little room."""
 _SMALLER = (Algorithm.FP8, Algorithm.W8A16, Algorithm.W4A16_AWQ, Algorithm.NVFP4)
-"""Methods to propose, the least damaging first."""
+"""Methods to propose, the one that loses the least quality first."""
 _NAMES = {Algorithm.FP8: "FP8 (per tensor)"}
 
 
 def reasons(search: Search, inventory: Inventory) -> tuple[str, ...]:
-    """Why nothing fits."""
+    """Reasons why nothing fits."""
     why = [f"{kind.product}: {verdict.message}" for kind, verdict in search.refused.items()]
     short = search.shortage()
     if not inventory.kinds():
@@ -44,7 +44,7 @@ def _best(question: EngineQuestion, inventory: Inventory, layout: Layout | None)
 
 
 def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) -> tuple[str, ...]:
-    """Changes that were planned, and fit."""
+    """Changes that were tried and fit."""
     found = []
     if search.layout is not None:
         placement = _best(question, inventory, None)
@@ -56,13 +56,13 @@ def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) ->
         shorter = replace(question, limits=replace(question.limits, max_seq_len=length))
         placement = _best(shorter, inventory, search.layout)
         if placement is not None:
-            found.append(f"max_seq_len {length}: {placement}")
+            found.append(f"maxSequenceLength {length}: {placement}")
     batch = max(_FEW, question.limits.sequences)
     if batch < question.limits.batch:
         fewer = replace(question, limits=replace(question.limits, max_batch_size=batch))
         placement = _best(fewer, inventory, search.layout)
         if placement is not None:
-            found.append(f"max_batch_size {batch}: {placement}")
+            found.append(f"maxBatchSize {batch}: {placement}")
     if question.kv_cache is KvFormat.AUTO:
         placement = _best(replace(question, kv_cache=KvFormat.FP8), inventory, search.layout)
         if placement is not None:
@@ -80,7 +80,7 @@ def would_fit(question: EngineQuestion, inventory: Inventory, search: Search) ->
 
 
 def _other_formats(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
-    """The same model in another format, where its own has no kernels on these GPUs or no room."""
+    """The same model in another format, if its own has no kernels or no room on these GPUs."""
     checkpoint = question.details.checkpoint if question.artifact is None else None
     if checkpoint is None:
         return []
@@ -105,7 +105,7 @@ def _other_formats(question: EngineQuestion, inventory: Inventory, search: Searc
 
 
 def _made(question: EngineQuestion, algorithm: Algorithm) -> str:
-    """Where the model comes from in another format."""
+    """Name of the model's checkpoint in another format."""
     facts, first = question.facts, made_from(question.facts)
     if algorithm is Algorithm.NONE:
         return "the BF16 original" if first is None else "a BF16 copy (" + first + ")"
@@ -118,7 +118,7 @@ def _made(question: EngineQuestion, algorithm: Algorithm) -> str:
 
 
 def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) -> list[str]:
-    """The GPUs that there are, on more nodes."""
+    """Placements on more nodes with the cluster's kinds of GPU."""
     found = []
     for kind in inventory.kinds():
         counts = inventory.counts(kind)
@@ -131,7 +131,7 @@ def _more_nodes(question: EngineQuestion, inventory: Inventory, search: Search) 
 
 
 def _products(question: EngineQuestion, layout: Layout | None) -> list[str]:
-    """The smallest known GPUs, as many as one node may have, that would do as asked."""
+    """Placements on the smallest known GPUs that fit, with up to NODE_GPUS on one node."""
     placements = []
     for product in PRODUCTS:
         if not product.common:

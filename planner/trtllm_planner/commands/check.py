@@ -14,7 +14,7 @@ from trtllm_planner.commands.flags import OPERATOR, Flag, FlagTable, Given, Kind
 
 
 def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Sequence[str] = ()) -> Iterator[Verdict]:
-    """Judge what a user wrote into `field` (build.extraArgs, ...); made: the arguments that fields became."""
+    """Judge the arguments in `field` (build.extraArgs, ...); `made`: the arguments that come from other fields."""
     taken = {name for given in parse(made, table) for name in _names(given, table)}
     seen: set[str] = set()
     for given in parse(arguments, table):
@@ -29,7 +29,7 @@ def check_extra(arguments: Sequence[str], table: FlagTable, field: str, made: Se
 
 
 def check_made(arguments: Sequence[str], table: FlagTable) -> Iterator[Verdict]:
-    """Judge the arguments that fields became."""
+    """Judge the arguments that come from fields."""
     for given in parse(arguments, table):
         flag = table.find(given.name)
         owner = table.owner(given.name)
@@ -52,7 +52,7 @@ def _names(given: Given, table: FlagTable) -> set[str]:
 
 def _extra_problem(given: Given, table: FlagTable, taken: set[str]) -> tuple[str, str] | None:
     if not given.name:
-        return f"{given.values[0]} belongs to no flag", "write --flag=value, or --flag and value as two items"
+        return f"the value {given.values[0]} follows no flag", "write --flag=value, or --flag and value as two items"
     flag = table.find(given.name)
     owner = table.owner(given.name)
     if owner == OPERATOR:
@@ -61,7 +61,7 @@ def _extra_problem(given: Given, table: FlagTable, taken: set[str]) -> tuple[str
         return f"{given.name} is set by spec.{owner}", f"set spec.{owner} instead"
     if any(map(str.isspace, given.name)):
         name, _, value = given.name.partition(" ")
-        return f"{given.name!r} is one item with a blank in it", f"write {name}={value.strip()}, or two items"
+        return f"the item {given.name!r} contains a blank", f"write {name}={value.strip()}, or two items"
     if flag is None:
         message = f"{table.program} {table.version} has no flag {given.name}"
         return message, _unknown_remedy(given.name, table, "leave it out")

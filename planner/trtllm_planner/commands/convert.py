@@ -27,11 +27,11 @@ _BY_FLAG = {
     "int4_gptq": Algorithm.W4A16_GPTQ,
     "int4_awq": Algorithm.W4A16_AWQ,
 }
-"""Switches, and values of --weight_only_precision."""
+"""Algorithms by switch, and by value of --weight_only_precision."""
 _BAICHUAN_13B = 5120
-"""Hidden size; the models of 7B have 4096."""
+"""Hidden size of the 13B models; the 7B models have 4096."""
 _BAICHUAN_1 = 64000
-"""Words of the first version's vocabulary; the second has 125696."""
+"""Size of the first version's vocabulary; the second has 125696 words."""
 
 
 def convert_arguments(

@@ -119,7 +119,7 @@ _GEMMA: tuple[Flag, ...] = (
     Flag("--tokenizer_dir"),
     *_ON_CPU,
 )
-"""Newer releases have second spellings of some; these are in all."""
+"""Flags of Gemma's script in the spellings that all releases have."""
 _PHI: tuple[Flag, ...] = (
     *_PATHS,
     *_PARALLEL,
@@ -257,7 +257,7 @@ CONVERT_TABLES: Mapping[str, tuple[tuple[Version, tuple[Flag, ...]], ...]] = {
         }.items()
     },
 }
-"""By family, oldest first."""
+"""Flags of each family's script by version, the oldest first."""
 ONE_STAGE = frozenset({"bloom", "gemma", "gptneox", "opt", "phi"})
 """Families whose scripts refuse pipeline parallelism."""
 WHOLE_VOCABULARY = frozenset({"bloom", "gptneox", "mpt"})
@@ -344,7 +344,7 @@ CONVERT_OWNERS: dict[str, str] = {
     "--workers": "convert.workers",
 }
 CONVERT_SHARED = frozenset({"--use_weight_only", "--weight_only_precision"})
-"""For weights that GPTQ has quantized: --weight_only_precision=int4_gptq with --quant_ckpt_path."""
+"""Flags that extraArgs may also set, for GPTQ weights: --weight_only_precision=int4_gptq with --quant_ckpt_path."""
 CONVERT_REPLACED: dict[str, str] = {
     "--use_smooth_quant": "set convert.smoothQuant",
     "--use_weight_only": "set convert.weightOnly",

@@ -1,4 +1,4 @@
-"""Flags of a program in one version, for argument makers and rules; tests hold them against upstream's own."""
+"""Flags of a program in one version. Tests compare them with upstream's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 from trtllm_planner.tensorrt_llm.versions import Version
 
 ASSUMED_VERSION = Version(1, 2, 1)
-"""Last release with both runtimes."""
+"""Version that is assumed if an image does not name one: the last release with both runtimes."""
 OPERATOR = "operator"
 """Owner of flags that the operator itself sets."""
 
@@ -30,16 +30,16 @@ class Flag:
     """One flag of a command line."""
 
     name: str
-    """With its dashes."""
+    """Name with its dashes, such as --max_seq_len."""
     kind: Kind = Kind.TEXT
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     many: bool = False
-    """Several values may follow."""
+    """Whether several values may follow."""
     repeats: bool = False
-    """It may be given several times."""
+    """Whether it may be given several times."""
     default: str | None = None
-    """Value that the program uses if the flag is not given, where a message names it."""
+    """Value that the program uses if the flag is not given; only set if a message names it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class FlagTable:
 
 @dataclass(frozen=True)
 class Given:
-    """A flag on a command line, with what follows it."""
+    """A flag on a command line, with its values."""
 
     name: str
     values: tuple[str, ...] = ()

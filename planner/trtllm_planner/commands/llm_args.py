@@ -26,7 +26,7 @@ _TRUTHS = frozenset({"true", "false", "yes", "no", "on", "off", "t", "f", "y", "
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one version's fields."""
+    """Documented fields of one version."""
 
     versions: tuple[str, ...]
     """Documented version, and the next one for release candidates between the two."""

@@ -51,7 +51,7 @@ _DISAGGREGATED = (
 )
 _DEEPSEEK = Flag("--reasoning_parser", choices=("deepseek-r1",))
 _BACKENDS = ("pytorch", "tensorrt", "trt", "_autodeploy")
-"""trt is another spelling of tensorrt."""
+"""Values of --backend; trt is another spelling of tensorrt."""
 _TOOLS = ("qwen3", "qwen3_coder", "kimi_k2", "deepseek_v3", "deepseek_v31", "deepseek_v32")
 _V0_20 = (
     *_COMMON,
@@ -140,7 +140,7 @@ SERVE_REPLACED: dict[str, str] = {
     "--max_model_len": "set serving.maxSequenceLength",
     "--max-model-len": "set serving.maxSequenceLength",
     "--tensor-parallel-size": "set parallelism.tensor",
-    "--gpu-memory-utilization": "set serving.kvCacheFraction, which is of the memory that weights leave",
+    "--gpu-memory-utilization": "set serving.kvCacheFraction, a share of the memory that weights leave",
     "--served-model-name": "set serving.servedModelName",
 }
 

@@ -84,7 +84,7 @@ def judge_options(options: Mapping[str, Any], runtime: Runtime, version: Version
 
 @dataclass(frozen=True)
 class _Question:
-    """Whose options are judged."""
+    """Runtime and version whose options are judged."""
 
     runtime: Runtime
     known: Known
@@ -117,7 +117,7 @@ class _Question:
             yield from self.field(name, key, item, prefix)
 
     def combinations(self, options: Mapping[str, Any]) -> Iterator[Verdict]:
-        """Judge what depends on more than one field, and what one runtime alone refuses."""
+        """Judge rules about more than one field, and values that only one runtime refuses."""
         cache, graphs = _mapping(options, "kv_cache_config"), _mapping(options, "cuda_graph_config")
         if self.runtime is Runtime.TENSORRT and cache.get("dtype", "auto") != "auto":
             yield self.refusal(
@@ -181,7 +181,7 @@ class _Question:
         else:
             remedy = f"use an image of {first} or newer, or leave it out" if first else "leave it out"
         if self.known.newer or self.known.ignores:
-            known = "is not known here to have it" if self.known.newer else "ignores it"
+            known = "may have it, but is newer than its documentation here" if self.known.newer else "ignores it"
             return warning(Reason.INVALID_OPTIONS, f"{FIELD}: {message}, or {known}", remedy)
         return self.refusal(f"{FIELD}: {message}", remedy)
 

@@ -1,1 +1,1 @@
-"""What a model is, from its config.json alone: layers, caches, towers and the format of its weights."""
+"""Facts about a model from its config.json alone: layers, caches, towers and the format of its weights."""

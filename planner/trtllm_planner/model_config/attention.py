@@ -1,4 +1,4 @@
-"""Attention's linear layers and what it keeps of a token: grouped heads, latent attention, an indexer beside it."""
+"""Linear layers and KV cache of attention: grouped heads, latent attention, and an indexer beside it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from trtllm_planner.model_config.parts import Kept, Linear, Parts
 from trtllm_planner.model_config.section import Section
 
 INDEX_BLOCK = 128
-"""Numbers of an indexer's key that share a scale of 4 bytes."""
+"""Count of an indexer's key numbers that share a scale of 4 bytes."""
 FUSED = frozenset({"phi3", "phi3small", "phi3_v", "phi4mm", "phi4_multimodal"})
 """Model types with qkv_proj and gate_up_proj."""
 _QUERY_GATED = frozenset({"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen4_exp_text"})
-"""Model types whose q_proj also makes a gate for the output, where config.json is silent."""
+"""Model types whose q_proj also makes a gate for the output, unless config.json says otherwise."""
 _GLOBAL = {"gemma4_text": 512, "gemma4_unified_text": 512}
-"""Numbers of a head in the layers without a window, where config.json is silent."""
+"""Size of a head in the layers without a window, unless config.json says it."""
 _OUTPUT_GATED = frozenset({"afmoe"})
 """Model types with a gate_proj beside q_proj."""
 
@@ -37,7 +37,7 @@ def query_heads(text: Section) -> int:
 
 
 def head_size(text: Section) -> int:
-    """Numbers of one head."""
+    """Size of one head."""
     heads = query_heads(text)
     hidden = text.number("hidden_size", "n_embd", "d_model")
     return text.number("head_dim", "head_size", "kv_channels", "attention_head_dim") or (
@@ -46,7 +46,7 @@ def head_size(text: Section) -> int:
 
 
 def heads_of(text: Section, layer: Layer) -> Heads:
-    """Those of one layer: some families give layers with a window other heads than those without."""
+    """Heads of one layer. In some families, layers with a window have other heads than those without."""
     queries, size = query_heads(text), head_size(text)
     keys = _key_heads(text, queries)
     if layer.heads_in_group:
@@ -80,7 +80,7 @@ def _key_heads(text: Section, queries: int) -> int:
 
 
 def attention(text: Section, layer: Layer, shares: bool) -> Parts:
-    """Heads with keys and values of their own; `shares`: keys and values are those of an earlier layer."""
+    """Attention with grouped heads; `shares`: keys and values are those of an earlier layer."""
     hidden, heads = text.number("hidden_size", "n_embd", "d_model"), heads_of(text, layer)
     linears = tuple(_projections(text, layer, hidden, heads, shares))
     if shares:
@@ -105,7 +105,7 @@ def _projections(text: Section, layer: Layer, hidden: int, heads: Heads, shares:
 
 
 def latent_attention(text: Section) -> Parts:
-    """Keys and values of all heads are made of one vector, which alone is kept."""
+    """Latent attention: keys and values of all heads are made from one vector, and only that is cached."""
     hidden, heads, rank = text.number("hidden_size"), query_heads(text), text.number("kv_lora_rank")
     rope, plain = text.number("qk_rope_head_dim"), text.number("qk_nope_head_dim")
     value, low = text.number("v_head_dim"), text.number("q_lora_rank")
@@ -120,7 +120,7 @@ def latent_attention(text: Section) -> Parts:
 
 
 def compressed_attention(text: Section, layer: Layer) -> Parts:
-    """One key/value head; of so many tokens a compressor makes one (DeepSeek-V4)."""
+    """Compressed attention (DeepSeek-V4): one key/value head, and a compressor that combines layer.ratio tokens."""
     hidden, heads, size = text.number("hidden_size"), query_heads(text), head_size(text)
     low, groups, out = text.number("q_lora_rank"), text.number("o_groups"), text.number("o_lora_rank")
     found = Parts(
@@ -160,7 +160,7 @@ def _compressed_indexer(text: Section, hidden: int, query: int, ratio: int) -> P
 
 
 def _indexer(text: Section, hidden: int, query: int) -> Parts:
-    """Sparse attention's choice of tokens: keys of its own in the cache, in 8 bits with their scales."""
+    """Indexer of sparse attention, which chooses tokens: it has its own keys in the cache, in 8 bits with scales."""
     heads, size = text.number("index_n_heads"), text.number("index_head_dim")
     if not heads or not size:
         return Parts()

@@ -1,7 +1,7 @@
-"""Whether a model runs Python code of its checkpoint's own, or transformers has the classes that it names.
+"""Whether loading a model runs Python code of its checkpoint, or transformers has the classes itself.
 
-Many checkpoints keep an auto_map from the time before transformers had their class; AutoConfig then takes its own class
-and asks for no trust.
+Many checkpoints keep an auto_map from the time before transformers had their class. AutoConfig then uses its own class
+and needs no trust.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TRANSFORMERS: tuple[tuple[Version, str], ...] = (
     (Version(1, 2, 0, 0), "4.57.3"),
     (Version(1, 3, 0, 10), "5.5.4"),
 )
-"""transformers in TensorRT-LLM's images, from a version on (its release notes and requirements)."""
+"""Releases of transformers in TensorRT-LLM's images by first version (its release notes and requirements)."""
 _OWN_CLASSES: Mapping[str, Version] = {
     "kimi_k2": Version(1, 2, 0, 0),
     "deepseek_v32": Version(1, 2, 0, 0),
@@ -32,7 +32,7 @@ _OWN_CLASSES: Mapping[str, Version] = {
     "qwen3_5": Version(1, 3, 0, 0),
     "qwen3_5_moe": Version(1, 3, 0, 0),
 }
-"""Model types whose configuration TensorRT-LLM reads with a class of its own (_torch/pyexecutor/config_utils.py)."""
+"""Model types that TensorRT-LLM itself has a configuration class for (_torch/pyexecutor/config_utils.py)."""
 
 
 @lru_cache(maxsize=1)
@@ -47,14 +47,14 @@ def _known() -> tuple[tuple[frozenset[str], ...], tuple[str, ...], frozenset[str
 
 
 def transformers_of(version: Version | None) -> str:
-    """Release of transformers in an image of TensorRT-LLM; the newest that is known for an unknown image."""
+    """Release of transformers in an image of TensorRT-LLM; the newest known one if the version is not known."""
     if version is None:
         return _known()[1][-1]
     return next(release for since, release in reversed(_TRANSFORMERS) if since <= version)
 
 
 def has_class(model_type: str, version: Version | None = None) -> bool:
-    """transformers, or TensorRT-LLM beside it, has a class for this model type; without a version: the newest."""
+    """Whether transformers or TensorRT-LLM has a class for this model type; without a version, in the newest image."""
     sets, releases, _ = _known()
     own = _OWN_CLASSES.get(model_type)
     if own is not None and version is not None and own <= version:
@@ -63,7 +63,7 @@ def has_class(model_type: str, version: Version | None = None) -> bool:
 
 
 def own_tokenizer(tokenizer_config: Mapping[str, Any]) -> bool:
-    """tokenizer_config.json names Python code, and no class that transformers has."""
+    """Whether tokenizer_config.json names Python code, and no class that transformers has."""
     maps = tokenizer_config.get("auto_map")
     if not maps:
         return False
@@ -73,5 +73,5 @@ def own_tokenizer(tokenizer_config: Mapping[str, Any]) -> bool:
 
 
 def runs_own_code(facts: ModelFacts, version: Version | None = None) -> bool:
-    """Loading the model needs trust in code of the checkpoint."""
+    """Whether loading the model runs code of the checkpoint."""
     return facts.custom_code and (facts.details.own_tokenizer or not has_class(facts.model_type, version))

@@ -1,4 +1,4 @@
-"""Layers at a checkpoint's end that only predict further tokens (MTP); a server loads them for speculation alone."""
+"""Draft layers at a checkpoint's end, which only predict further tokens (MTP); servers load them for speculation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from trtllm_planner.model_config.section import Section
 
 _NAMES = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers", "num_mtp_modules")
 _ASSUMED = {"qwen3_next": 1}
-"""Model types whose checkpoints have such layers though config.json says nothing."""
+"""Number of draft layers of model types whose config.json does not say it."""
 
 
 def draft_numbers(text: Section) -> int:
-    """Numbers in such layers: each is a decoder layer behind a projection of two hidden states."""
+    """Number of parameters of draft layers: each is a decoder layer behind a projection of two hidden states."""
     count = next((text.number(name) for name in _NAMES if text.says(name)), 0) or _ASSUMED.get(text.kind, 0)
     if not count or count > 16:
         return 0

@@ -1,7 +1,7 @@
 """ModelFacts from config.json alone, without weights: for the command line and for tests.
 
-The builder reads names and shapes from the safetensors headers instead (its model_facts.py); both take everything
-else from here, and tests hold that they agree within 1 %. Norms and biases are counted roughly.
+The builder reads names and shapes from the safetensors headers instead (its model_facts.py) and everything else from
+here; tests check that both agree within 1 %. Norms and biases are counted roughly.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _MOST_CACHES = 8
 
 
 def facts_from_config(config: Config, beside: Mapping[str, Config] | None = None) -> ModelFacts:
-    """What the model of this config.json is; `beside`: other JSON files of the checkpoint, by name."""
+    """Facts about the model of a config.json; `beside`: other JSON files of the checkpoint, by name.
+
+    Raises UnreadableConfig if config.json lacks what a plan needs.
+    """
     everything = whole(config)
     text = everything.text()
     architectures = config.get("architectures") or [""]
@@ -82,7 +85,7 @@ def facts_from_config(config: Config, beside: Mapping[str, Config] | None = None
 
 
 def dimensions(text: Section, groups: tuple[Alike, ...]) -> dict[str, int]:
-    """Numbers of ModelFacts that config.json says; the builder takes them from here, too."""
+    """Dimensions of ModelFacts that config.json says; the builder uses them, too."""
     hidden, heads = text.number("hidden_size", "n_embd", "d_model"), query_heads(text)
     attending = [group.layer for group in groups if Mixer.ATTENTION in group.layer.mixers]
     keys = [heads_of(text, layer).keys for layer in attending]
@@ -102,7 +105,7 @@ def dimensions(text: Section, groups: tuple[Alike, ...]) -> dict[str, int]:
 
 
 def details_from_config(config: Config, beside: Mapping[str, Config] | None = None, *, others: int = 0) -> Details:
-    """What config.json says beyond the usual; `others`: numbers in linear layers that are not listed."""
+    """Facts that only some models have; `others`: number of weights in linear layers that are not listed."""
     everything = whole(config)
     text = everything.text()
     groups = alike(text)
@@ -125,7 +128,7 @@ def details_from_config(config: Config, beside: Mapping[str, Config] | None = No
 
 
 def tied_embeddings(everything: Section, text: Section) -> bool:
-    """Head and embedding are one: what config.json says first, then what the classes say."""
+    """Whether head and embedding share one weight: config.json decides, then the defaults of the classes."""
     name = "tie_word_embeddings"
     for part in (text, everything):
         if part.says(name):
@@ -138,7 +141,7 @@ def _attends(groups: tuple[Alike, ...]) -> bool:
 
 
 def _caches(text: Section, groups: tuple[Alike, ...]) -> tuple[CacheShape, ...]:
-    """Layers that keep the same, together; a window only where the cache has one."""
+    """Layers grouped by what they keep of a token and by window."""
     found: Counter[tuple[Kept, int | None]] = Counter()
     for group in groups:
         window = sliding_window(text) if group.layer.sliding else None
@@ -152,7 +155,7 @@ def _caches(text: Section, groups: tuple[Alike, ...]) -> tuple[CacheShape, ...]:
 
 
 def _shapes(groups: tuple[Alike, ...], formats: WeightFormats) -> Mapping[Shape, int]:
-    """Every linear layer of the decoder with its format; layers of one name may have different ones."""
+    """Counts of the decoder's linear layers by shape and format; layers of one name may have different formats."""
     found: Counter[Shape] = Counter()
     for linear, layers in linears(groups):
         for own, count in _by_format(linear, layers, formats):
@@ -171,7 +174,7 @@ def _by_format(linear: Linear, layers: tuple[int, ...], formats: WeightFormats) 
 
 
 def _own(formats: WeightFormats, module: str) -> str | None:
-    """A module's format, where it is not that of the checkpoint."""
+    """A module's format; None if it is the checkpoint's own."""
     checkpoint = formats.checkpoint
     if checkpoint is None:
         return None
@@ -185,7 +188,7 @@ def _all_shapes(counts: Counter[Shape]) -> Iterator[LinearShape]:
 
 
 def _bytes(shape: LinearShape, checkpoint: CheckpointFacts | None) -> float:
-    """Of all layers of a shape in the files."""
+    """Bytes of all layers of a shape in the files."""
     if checkpoint is None:
         return 2 * numbers(shape)
     algorithm = algorithm_named(shape.algorithm or checkpoint.algorithm)
@@ -196,7 +199,7 @@ def _bytes(shape: LinearShape, checkpoint: CheckpointFacts | None) -> float:
 
 
 def _share(counts: Counter[Shape], checkpoint: CheckpointFacts | None) -> float:
-    """Bytes for a number of a linear layer, on average: what layers that only predict further tokens take, too."""
+    """Average bytes per weight of the linear layers, which is assumed for draft layers, too."""
     shapes = tuple(_all_shapes(counts))
     total = sum(map(numbers, shapes))
     return sum(_bytes(shape, checkpoint) for shape in shapes) / total if total else 2.0

@@ -1,4 +1,4 @@
-"""Feed-forward layers and mixtures of experts: routed, shared, with a latent space, beside a dense layer."""
+"""Feed-forward layers and mixtures of experts: routed and shared experts, latent spaces, dense layers beside them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ UNGATED = frozenset(
         *("nanochat", "RefinedWeb", "RefinedWebModel", "jais"),
     }
 )
-"""Model types whose feed-forward layer has two linear layers."""
+"""Model types whose feed-forward layer has no gate: two linear layers instead of three."""
 _MIXTRAL = frozenset({"mixtral", "phimoe", "minimax", "minimax_text_01", "minimax_m2", "arctic", "dbrx", "grok-1"})
 """Model types whose experts' layers are called w1, w2 and w3."""
 _FUSED_EXPERTS = frozenset({"llama4_text", "gpt_oss", "granitemoe", "granitemoehybrid", "qwen3_vl_moe_text"})
-"""Model types whose experts have their gate beside the other half."""
+"""Model types whose experts have gate and up projection in one linear layer."""
 _DENSE_TOO = frozenset({"arctic", "gemma4_text", "gemma4"})
-"""Model types whose mixtures stand beside a dense layer."""
+"""Model types whose mixtures have a dense layer beside them."""
 
 
 def width(text: Section) -> int:
-    """Of the dense feed-forward layers."""
+    """Width of the dense feed-forward layers."""
     if text.kind.startswith("llama4") and text.number("intermediate_size_mlp"):
         return text.number("intermediate_size_mlp")
     hidden = text.number("hidden_size", "n_embd", "d_model")
@@ -40,7 +40,7 @@ def width(text: Section) -> int:
         multiple = text.number("block_multiple_of") or 256
         found = -(-(2 * found // 3) // multiple) * multiple
     if text.kind == "recurrent_gemma":
-        return found // 2  # its gate's half is counted
+        return found // 2  # config.json counts the gate, too
     return found or 4 * hidden
 
 
@@ -73,7 +73,7 @@ def _feed_forward(text: Section, prefix: str, inner: int, hidden: int, copies: i
 
 
 def expert_width(text: Section) -> int:
-    """Of one routed expert."""
+    """Width of one routed expert."""
     for name in ("moe_intermediate_size", "moe_ffn_hidden_size"):
         first = next(iter(text.listed(name)), None)  # Hunyuan: of every layer
         if isinstance(first, int):
@@ -84,7 +84,7 @@ def expert_width(text: Section) -> int:
 
 
 def mixture(text: Section, layer: Layer) -> Parts:
-    """Routed experts, their router, what every token passes beside them."""
+    """A mixture: routed experts, their router, shared experts, and a dense layer if the family has one."""
     hidden, experts = _hidden(text), expert_count(text)
     latent = text.number("moe_latent_size")
     prefix = "block_sparse_moe" if text.kind in _MIXTRAL else module(text)
@@ -123,7 +123,7 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
 
 
 def shared_width(text: Section) -> int:
-    """Of the shared experts together; 0: there are none."""
+    """Width of all shared experts together; 0 if there are none."""
     if text.kind.startswith("llama4"):
         return text.number("intermediate_size")
     if text.kind == "hunyuan_v1_moe":

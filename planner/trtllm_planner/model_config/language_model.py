@@ -1,4 +1,4 @@
-"""The language model as a whole: its decoder layers, what it keeps of a token and of a sequence, its numbers."""
+"""The language model as a whole: its decoder layers and their parts, and its embeddings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Alike:
 
     layer: Layer
     numbers: tuple[int, ...]
-    """Of the layers, from 0."""
+    """Numbers of the layers, from 0."""
     parts: Parts
 
 
 def alike(text: Section) -> tuple[Alike, ...]:
-    """All decoder layers, those that are alike together, in the order of the first of each."""
+    """All decoder layers in groups of equal ones, in the order of the first of each group."""
     found: dict[Layer, list[int]] = {}
     for number, layer in enumerate(decoder_layers(text)):
         found.setdefault(layer, []).append(number)
@@ -32,7 +32,7 @@ def alike(text: Section) -> tuple[Alike, ...]:
 
 
 def parts_of(text: Section, layer: Layer) -> Parts:
-    """Everything in one decoder layer, its two norms too."""
+    """Parts of one decoder layer, with its norms."""
     found = Parts(extra=(len(layer.mixers) + (layer.feed is not Feed.NONE)) * text.number("hidden_size"))
     for mixer in layer.mixers:
         if mixer is Mixer.ATTENTION:
@@ -51,7 +51,7 @@ def parts_of(text: Section, layer: Layer) -> Parts:
 
 
 def embeddings(text: Section) -> tuple[int, int]:
-    """Numbers in the embedding of the vocabulary, and in other embeddings: of positions, of every layer."""
+    """Number of parameters of the vocabulary's embedding, and of other embeddings: of positions, of every layer."""
     hidden = text.number("hidden_size", "n_embd", "d_model")
     vocabulary = text.number("vocab_size", "n_vocab", "padded_vocab_size")
     others = 0

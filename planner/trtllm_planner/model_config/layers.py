@@ -1,6 +1,6 @@
-"""Which parts every decoder layer has: attention or a recurrent mixer, one feed-forward layer or a mixture of experts.
+"""Decoder layers: each has attention or a recurrent mixer, and a feed-forward layer or a mixture of experts.
 
-Models say it in a dozen ways: lists of types, patterns of letters, numbers of the first or of every n-th layer.
+config.json describes them in a dozen ways: lists of types, patterns of letters, the first or every n-th layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trtllm_planner.model_config.section import Section, bounded
 
 
 class Mixer(StrEnum):
-    """What carries information from token to token."""
+    """Part of a layer that carries information from token to token."""
 
     ATTENTION = "attention"
     LATENT = "latent attention"
@@ -29,7 +29,7 @@ class Mixer(StrEnum):
 
 
 class Feed(StrEnum):
-    """What follows the mixer."""
+    """Part of a layer that follows the mixer."""
 
     DENSE = "dense"
     EXPERTS = "experts"
@@ -41,18 +41,18 @@ class Layer:
     """One decoder layer."""
 
     mixers: tuple[Mixer, ...]
-    """Usually one; none in a layer that only feeds forward."""
+    """Mixers of the layer: usually one, none in a layer that only feeds forward."""
     feed: Feed
     sliding: bool = False
-    """Attention looks back over a window only."""
+    """Whether attention looks back over a window only."""
     heads_in_group: int = 0
-    """Query heads for one key/value head, where layers differ; 0: as the whole model."""
+    """Query heads per key/value head if layers differ; 0 for those of the whole model."""
     inner: int = 0
-    """Width of the feed-forward layer, where layers differ; 0: as the whole model."""
+    """Width of the feed-forward layer if layers differ; 0 for that of the whole model."""
     shares: bool = False
-    """Keys and values are those of an earlier layer."""
+    """Whether keys and values are those of an earlier layer."""
     ratio: int = 0
-    """Tokens that compressed attention keeps as one; 0: it keeps a window only."""
+    """Number of tokens that compressed attention keeps as one; 0 if it keeps a window only."""
 
 
 _TYPES: Mapping[str, Mixer] = {
@@ -77,21 +77,21 @@ _LINEAR: Mapping[str, Mixer] = {
     "lfm2_moe": Mixer.CONVOLUTION,
     "recurrent_gemma": Mixer.RECURRENT,
 }
-"""What `linear_attention` means in a list of layer types, where it is not the gated delta rule."""
+"""Mixers that `linear_attention` stands for in a list of layer types, if not the gated delta rule."""
 _RECURRENT_ONLY: Mapping[str, tuple[Mixer, ...]] = {
     "mamba": (Mixer.MAMBA,),
     "falcon_mamba": (Mixer.MAMBA,),
     "mamba2": (Mixer.MAMBA2,),
     "falcon_h1": (Mixer.ATTENTION, Mixer.MAMBA2),
 }
-"""Families whose layers are all alike and not attention alone."""
+"""Mixers of families whose layers are all alike and are not only attention."""
 _LETTERS: Mapping[str, Layer] = {
     "M": Layer((Mixer.MAMBA2,), Feed.NONE),
     "*": Layer((Mixer.ATTENTION,), Feed.NONE),
     "E": Layer((), Feed.EXPERTS),
     "-": Layer((), Feed.DENSE),
 }
-"""Nemotron-H's pattern: a layer has one part."""
+"""Layers by letter of Nemotron-H's pattern: each layer has one part."""
 _BLOCKS: Mapping[str, str] = {
     "mamba": "M",
     "linear_attention": "M",
@@ -100,11 +100,11 @@ _BLOCKS: Mapping[str, str] = {
     "moe": "E",
     "mlp": "-",
 }
-"""The same as a list of words."""
+"""Letters of that pattern by word, for configs with a list of words."""
 
 
 def decoder_layers(text: Section) -> tuple[Layer, ...]:
-    """Every layer of the language model, first to last."""
+    """All layers of the language model, from first to last."""
     blocks = text.listed("block_configs")
     if blocks:
         return tuple(_searched(text, block) for block in blocks[:MAX_LAYERS])
@@ -132,7 +132,7 @@ def decoder_layers(text: Section) -> tuple[Layer, ...]:
 
 
 def _inner(text: Section, widths: tuple[object, ...], index: int, shares: bool) -> int:
-    """Width of one layer, where config.json lists them or makes those wider that share keys and values."""
+    """Width of one layer if config.json lists widths, or widens layers that share keys and values; else 0."""
     listed = widths[index] if index < len(widths) else 0
     if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
         return listed
@@ -143,7 +143,7 @@ _RATIOS: Mapping[str, int] = {"compressed_sparse_attention": 4, "heavily_compres
 
 
 def _ratios(text: Section, count: int) -> list[int]:
-    """DeepSeek-V4: tokens that each layer keeps as one."""
+    """Number of tokens that each layer keeps as one (DeepSeek-V4)."""
     if text.kind != "deepseek_v4":
         return [0] * count
     listed, types = text.listed("compress_ratios"), text.listed("layer_types")
@@ -157,12 +157,12 @@ def _ratios(text: Section, count: int) -> list[int]:
 
 
 def layer_count(text: Section) -> int:
-    """Decoder layers without those that only predict further tokens."""
+    """Number of decoder layers, without draft layers."""
     return bounded("layers", text.number("num_hidden_layers", "n_layer", "num_layers", "n_layers"), MAX_LAYERS)
 
 
 def _searched(text: Section, block: object) -> Layer:
-    """A layer that a search has chosen (NAS): without attention, without feed-forward layer, or with its own widths."""
+    """A layer chosen by an architecture search: without attention or feed-forward layer, or with its own widths."""
     parts: Mapping[str, Mapping[str, object]] = block if isinstance(block, dict) else {}
     attention, feed = Section(parts.get("attention") or {}, ""), Section(parts.get("ffn") or {}, "")
     hidden = text.number("hidden_size")
@@ -178,7 +178,7 @@ def _searched(text: Section, block: object) -> Layer:
 
 
 def multiplied_width(multiple: float, hidden: int) -> int:
-    """Width of a gated feed-forward layer with so many times the numbers of the hidden state: a multiple of 256."""
+    """Width of a gated feed-forward layer that is `multiple` times the hidden size, rounded up to a multiple of 256."""
     return -(-int(2 * multiple * hidden / 3) // 256) * 256
 
 
@@ -207,7 +207,7 @@ def _typed(text: Section, name: str, attention: Mixer) -> Mixer:
 
 
 def _recurrent(text: Section) -> tuple[Callable[[int], bool], Mixer] | None:
-    """Which layers are attention, where the others are not, as the families without a list of types say it."""
+    """Test for layers with attention, and the mixer of the others, in families without a list of types."""
     mixer = _LINEAR.get(text.kind, Mixer.DELTA)
     linear = text.field("linear_attn_config")
     if isinstance(linear, dict) and isinstance(linear.get("full_attn_layers"), list):
@@ -245,11 +245,11 @@ def _sliding(text: Section, count: int) -> list[bool]:
 
 
 _PATTERNS: Mapping[str, int] = {"gemma2": 2, "gemma3_text": 6, "cohere2": 4, "gpt_oss": 2, "gemma3n_text": 5}
-"""Of so many layers one looks back over everything, where config.json does not say it."""
+"""Period of layers without a window in families whose config.json does not say it: one in so many."""
 
 
 def expert_count(text: Section) -> int:
-    """Routed experts of a mixture; 0 for a dense model."""
+    """Number of routed experts of a mixture; 0 for a dense model."""
     if text.kind.startswith("gemma4") and not text.flag("enable_moe_block"):
         return 0
     names = ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_moe_experts")

@@ -1,11 +1,11 @@
-"""What one part of a decoder layer consists of: linear layers, other numbers, cache and state."""
+"""Parts of a decoder layer: linear layers, other parameters, cache and state."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ROUTED = "experts.*."
-"""In the name of every routed expert."""
+"""Part of the name of every routed expert."""
 
 
 @dataclass(frozen=True)
@@ -13,42 +13,42 @@ class Linear:
     """A linear layer of one decoder layer."""
 
     name: str
-    """Below the decoder layer: `self_attn.q_proj`."""
+    """Name inside the decoder layer, such as `self_attn.q_proj`."""
     outputs: int
     inputs: int
     copies: int = 1
-    """Experts that have such a layer each."""
+    """Number of experts that have such a layer."""
 
     @property
     def numbers(self) -> int:
-        """Weights of all copies."""
+        """Number of weights of all copies."""
         return self.outputs * self.inputs * self.copies
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What attention keeps of a token."""
+    """Numbers that attention keeps of a token in the KV cache."""
 
     heads: int
     width: int
-    """Numbers kept for each head."""
+    """Count of numbers for each head."""
     eight_bits: bool = False
-    """Whatever the cache's format."""
+    """Whether they have 8 bits whatever the cache's format is."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Of one decoder layer, or of one part of it."""
+    """Contents of one decoder layer, or of one part of it."""
 
     linears: tuple[Linear, ...] = ()
     extra: int = 0
-    """Numbers outside linear layers: convolutions, decays, per-channel weights."""
+    """Number of parameters outside linear layers: convolutions, decays, per-channel weights."""
     kept: tuple[Kept, ...] = ()
     state: int = 0
-    """Bytes that a recurrent mixer keeps of a sequence, however long it is."""
+    """Bytes that a recurrent mixer keeps of a sequence of any length."""
 
     def __add__(self, other: Parts) -> Parts:
-        """Both together."""
+        """The contents of both."""
         return Parts(
             (*self.linears, *other.linears),
             self.extra + other.extra,

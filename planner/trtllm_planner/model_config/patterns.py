@@ -1,7 +1,8 @@
 r"""Names of modules in quantization configs: whole names, globs, and a safe part of regular expressions.
 
-config.json is foreign text, and an expression of Python's may take exponential time. What is read here takes time in
-proportion to the name: text, `.`, `.*`, `\d+`, classes of characters, and alternatives in groups without repetition.
+config.json is foreign text, and Python's regular expressions can take exponential time. The subset that is read here
+takes time in proportion to the name: text, `.`, `.*`, `\d+`, classes of characters, and alternatives in groups without
+repetition.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 REGULAR = "re:"
-"""How compressed-tensors begins a regular expression."""
+"""Prefix of a regular expression in compressed-tensors."""
 _LONGEST = 512
 _MOST_ALTERNATIVES = 4096
 _MOST_PATTERNS = 256
@@ -20,10 +21,10 @@ _OPEN, _CLOSE = re.compile(r"\((?:\?:)?"), re.compile(r"\)")
 
 
 class Names:
-    """Many patterns, asked whether any of them is meant for a module."""
+    """A set of patterns that match modules by name."""
 
     def __init__(self, patterns: Iterable[object], *, below: bool = False) -> None:
-        """`below`: what lies below a module of the name, or is called so at any depth, is meant, too."""
+        """Compile the patterns; with `below`, they also match modules inside a match, and their names at any depth."""
         texts = [str(item) for item in patterns if isinstance(item, str)]
         self._exact = frozenset(item for item in texts if not item.startswith(REGULAR) and "*" not in item)
         others = [item for item in texts if item not in self._exact][:_MOST_PATTERNS]
@@ -31,11 +32,11 @@ class Names:
         self._below = below
 
     def __bool__(self) -> bool:
-        """There is a pattern."""
+        """Whether there is a pattern."""
         return bool(self._exact or self._others)
 
     def match(self, name: str) -> bool:
-        """One of the patterns is meant for the module of this name."""
+        """Whether one of the patterns matches the module of this name."""
         if name in self._exact or any(item.match(name) for item in self._others):
             return True
         if not self._below:
@@ -49,7 +50,7 @@ class Names:
 
 @lru_cache(maxsize=1024)
 def _expression(pattern: str) -> re.Pattern[str] | None:
-    """Compiled; None for what is not read here."""
+    """The compiled pattern; None if it is outside the subset that is read."""
     if len(pattern) > _LONGEST:
         return None
     if not pattern.startswith(REGULAR):
@@ -68,7 +69,7 @@ def _expression(pattern: str) -> re.Pattern[str] | None:
 
 
 def _joined(pieces: list[str], *, whole: bool, below: bool) -> re.Pattern[str]:
-    """Each piece where it first occurs after the one before it: no step is ever taken back."""
+    """The pieces as one expression without backtracking: each matches where it first occurs after the one before."""
     first, *others = pieces
     middle = "".join(f"(?>.*?{piece})" for piece in others[:-1])
     last = f".*{others[-1]}" if others else ""
@@ -77,7 +78,7 @@ def _joined(pieces: list[str], *, whole: bool, below: bool) -> re.Pattern[str]:
 
 
 def _piece(text: str) -> tuple[str, int] | None:
-    """An expression without `.*`, and in how many ways it can match; None for what is not read here."""
+    """An expression without `.*`, and its number of alternatives; None if it is outside the subset that is read."""
     made, depth, ways, here, index = "", 0, 1, 1, 0
     while index < len(text):
         opened = _OPEN.match(text, index)

@@ -1,4 +1,4 @@
-"""The longest sequence that a model knows, and windows of its attention."""
+"""The longest sequence that a model supports, and windows of its attention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trtllm_planner.model_config.section import Section
 from trtllm_planner.model_config.weight_formats import SHORT
 
 _UNSCALED = frozenset({None, "default", "llama3", "longrope", "su", "proportional"})
-"""Kinds of rotary scaling whose longest sequence max_position_embeddings says already."""
+"""Kinds of rotary scaling that max_position_embeddings already includes."""
 
 
 def _rope(text: Section) -> Mapping[str, Any]:
@@ -31,7 +31,7 @@ def rope_type(text: Section) -> str | None:
 
 
 def longest_sequence(text: Section) -> int:
-    """With rotary scaling; where the original length is given, the longest may be scaled already."""
+    """Longest sequence with rotary scaling, in tokens; max_position_embeddings may include the scaling already."""
     rope = _rope(text)
     most = text.number("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
     factor = Section(rope, "").real("factor")
@@ -44,5 +44,5 @@ def longest_sequence(text: Section) -> int:
 
 
 def sliding_window(text: Section) -> int:
-    """Tokens that layers with a window look back; 0 for none."""
+    """Number of tokens that layers with a window look back; 0 if there is no window."""
     return text.number("sliding_window", "attention_window_size", "sliding_window_size")

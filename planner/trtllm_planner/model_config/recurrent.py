@@ -11,7 +11,7 @@ from trtllm_planner.model_config.section import Section
 
 _BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 _FLOAT32 = frozenset({"nemotron_h"})
-"""Model types whose class keeps Mamba's state in 32 bits where config.json is silent."""
+"""Model types whose class keeps Mamba's state in 32 bits, unless config.json says otherwise."""
 
 
 def _state_bytes(text: Section) -> int:
@@ -21,7 +21,7 @@ def _state_bytes(text: Section) -> int:
 
 
 def mamba2(text: Section) -> Parts:
-    """State space of many heads, with groups of inputs."""
+    """Mamba 2: a state space with many heads and groups of inputs."""
     hidden = text.number("hidden_size")
     heads = text.number("mamba_num_heads", "mamba_n_heads", "n_mamba_heads", "num_heads")
     size = text.number("mamba_head_dim", "mamba_d_head", "head_dim", "mamba_headdim")
@@ -44,7 +44,7 @@ def _state_size(text: Section) -> int:
 
 
 def mamba(text: Section) -> Parts:
-    """State space of single channels."""
+    """Mamba: a state space of single channels."""
     hidden, state = text.number("hidden_size"), _state_size(text)
     inner = text.number("intermediate_size") if text.kind in {"mamba", "falcon_mamba"} else 0
     inner = inner or (text.number("expand", "mamba_expand") or 2) * hidden

@@ -12,30 +12,30 @@ Config = Mapping[str, Any]
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config", "text_model_config")
 """Names under which a model of several parts keeps its language model."""
 _MOST = 1e6
-"""Fractions beyond it, infinity and NaN are not believed."""
+"""Bound of fractions; larger ones, infinity and NaN are ignored."""
 
 
 class UnreadableConfig(ValueError):
-    """config.json lacks what a plan needs, or holds what no model has."""
+    """config.json lacks what a plan needs, or has a number that no model can have."""
 
 
 def bounded(name: str, value: int, most: int) -> int:
-    """The value, if a model may have it."""
+    """The value; raises UnreadableConfig if it exceeds `most`."""
     if value > most:
         digits = len(str(value))
-        raise UnreadableConfig(f"{name} of the model is a number of {digits} digits, more than the {most} it may be")
+        raise UnreadableConfig(f"config.json gives {name} as a number of {digits} digits, and {most} is the maximum")
     return value
 
 
 @lru_cache(maxsize=1)
 def class_defaults() -> Mapping[str, Mapping[str, Any]]:
-    """class_defaults.json: by model type, what transformers assumes where config.json is silent."""
+    """Defaults of transformers by model type, for fields that config.json does not have (class_defaults.json)."""
     found = json.loads(files(__package__).joinpath("class_defaults.json").read_text(encoding="utf-8"))
     return {name: entry for name, entry in found.items() if isinstance(entry, dict)}
 
 
 class Section:
-    """Fields of one part; a field that is left out has its class's default, one that is null has none."""
+    """Fields of one part. A missing field has its class's default; one that is null has none."""
 
     def __init__(self, values: Config, kind: str, assumed: Config | None = None) -> None:
         self.values = values
@@ -47,14 +47,14 @@ class Section:
         self._parts: Mapping[str, Mapping[str, Any]] = entry.get("parts", {})
 
     def field(self, name: str) -> Any:
-        """The field as it is written, under either of its names; None where it is null or unknown."""
+        """The field's value, under either of its names; None if it is null or unknown."""
         for own in self._own(name):
             if own in self.values:
                 return self.values[own]
         return next((self._assumed[own] for own in self._own(name) if own in self._assumed), None)
 
     def says(self, name: str) -> bool:
-        """config.json itself has the field."""
+        """Whether config.json itself has the field."""
         return any(own in self.values for own in self._own(name))
 
     def number(self, *names: str) -> int:
@@ -119,5 +119,5 @@ def whole(config: Config) -> Section:
 
 
 def _known(said: str, own: str) -> str:
-    """The model type that a part names, where the table has it; else the one that its class is made for."""
+    """The model type that a part names if the table has it, else the one of its class."""
     return said if said in class_defaults() or not own else own

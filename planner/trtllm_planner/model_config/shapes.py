@@ -1,4 +1,4 @@
-"""Linear layers of a model, folded into few shapes: as many as a status and a termination message have room for."""
+"""Linear layers of a model as few shapes: as many as a status and a termination message have room for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from trtllm_api.facts import LinearShape
 
 MOST_SHAPES = 24
 MOST_BYTES = 2100
-"""Shapes kept, the heaviest first: a BuildResult must fit 4096 bytes."""
+"""Bytes of JSON for the shapes that are kept, because a BuildResult must fit 4096 bytes."""
 
 Shape = tuple[str, int, int, str | None]
-"""Name, output features, input features, and the format where it is not the checkpoint's."""
+"""Name, output features, input features, and the format if it is not the checkpoint's."""
 
 
 def folded(counts: Counter[Shape]) -> tuple[tuple[LinearShape, ...], int]:
-    """The heaviest shapes by name, and how many numbers all others have."""
+    """The largest shapes, sorted by name, and the number of weights in all others."""
     shapes = [
         LinearShape(name=name, out_features=out, in_features=inner, count=count, algorithm=algorithm)
         for (name, out, inner, algorithm), count in counts.items()
@@ -33,5 +33,5 @@ def folded(counts: Counter[Shape]) -> tuple[tuple[LinearShape, ...], int]:
 
 
 def numbers(shape: LinearShape) -> int:
-    """Weights in all layers of a shape."""
+    """Number of weights in all layers of a shape."""
     return shape.out_features * shape.in_features * shape.count

@@ -1,4 +1,4 @@
-"""Numbers in the towers beside the language model: image and audio encoders, and the projectors behind them."""
+"""Number of parameters of towers: image and audio encoders and their projectors, beside the language model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _GATED_BEGINS = ("qwen2_5", "gemma4")
 """Encoders whose feed-forward layer has a gate."""
 _CONFORMERS = frozenset({"gemma4_audio", "phi4_multimodal_audio", "gemma3n_audio", "parakeet_encoder"})
 _MEAN_WIDTH = 4
-"""Width of a feed-forward layer in hidden states, where nothing is said."""
+"""Width of a feed-forward layer as a multiple of the hidden size, if config.json does not say it."""
 
 
 def tower_numbers(whole: Section, text: Section) -> int:
-    """All numbers of all towers; 0 for a model of text alone."""
+    """Number of parameters of all towers; 0 for a text model."""
     vision, audio = whole.part(*VISION), whole.part(*AUDIO)
     hidden = text.number("hidden_size")
     found = 0
@@ -58,7 +58,7 @@ def _encoder(part: Section, whole: Section) -> int:
 
 
 def _positions(part: Section, patch: int, hidden: int) -> int:
-    """Learned positions; most newer encoders rotate instead."""
+    """Number of parameters of learned positions; most newer encoders rotate instead and have none."""
     named = part.number("num_position_embeddings", "position_embedding_size")
     if named:
         return named * hidden * (2 if part.kind.startswith("gemma4") else 1)
@@ -70,7 +70,7 @@ def _positions(part: Section, patch: int, hidden: int) -> int:
 
 
 def _projector(part: Section, whole: Section, text: int) -> int:
-    """Between an encoder and the language model."""
+    """Number of parameters of the projector between an encoder and the language model."""
     _, hidden, inner = _sizes(part)
     merge = part.number("spatial_merge_size", "merge_size") or whole.number("spatial_merge_size")
     merged = hidden * (merge or 1) ** 2

@@ -1,4 +1,4 @@
-"""Format of every layer of a checkpoint that is quantized already: what its configs say, each in its own words."""
+"""Format of every layer of a quantized checkpoint, from the configs that different tools write."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from trtllm_planner.tensorrt_llm.shards import is_expert, is_kept
 from trtllm_planner.tensorrt_llm.versions import Algorithm, algorithm_named
 
 SHORT = 256
-"""What the API's ShortText holds."""
+"""Longest text of the API's ShortText, in characters."""
 _GROUP_CLASS = "Linear"
 _PREFIXES = ("", "model.language_model.", "language_model.model.", "model.")
-"""Before `layers.0. ...` in the checkpoints of models with towers."""
+"""Prefixes of `layers.0. ...` in the checkpoints of models with towers."""
 _EXPERTS_ONLY = frozenset({"mxfp4"})
-"""Methods that quantize nothing but routed experts."""
+"""Methods that quantize only routed experts."""
 _NO_NAMES = Names(())
 
 
@@ -28,7 +28,7 @@ class Group:
     """Modules of one format."""
 
     algorithm: Algorithm | None
-    """None: a format that TensorRT-LLM has no name for."""
+    """Format of the modules; None if TensorRT-LLM has no name for it."""
     bits: int
     size: int | None
     names: Names
@@ -39,14 +39,14 @@ class WeightFormats:
     """A checkpoint's formats, module by module."""
 
     checkpoint: CheckpointFacts | None = None
-    """None: nothing is quantized."""
+    """Quantization of the checkpoint; None if nothing is quantized."""
     groups: tuple[Group, ...] = ()
-    """Where there are several formats."""
+    """Groups of a checkpoint with several formats."""
     kept: Names = field(default=_NO_NAMES)
     """Modules in full precision."""
 
     def of(self, module: str) -> Algorithm | None:
-        """Format of a module; NONE in full precision, None where no name is known for it."""
+        """Format of a module: NONE for full precision, None for a format without a known name."""
         checkpoint = self.checkpoint
         if checkpoint is None:
             return Algorithm.NONE
@@ -72,7 +72,7 @@ def _spellings(module: str) -> tuple[str, ...]:
 
 
 def weight_formats(config: Config, beside: Mapping[str, Config] | None = None) -> WeightFormats:
-    """What config.json and the files beside it say (by file name); hf_quant_config.json wins over config.json."""
+    """Formats from config.json and the files beside it, by file name; hf_quant_config.json wins over config.json."""
     files = beside or {}
     own = files.get("hf_quant_config.json", {}).get("quantization")
     if isinstance(own, Mapping) and (own.get("quant_algo") or own.get("kv_cache_quant_algo")):
@@ -102,7 +102,7 @@ def _excluded(found: Config) -> list[object]:
 
 
 def _modelopt(found: Config) -> WeightFormats:
-    """hf_quant_config.json's `quantization`, or the same keys in config.json."""
+    """Formats from `quantization` of hf_quant_config.json, or from the same keys in config.json."""
     algorithm = _short(found.get("quant_algo"))
     layers = found.get("quantized_layers")
     groups: tuple[Group, ...] = ()
@@ -127,13 +127,13 @@ def _modelopt(found: Config) -> WeightFormats:
 
 
 def _bits_named(algorithm: str | None) -> int | None:
-    """Bits of a weight, as the names of formats say it that no table here has: W4A8_MXFP4_FP8, MXFP8."""
+    """Bits of a weight from the name of a format that no table here has, such as W4A8_MXFP4_FP8 or MXFP8."""
     digits = re.match(r"W(\d+)A|MXFP(\d+)|NVFP(\d+)|FP(\d+)|INT(\d+)", algorithm or "")
     return int(next(filter(None, digits.groups()))) if digits is not None else None
 
 
 def _kv_cache(found: Config) -> str | None:
-    """compressed-tensors' kv_cache_scheme."""
+    """Format of the KV cache from compressed-tensors' kv_cache_scheme."""
     scheme = found.get("kv_cache_scheme")
     if not isinstance(scheme, Mapping):
         return None
@@ -191,7 +191,7 @@ def _compressed_algorithm(weights: Config, form: str) -> Algorithm | None:
 
 
 def _formats(groups: tuple[Group, ...]) -> tuple[str, ...]:
-    """Every format once; one that has no name by its bits."""
+    """Names of all formats, each once; a format without a name is described by its bits."""
     names = (group.algorithm or (f"{group.bits} bits" if group.bits else "unknown") for group in groups)
     return tuple(dict.fromkeys(str(name)[:32] for name in names))[:8]
 

@@ -1,1 +1,1 @@
-"""Rules judged before anything is computed: pure functions of a question, all reported at once."""
+"""Rules and plan of a quantization, before a GPU is used: pure functions that report all problems at once."""

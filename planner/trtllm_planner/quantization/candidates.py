@@ -1,4 +1,4 @@
-"""The plan: every method to try with every option decided, and why; called by quantizedmodel.state."""
+"""The plan of a quantization: every method to try with every option decided, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trtllm_planner.quantization.question import QuantizeQuestion
 
 
 def quantization_plan(question: QuantizeQuestion, notes: tuple[Verdict, ...] = ()) -> QuantizationPlan:
-    """For a question that no rule refuses; notes are its warnings, which become part of why."""
+    """Plan for a question that no rule refuses; `notes` are its warnings, which become part of why."""
     quantization = question.spec.quantization
     methods = question.methods() if question.spec.quality.on_failure is OnFailure.FALLBACK else question.methods()[:1]
     why: list[str] = []

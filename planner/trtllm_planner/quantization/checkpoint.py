@@ -1,4 +1,4 @@
-"""Rules about what the checkpoint is: CustomCode, ArchitectureNotSupported, AlreadyQuantized."""
+"""Rules about the checkpoint: custom code, its architecture, and whether it is quantized already."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trtllm_planner.tensorrt_llm.foreign import made_from
 
 
 def custom_code(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """A model's own Python code runs only where the user says that it may."""
+    """Refuse a model that brings Python code, unless spec.trustRemoteCode is set."""
     if runs_own_code(question.facts) and not question.spec.trust_remote_code:
         yield refusal(
             Reason.CUSTOM_CODE_NOT_TRUSTED,
@@ -24,7 +24,7 @@ def custom_code(question: QuantizeQuestion) -> Iterator[Verdict]:
 
 
 def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """The builder's table of families; custom code that is trusted is left to the builder to try."""
+    """Refuse families that the builder does not know; trusted custom code is left to the builder."""
     name = question.facts.architecture
     if name in QUANTIZABLE or (question.facts.custom_code and question.spec.trust_remote_code):
         return
@@ -43,7 +43,7 @@ def architecture_supported(question: QuantizeQuestion) -> Iterator[Verdict]:
 
 
 def already_quantized(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Quantizing twice only loses quality, and ModelOpt cannot read packed weights."""
+    """Refuse a quantized checkpoint: ModelOpt cannot read packed weights, and quantizing twice loses quality."""
     facts = question.facts
     method = facts.quantization
     if method is None:

@@ -1,4 +1,4 @@
-"""All that is decided about a quantization before it begins; called by quantizedmodel.state and the command line."""
+"""The decision about a quantization before it begins: verdicts, and the plan if none refuses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from trtllm_planner.quantization.rules import QUANTIZE_RULES
 
 @dataclass(frozen=True)
 class Decided:
-    """Every verdict; a plan unless one of them is a refusal, or nobody knows yet what the methods must run on."""
+    """Every verdict, and the plan. There is none if a verdict refuses, or if no GPU is known to plan a method for."""
 
     verdicts: tuple[Verdict, ...]
     plan: QuantizationPlan | None
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
-        """Why there is no plan."""
+        """Verdicts that refuse."""
         return refusals(self.verdicts)
 
 

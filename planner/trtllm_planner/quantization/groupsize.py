@@ -1,4 +1,4 @@
-"""Rule GroupSize, and the group size that is planned when none is asked for; called by preflight.candidates too."""
+"""The rule group_size, and the group size that is planned if the spec names none."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from trtllm_planner.quantization.linears import quantized_linears
 from trtllm_planner.quantization.question import QuantizeQuestion
 
 PREFERRED = (128, 64, 32, 16)
-"""Group sizes in the order in which they are tried: fewer scales first."""
+"""Group sizes in the order of trying: fewer scales first."""
 NVFP4_BLOCK = 16
 
 
 def is_grouped(method: Method, quantization: Quantization) -> bool:
-    """The method, or one that Auto may choose, has a scale per group of input columns."""
+    """Whether the method, or one that Auto may choose, has a scale per group of input columns."""
     if method is Method.AUTO:
         return quantization.auto is not None and any(m in GROUPED_METHODS for m in quantization.auto.candidates)
     return method in GROUPED_METHODS
 
 
 def planned_group_size(facts: ModelFacts, quantization: Quantization) -> tuple[int | None, str]:
-    """The largest preferred size that divides every quantized layer's input width, and why; None where none does."""
+    """The largest preferred size that divides the input width of every quantized layer, and why; None if none does."""
     linears = quantized_linears(facts, quantization)
     for size in PREFERRED:
         if all(linear.in_features % size == 0 for linear in linears):
@@ -41,13 +41,13 @@ def _why_not(size: int, linears: tuple[LinearShape, ...]) -> str:
 
 
 def fitting_sizes(linears: tuple[LinearShape, ...]) -> tuple[int, ...]:
-    """Every group size that the API allows and that divides all input widths, the largest first."""
+    """Group sizes that the API allows and that divide all input widths, the largest first."""
     common = math.gcd(*(linear.in_features for linear in linears)) if linears else 0
     return tuple(size for size in range(1024, 15, -16) if common % size == 0) if common else ()
 
 
 def group_size(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Scales cover whole groups: a layer whose width is no multiple of the group size cannot be packed."""
+    """Refuse a group size that does not divide a layer's width, because scales cover whole groups."""
     quantization = question.spec.quantization
     linears = quantized_linears(question.facts, quantization)
     for method in question.methods():

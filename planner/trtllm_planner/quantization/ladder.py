@@ -1,7 +1,4 @@
-"""The ladder of a spec without a method: what the target GPU runs natively, the smallest first, as the model allows.
-
-Called by the operator's quantizedmodel.ladder, the command line and preflight.decide.
-"""
+"""Methods for a spec without one: those that the target GPUs run natively and the model allows, the smallest first."""
 
 from __future__ import annotations
 
@@ -29,28 +26,28 @@ ORDER = (
     Method.INT8_SMOOTH_QUANT,
     Method.INT8_WEIGHT_ONLY,
 )
-"""Fewest bits of a weight first; of equal ones the fewest bits of an activation, for speed; then coarser scales."""
+"""Methods in order: fewest bits of a weight, then fewest bits of an activation (speed), then coarser scales."""
 ON_CPU = (Method.INT4_WEIGHT_ONLY, Method.INT8_WEIGHT_ONLY)
-"""What the Transformers server runs on a CPU without simulating the arithmetic of a GPU."""
+"""Methods that the Transformers server runs on a CPU without simulating the arithmetic of a GPU."""
 _CPU = "the Transformers server on a CPU"
 _MOST_PRODUCTS = 8
 _OMITTED = "spec.quantization.method is omitted"
 _ANY_IMAGE = ImageInfo("", None)
-"""Which image will serve is not known here: the newest table."""
+"""Image for the newest table, because the image that will serve is not known here."""
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is left of a ladder for a model, and why."""
+    """Methods of a ladder that suit a model, and why."""
 
     methods: tuple[Method, ...]
     why: tuple[str, ...]
 
 
 def method_ladder(spec: QuantizedModelSpec, gpus: Inventory, inputs: str) -> MethodLadder | None:
-    """For the device asked for; None while that is GPU and there is none. `inputs` identifies what it is for.
+    """Methods for spec.device; None if that is GPU and there is none. `inputs` identifies the part of the spec.
 
-    Several kinds of GPU: the methods that all of them run, with the runtime that the checkpoint's format is for.
+    With several kinds of GPU, these are the methods that all of them run with the checkpoint format's runtime.
     """
     if spec.device is Device.CPU:
         return MethodLadder(inputs=inputs, target=_CPU, methods=ON_CPU)
@@ -70,7 +67,7 @@ def method_ladder(spec: QuantizedModelSpec, gpus: Inventory, inputs: str) -> Met
 
 
 def fitting(question: QuantizeQuestion, ladder: MethodLadder) -> Fitting:
-    """The ladder without the methods that a rule refuses for this model, or that others make pointless."""
+    """The ladder without methods that a rule refuses for this model, or that another method makes pointless."""
     general = set(_refused(replace(question, planned=())))
     methods: list[Method] = []
     why: list[str] = []
@@ -94,7 +91,7 @@ def fitting(question: QuantizeQuestion, ladder: MethodLadder) -> Fitting:
 
 
 def nothing_left(spec: QuantizedModelSpec, ladder: MethodLadder, why: tuple[str, ...]) -> Verdict:
-    """The refusal where neither the ladder nor a fallback has a method."""
+    """Refusal if neither the ladder nor a fallback has a method."""
     if ladder.methods:
         message = f"{_OMITTED}, and none of the methods that {ladder.target} runs natively fits this model"
         message += f" ({'; '.join(why)})"

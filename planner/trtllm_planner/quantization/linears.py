@@ -1,4 +1,4 @@
-"""Which linear layers a quantization touches; used by the rules that look at shapes."""
+"""Linear layers that a quantization changes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from trtllm_planner.tensorrt_llm.shards import is_kept
 def quantized_linears(facts: ModelFacts, quantization: Quantization) -> tuple[LinearShape, ...]:
     """The linear layers that get scales, by the names that ModelFacts gives them (numbers as *).
 
-    A pattern that excludes some layers of a name only (`layers.0`) does not take the name out: its other layers
-    are still quantized.
+    A pattern that excludes only some layers of a name (`layers.0`) keeps the name in the result: its other layers are
+    still quantized.
     """
     kept = quantization.exclude_modules
     return tuple(linear for linear in facts.linears if not is_kept(linear.name, kept))

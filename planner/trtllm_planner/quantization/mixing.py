@@ -1,4 +1,4 @@
-"""Rule MixedPrecision, and which candidates can be mixed with full precision; the builder asks the latter, too."""
+"""The rule mixed_precision, and the methods that fallback Mixed can combine with full precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_planner.quantization.question import QuantizeQuestion
 
 
 def why_no_mix(method: Method, checkpoint: Checkpoint) -> str:
-    """Why fallback Mixed can make nothing of a method, as a clause; empty where it can."""
+    """Reason why fallback Mixed cannot mix a method, as a clause; empty if it can."""
     if method is Method.NONE:
         return "None has full precision already"
     if method is Method.AUTO:
@@ -29,7 +29,7 @@ def why_no_mix(method: Method, checkpoint: Checkpoint) -> str:
 
 
 def mixed_precision(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Fallback Mixed is made of a method that was refused before it."""
+    """Refuse fallback Mixed without a method before it that it can mix."""
     methods, named = question.methods(), question.spec.quantization.method is not None
     if Method.MIXED not in methods:
         return
@@ -38,7 +38,7 @@ def mixed_precision(question: QuantizeQuestion) -> Iterator[Verdict]:
     if all(reasons) and (named or before):
         yield refusal(
             Reason.MIXED_PRECISION_NOT_POSSIBLE,
-            "fallback Mixed has no method before it to make a mix of"
+            "fallback Mixed has no method before it that it can mix"
             + (f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""),
-            "take Mixed out of quality.fallbacks, or name a method before it that it can mix",
+            "remove Mixed from quality.fallbacks, or name a method before it that it can mix",
         )

@@ -1,4 +1,4 @@
-"""Rules about options that exclude each other or this model: KVCache, EffectiveBits, Lengths, DatasetToken, Effort."""
+"""Rules about options that contradict each other or the model: KV cache, bits, lengths, tokens, duration."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _BITS = {
 }
 _FULL_BITS = 16
 _AWQ_SECONDS_PER_PARAMETER = 240 / 135e6
-"""Measured on 2 CPU cores: INT4AWQ of 135M parameters in four minutes."""
+"""Duration of INT4AWQ per parameter, measured on 2 CPU cores: 135M parameters in four minutes."""
 _LONG_SECONDS = 3600
 
 
 def kv_cache(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """A Hugging Face checkpoint has no place for the scales of an INT8 KV cache; TensorRT-LLM's has."""
+    """Refuse an INT8 KV cache in a Hugging Face checkpoint, which has no place for its scales."""
     whole = question.spec.checkpoint.format is CheckpointFormat.HUGGING_FACE
     if whole and question.spec.quantization.kv_cache is KVCache.INT8:
         yield refusal(
@@ -42,7 +42,7 @@ def kv_cache(question: QuantizeQuestion) -> Iterator[Verdict]:
 
 
 def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """What stays in full precision counts as 16 bits, so that few bits on average may be out of reach."""
+    """Refuse an average that cannot be reached: modules in full precision count as 16 bits."""
     quantization = question.spec.quantization
     if quantization.auto is None:
         if Method.AUTO in question.methods():
@@ -72,7 +72,7 @@ def effective_bits(question: QuantizeQuestion) -> Iterator[Verdict]:
             Reason.EFFECTIVE_BITS_OUT_OF_REACH,
             f"auto.effectiveBits {asked} is out of reach: with {smallest} bits for every layer that may be "
             f"quantized and {_FULL_BITS} for the others the mean is {least:.2f}",
-            f"ask for {least:.2f} or more, or exclude fewer modules",
+            f"set {least:.2f} or more, or exclude fewer modules",
             {"effectiveBits": str(asked), "least": f"{least:.2f}"},
         )
 
@@ -87,7 +87,7 @@ def _weights(question: QuantizeQuestion, *, only_quantized: bool) -> Iterator[in
 
 
 def lengths(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Beyond its positions a model answers noise: neither scales nor measurements would mean anything."""
+    """Refuse sequences beyond the model's positions, where it answers noise and measurements mean nothing."""
     most = question.facts.max_position_embeddings
     asked = {
         "calibration.sequenceLength": question.spec.calibration.sequence_length,
@@ -104,7 +104,7 @@ def lengths(question: QuantizeQuestion) -> Iterator[Verdict]:
 
 
 def dataset_token(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Both data sets are read by one process, which has one token for them."""
+    """Refuse two different tokens: one process with one token reads both data sets."""
     calibration = _token(question.spec.calibration.dataset)
     evaluation = _token(question.spec.quality.evaluation.dataset)
     if calibration and evaluation and calibration != evaluation:
@@ -121,7 +121,7 @@ def _token(dataset: Dataset | None) -> str:
 
 
 def effort(question: QuantizeQuestion) -> Iterator[Verdict]:
-    """Searching AWQ's scales on a CPU is possible, and rarely what somebody wants to wait for."""
+    """Warn of AWQ's search for scales on a CPU, which takes hours for larger models."""
     seconds = question.facts.parameters * _AWQ_SECONDS_PER_PARAMETER
     slow = [method for method in question.methods() if method in {Method.INT4_AWQ, Method.W4A8_AWQ, Method.AUTO}]
     if question.spec.device is Device.CPU and slow and seconds > _LONG_SECONDS:
@@ -129,6 +129,6 @@ def effort(question: QuantizeQuestion) -> Iterator[Verdict]:
             Reason.METHOD_SLOW,
             f"{slow[0]} of {question.facts.parameters / 1e9:.1f}B parameters takes about {seconds / 3600:.0f} hours "
             "on two CPU cores",
-            "device GPU, or a weight-only method, takes minutes",
+            "use device GPU or a weight-only method, which take minutes",
             {"parameters": question.facts.parameters},
         )

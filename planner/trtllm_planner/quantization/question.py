@@ -1,4 +1,4 @@
-"""What the rules about quantization are asked; built by quantizedmodel.plan."""
+"""QuantizeQuestion: everything that the rules about quantization judge."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from trtllm_api.quantizedmodel import QuantizedModelSpec
 
 @dataclass(frozen=True)
 class QuantizeQuestion:
-    """Whether this model may be quantized as asked."""
+    """One spec and its model. The rules say whether they work together."""
 
     spec: QuantizedModelSpec
     facts: ModelFacts
     planned: tuple[Method, ...] = ()
-    """In place of the method, where the spec names none."""
+    """Methods that were planned, if the spec names none."""
 
     def methods(self) -> tuple[Method, ...]:
-        """The method asked for or those planned, then the fallbacks: each once, in the order of trying."""
+        """The method of the spec or the planned ones, then the fallbacks: each once, in the order of trying."""
         asked = self.spec.quantization.method
         first = self.planned if asked is None else (asked,)
         return tuple(dict.fromkeys((*first, *self.spec.quality.fallbacks)))

@@ -1,6 +1,6 @@
 """Preflight rules about engines, in the order in which a user should fix things.
 
-What no other layout would fix comes first (image, model, checkpoint, GPU), then the layout, then its
+Problems that no layout fixes come first (image, model, checkpoint, GPU), then the layout, then its
 memory, then files and pods.
 """
 
@@ -49,6 +49,6 @@ ENGINE_RULES: tuple[Rule[EngineQuestion], ...] = (
     Rule(pod_hygiene, (Reason.POD_UNSUITABLE,), _LAYOUT | _GPU),
 )
 FIXED_RULES = tuple(rule for rule in ENGINE_RULES if Need.LAYOUT not in rule.needs)
-"""Rules whose answer, without a GPU in the question, no layout changes."""
+"""Rules whose answer does not depend on the layout, as long as the question has no GPU."""
 PLACE_RULES = tuple(rule for rule in ENGINE_RULES if Need.GPU in rule.needs)
-"""Rules whose answer depends on the place: the kind of GPU, or how many a node has."""
+"""Rules whose answer depends on the kind of GPU, or on how many a node has."""

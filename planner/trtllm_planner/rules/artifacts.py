@@ -1,4 +1,4 @@
-"""Rules about what was made before: EngineRuntime (an engine and its place), FileIntegrity (a checkpoint's files)."""
+"""Rules about files that exist: engine_runtime (an engine and its GPU), file_integrity (a checkpoint's files)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from trtllm_planner.question import CheckpointFile, EngineQuestion
 from trtllm_planner.tensorrt_llm.versions import parse_version
 
 MOST_HEADER = 100_000_000
-"""What safetensors itself allows for a header."""
+"""Largest header that safetensors itself accepts, in bytes."""
 
 
 def engine_runtime(question: EngineQuestion) -> Iterator[Verdict]:
-    """An engine runs where it was built for: version, compute capability, number of ranks."""
+    """Refuse an engine that was built for another version, compute capability or number of ranks."""
     stamp = question.stamp
     if stamp is None:
         return
@@ -56,12 +56,12 @@ def engine_runtime(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def file_integrity(question: EngineQuestion) -> Iterator[Verdict]:
-    """Weights that are all there, and are weights."""
+    """Refuse a checkpoint with missing or damaged files, or without the tokenizer's parts that the server needs."""
     files, options = question.files, question.options
     if options.chat and not question.facts.chat_template:
         yield refusal(
             Reason.CHAT_TEMPLATE_MISSING,
-            "the chat endpoint is asked for, and the tokenizer has no chat template",
+            "the chat endpoint is used, and the tokenizer has no chat template",
             "use the model's instruction-tuned variant, give a chat template, or serve completions only",
         )
     if files is None:
@@ -98,10 +98,10 @@ def _problem(file: CheckpointFile) -> tuple[str, str]:
     if file.pointer:
         return f"is a Git-LFS pointer of {file.bytes} bytes, not weights", "run `git lfs pull`, or use the hub's client"
     if file.header_bytes > MOST_HEADER:
-        return f"claims a header of {file.header_bytes} bytes, where {MOST_HEADER} is the most", again
+        return f"has a header of {file.header_bytes} bytes, and {MOST_HEADER} is the maximum", again
     expected = 8 + file.header_bytes + file.data_bytes
     if expected > file.bytes:
         return f"is truncated: {file.bytes} of {expected} bytes", again
     if expected < file.bytes:
-        return f"has {file.bytes} bytes, where its header describes {expected}", again
+        return f"has {file.bytes} bytes, but its header describes {expected}", again
     return "", ""

@@ -1,4 +1,4 @@
-"""Rules about room: GpuMemory, and CalibrationAndHostMemory for the Jobs."""
+"""Rules about memory: gpu_memory for servers and engines, calibration_and_host_memory for Jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, KvFor
 
 
 def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
-    """Weights at their target precision, activations and the KV cache of the asked limits, on the fullest GPU."""
+    """Refuse a layout whose weights, activations and KV cache exceed the memory of the fullest GPU."""
     gpu = question.gpu
     if gpu is None or question.layout.pipeline > max(1, question.facts.layers):
         return
@@ -39,21 +39,21 @@ def gpu_memory(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def shortage(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> str:
-    """What does not fit, itemised."""
+    """Message of what does not fit, item by item."""
     begin = f"{question.layout} on {gpu.product} ({gib(need.available)} per GPU): weights {gib(need.weights)}"
     rest = f" + activations {gib(need.activations)} + runtime {gib(need.runtime)}"
     if need.state:
         rest += f" + recurrent state of {question.limits.batch} sequences {gib(need.state)}"
     if need.free < 0:
         return f"{begin}{rest} exceed it by {gib(-need.free)}"
-    wanted = f"max_seq_len {question.limits.max_seq_len}"
+    wanted = f"maxSequenceLength {question.limits.max_seq_len}"
     if question.limits.sequences > 1:
         wanted += f" x {question.limits.sequences} sequences"
     return f"{begin}{rest} leave {gib(need.kv_pool)} = {need.tokens} KV tokens; {wanted} needs {need.needed_tokens}"
 
 
 def remedies(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> str:
-    """What would fit, tried with the same estimate."""
+    """Changes that fit by the same estimate, as a remedy."""
     found = []
     tensor = next((item for item in fitting_tensors(question) if item > question.layout.tensor), None)
     while tensor is not None and tensor <= (question.gpus_per_node or 8) and gpu.whole:
@@ -71,15 +71,15 @@ def remedies(question: EngineQuestion, gpu: GpuKind, need: MemoryEstimate) -> st
         found.append("FP8 KV cache")
     batch = fitting_batch(question, gpu, need.weights)
     if batch:
-        found.append(f"max_batch_size {batch}")
+        found.append(f"maxBatchSize {batch}")
     length = longest_sequence(question, need)
     if length:
-        found.append(f"max_seq_len {length} or less")
+        found.append(f"maxSequenceLength {length} or less")
     return "try " + " | ".join(found) if found else "use larger GPUs, more of them, or a smaller precision"
 
 
 def fitting_batch(question: EngineQuestion, gpu: GpuKind, weights: int) -> int:
-    """The largest half, quarter, ... of max_batch_size that fits and holds the asked sequences; 0: none."""
+    """The largest half, quarter, ... of max_batch_size that fits and holds limits.sequences; 0 if none does."""
     batch = question.limits.batch // 2
     while batch >= max(8, question.limits.sequences):
         limits = replace(question.limits, max_batch_size=batch)
@@ -90,7 +90,7 @@ def fitting_batch(question: EngineQuestion, gpu: GpuKind, weights: int) -> int:
 
 
 def longest_sequence(question: EngineQuestion, need: MemoryEstimate) -> int:
-    """The longest max_seq_len that this layout's KV cache holds, in whole blocks; 0: none."""
+    """The longest sequence that this layout's KV cache holds, in whole blocks of tokens; 0 if none."""
     if question.options.kv_cache_type is not KvCacheType.PAGED:
         return 0
     per_sequence = need.tokens // (question.limits.sequences * question.limits.max_beam_width)
@@ -99,7 +99,7 @@ def longest_sequence(question: EngineQuestion, need: MemoryEstimate) -> int:
 
 
 def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
-    """Heuristics from reports of Jobs that were killed; below the source's own size it is no longer a guess."""
+    """Warn of less memory than heuristics from reports of killed Jobs need; refuse less than the source's own size."""
     host, source = question.host, question.facts.bytes
     if host is None or source == 0:
         return
@@ -118,7 +118,7 @@ def calibration_and_host_memory(question: EngineQuestion) -> Iterator[Verdict]:
         host.memory_bytes,
         host_memory_needed(source),
         source,
-        f"ask for {gib(host_memory_needed(source))}",
+        f"set podTemplate.resources.requests.memory to {gib(host_memory_needed(source))}",
     )
 
 

@@ -1,7 +1,7 @@
-"""The rule CheckpointRecognised: what a checkpoint is already, against what the runtime reads.
+"""The rule checkpoint_recognised: the format of a checkpoint against the formats that the runtime reads.
 
-Checkpoints of others are named as what they are (tool, bits, group size, desc_act, symmetric or not), with the runtime
-and versions that take them, or the advice to quantize the original.
+A refusal describes the checkpoint (tool, bits, group size, desc_act, symmetric or not), and names the runtime and
+versions that read it, or advises to quantize the original.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _refusal(message: str, remedy: str, **numbers: int | str) -> Verdict:
 
 
 def checkpoint_recognised(question: EngineQuestion) -> Iterator[Verdict]:
-    """The artifact of a QuantizedModel, or the source as somebody else left it."""
+    """Refuse the artifact of a QuantizedModel, or a source, that the runtime cannot read."""
     if question.artifact is not None:
         yield from _artifact(question.artifact, question)
         return
@@ -50,7 +50,7 @@ def checkpoint_recognised(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def artifact_for_transformers(artifact: ArtifactFacts) -> Verdict | None:
-    """What speaks against serving an artifact with runtime Transformers."""
+    """Refusal of an artifact that runtime Transformers cannot serve; None if it can."""
     if not artifact.engine_format:
         return None
     return _refusal(
@@ -79,7 +79,7 @@ def _artifact(artifact: ArtifactFacts, question: EngineQuestion) -> Iterator[Ver
     baked = f"TP {artifact.tensor}, PP {artifact.pipeline}"
     if (layout.tensor, layout.pipeline) != (artifact.tensor, artifact.pipeline):
         yield _refusal(
-            f"{name} is divided for {baked}, and the engine is to have TP {layout.tensor}, PP {layout.pipeline}",
+            f"{name} is divided for {baked}, and the engine needs TP {layout.tensor}, PP {layout.pipeline}",
             f"set parallelism.tensor {artifact.tensor} and pipeline {artifact.pipeline} here, or checkpoint.tensor "
             f"{layout.tensor} and pipeline {layout.pipeline} in the QuantizedModel",
             tensor=artifact.tensor,
@@ -92,7 +92,7 @@ def _artifact(artifact: ArtifactFacts, question: EngineQuestion) -> Iterator[Ver
 
 
 def _divided(layout: Layout) -> str:
-    """Fields of checkpoint that are not 1."""
+    """The fields tensor and pipeline of spec.checkpoint, if they are not 1."""
     return f", tensor {layout.tensor} and pipeline {layout.pipeline}" if layout.world > 1 else ""
 
 
@@ -136,7 +136,7 @@ def _not_convertible(checkpoint: CheckpointFacts, question: EngineQuestion, what
 
 
 def describe(checkpoint: CheckpointFacts) -> str:
-    """`GPTQ (INT4, group size 128, desc_act true, symmetric)`."""
+    """A checkpoint's format as text: `GPTQ (INT4, group size 128, desc_act true, symmetric)`."""
     method, algorithm = checkpoint.method, algorithm_named(checkpoint.algorithm)
     cache = f", {checkpoint.kv_cache} KV cache" if checkpoint.kv_cache else ""
     if method not in _TOOLS:
@@ -186,19 +186,19 @@ def _way_out(checkpoint: CheckpointFacts, question: EngineQuestion) -> str:
 
 
 def original(facts: ModelFacts) -> str:
-    """How to quantize this model another way: its original, or a copy in BF16 where there never was one."""
+    """Remedy that quantizes this model another way: from its original, or from a BF16 copy if it has no original."""
     first = made_from(facts)
     if first is None:
         return "quantize the original (BF16 or FP16) model"
-    return f"{first}, for no BF16 original was published, and quantize that copy"
+    return f"{first}, because no BF16 original was published, and quantize that copy"
 
 
 def _conflicts(checkpoint: CheckpointFacts, question: EngineQuestion) -> Iterator[Verdict]:
     asked, found = question.algorithm, checkpoint.algorithm
     if found is not None and asked is not Algorithm.NONE and asked != found:
         yield _refusal(
-            f"the checkpoint is {found} already, and {asked} is asked for",
-            f"ask for {found}, or {original(question.facts)}",
+            f"the checkpoint is {found} already, and the spec sets {asked}",
+            f"use {found}, or {original(question.facts)}",
             checkpoint=found,
             asked=asked,
         )
@@ -211,6 +211,6 @@ def _conflicts(checkpoint: CheckpointFacts, question: EngineQuestion) -> Iterato
         )
     if checkpoint.kv_cache and question.kv_cache not in {KvFormat.AUTO, checkpoint.kv_cache}:
         yield _refusal(
-            f"the checkpoint's KV cache is {checkpoint.kv_cache}, and {question.kv_cache} is asked for",
-            f"ask for {checkpoint.kv_cache}, or leave the KV cache's format out",
+            f"the checkpoint's KV cache is {checkpoint.kv_cache}, and the spec sets {question.kv_cache}",
+            f"use {checkpoint.kv_cache}, or leave the KV cache's format out",
         )

@@ -1,4 +1,4 @@
-"""Rules about command lines: ExtraArguments (what users add), FeatureCombinations (fields that a version lacks)."""
+"""Rules about command lines: extraArgs of users, fields that a version lacks, and LoRA adapters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trtllm_planner.tensorrt_llm.versions import EngineRuntime
 
 _SCATTER, _SCATTERED = "--pp_reduce_scatter", "MixtralForCausalLM"
 _ANY = Limits()
-"""Numbers that every version takes, because other rules judge limits."""
+"""Limits that every version accepts, because other rules judge the limits of the spec."""
 
 
 def extra_arguments(question: EngineQuestion) -> Iterator[Verdict]:
@@ -65,14 +65,14 @@ def options_of_version(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def lora(question: EngineQuestion) -> Iterator[Verdict]:
-    """Refuse adapters for which the engine is not built, and engines for adapters without their modules."""
+    """Refuse adapters that the engine is not built for, and a build.lora that names neither modules nor adapters."""
     if question.runtime is not EngineRuntime.TENSORRT:
         return
     serving, built = question.serving, (question.build or Build()).lora
     if built is not None and built.source is LoraSource.HF and not (built.target_modules or built.directories):
         yield refusal(
             Reason.OPTIONS_CONFLICT,
-            "build.lora names neither the modules that adapters change nor an adapter from which to read them",
+            "build.lora names neither the modules that adapters change nor an adapter to read them from",
             "set build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories",
         )
     if serving is None or serving.lora is None:

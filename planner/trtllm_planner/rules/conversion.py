@@ -1,4 +1,4 @@
-"""Rules about convert_checkpoint.py: scripts that there are, and what a family's script refuses after parsing."""
+"""Rules about convert_checkpoint.py: families that have a script, and options that the script refuses after parsing."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _extra(message: str, remedy: str) -> Verdict:
 
 
 def _division(question: EngineQuestion, convert: Convert, family: str) -> Iterator[Verdict]:
-    """What a script refuses about parallelism."""
+    """Refuse parallelism that the family's script does not support."""
     layout, facts = question.layout, question.facts
     script = f"convert_checkpoint.py of {family}"
     if layout.pipeline > 1 and family in ONE_STAGE:
@@ -109,13 +109,13 @@ def _division(question: EngineQuestion, convert: Convert, family: str) -> Iterat
         )
     if family == "internlm2" and facts.key_value_heads % layout.tensor:
         yield _refusal(
-            f"{script} cannot deal {facts.key_value_heads} key/value heads out to TP {layout.tensor}",
+            f"{script} cannot distribute {facts.key_value_heads} key/value heads over TP {layout.tensor}",
             "use a tensor parallelism that divides them",
         )
 
 
 def _calibration(question: EngineQuestion, convert: Convert, table: FlagTable) -> Iterator[Verdict]:
-    """Limits of a calibrated conversion, and where its data come from."""
+    """Refuse options that a calibrated conversion does not support; warn if its data come from the hub."""
     field = "smoothQuant" if convert.smooth_quant else "kvCache" if convert.kv_cache is KVCache.INT8 else None
     if field is None:
         return

@@ -1,4 +1,4 @@
-"""The rule Lengths: limits of an engine against its model and each other, and of a server against its engine."""
+"""Rules about limits: those of an engine against its model and each other, and those of a server against its engine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def _warning(message: str, remedy: str, **numbers: int) -> Verdict:
 
 
 def lengths(question: EngineQuestion) -> Iterator[Verdict]:
-    """Sequences within the model's positions, prompts within sequences and within one step's tokens."""
+    """Refuse sequences beyond the model's positions, and prompts beyond a sequence or the tokens of one step."""
     limits, options = question.limits, question.options
     most = question.positions
     if most and limits.max_seq_len > most:
         yield _refusal(
-            f"max_seq_len {limits.max_seq_len} exceeds the {most} positions of the model (rotary scaling included)",
+            f"maxSequenceLength {limits.max_seq_len} exceeds the {most} positions of the model (with rotary scaling)",
             f"use {most} or less",
             maxSeqLen=limits.max_seq_len,
             positions=most,
@@ -33,32 +33,32 @@ def lengths(question: EngineQuestion) -> Iterator[Verdict]:
     prompt = limits.max_input_len
     if prompt is not None and prompt > limits.max_seq_len:
         yield _refusal(
-            f"max_input_len {prompt} exceeds max_seq_len {limits.max_seq_len}, which counts prompt and answer",
-            f"use max_input_len {limits.max_seq_len - 1} or less, or a larger max_seq_len",
+            f"maxInputLength {prompt} exceeds maxSequenceLength {limits.max_seq_len}, which counts prompt and answer",
+            f"use maxInputLength {limits.max_seq_len - 1} or less, or a larger maxSequenceLength",
             maxInputLen=prompt,
             maxSeqLen=limits.max_seq_len,
         )
     if not options.chunked_prefill:
         if prompt is not None and prompt > limits.max_num_tokens:
             yield _refusal(
-                f"prompts of max_input_len {prompt} tokens exceed max_num_tokens {limits.max_num_tokens} and could "
+                f"prompts of maxInputLength {prompt} tokens exceed maxTokens {limits.max_num_tokens}, so they can "
                 "never be scheduled",
-                f"enable chunked prefill, or use max_num_tokens {prompt} or more",
+                f"set serving.chunkedPrefill, or use maxTokens {prompt} or more",
                 maxInputLen=prompt,
                 maxNumTokens=limits.max_num_tokens,
             )
         elif prompt is None and limits.max_seq_len - 1 > limits.max_num_tokens:
             yield _warning(
-                f"prompts longer than max_num_tokens {limits.max_num_tokens} are refused, though max_seq_len is "
+                f"prompts longer than maxTokens {limits.max_num_tokens} are refused, although maxSequenceLength is "
                 f"{limits.max_seq_len}",
-                "enable chunked prefill, or set max_input_len",
+                "set serving.chunkedPrefill, or limits.maxInputLength",
                 maxSeqLen=limits.max_seq_len,
                 maxNumTokens=limits.max_num_tokens,
             )
     if question.runtime is EngineRuntime.PYTORCH and limits.max_beam_width > 1:
         yield _refusal(
-            f"with max_beam_width {limits.max_beam_width} the PyTorch runtime answers requests of exactly that many "
-            "beams and no others, so that its server could never answer the known prompt",
+            f"with maxBeamWidth {limits.max_beam_width} the PyTorch runtime answers only requests of exactly that many "
+            "beams, so its server can never answer the known prompt",
             "leave maxBeamWidth out, or use runtime TensorRT, whose engines take any number up to it",
             maxBeamWidth=limits.max_beam_width,
         )
@@ -66,7 +66,7 @@ def lengths(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def serving_within_engine(question: EngineQuestion) -> Iterator[Verdict]:
-    """A server of an engine may be asked for less than the engine was built for, never for more."""
+    """Refuse a server whose limits exceed those that its engine is built for."""
     serving = question.serving
     if question.runtime is not EngineRuntime.TENSORRT or serving is None:
         return
@@ -92,14 +92,14 @@ def _batch(question: EngineQuestion) -> Iterator[Verdict]:
     limits, options = question.limits, question.options
     if question.runtime is EngineRuntime.TENSORRT and limits.max_batch_size is None:
         yield _warning(
-            f"max_batch_size is not set: the engine is built for {limits.batch} sequences, whose logits take "
-            f"{gib(logits_bytes(question))} of a GPU",
-            "set it to the number of requests that are to run at the same time",
+            f"limits.maxBatchSize is not set: the engine is built for {limits.batch} sequences, whose logits take "
+            f"{gib(logits_bytes(question))} per GPU",
+            "set it to the number of requests that should run at the same time",
             maxBatchSize=limits.batch,
         )
     if options.max_draft_len > 0 and options.gather_context_logits:
         yield _refusal(
-            f"gather_context_logits cannot be combined with speculative decoding (max_draft_len "
+            f"build.gatherContextLogits cannot be combined with build.speculativeDecoding (maxDraftLength "
             f"{options.max_draft_len})",
             "leave one of them out",
             maxDraftLen=options.max_draft_len,

@@ -1,4 +1,4 @@
-"""The rule FeatureCombinations: options that exclude each other, need each other, or are switched off silently."""
+"""The rule feature_combinations: options that exclude each other, need each other, or are switched off silently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADA = (8, 9)
 NOT_ON_BLACKWELL = ("fp8_rowwise_gemm", "gemm_swiglu", "low_latency_gemm", "low_latency_gemm_swiglu")
 """Plugins that trtllm-build refuses on compute capability 10.0."""
 FUSED_MLP = frozenset({Algorithm.NONE, Algorithm.FP8, Algorithm.MIXED})
-"""Formats of weights beside which the MLP is fused."""
+"""Formats of weights that allow the fused MLP."""
 OWN_CHECKPOINTS = {"eagle": "Eagle", "medusa": "Medusa", "explicit_draft_tokens": "ExplicitDraftTokens"}
 """Modes of speculative decoding whose draft heads are part of the checkpoint, as spec.build names them."""
 
@@ -33,7 +33,7 @@ def _warning(message: str, remedy: str) -> Verdict:
 
 
 def feature_combinations(question: EngineQuestion) -> Iterator[Verdict]:
-    """Refuse or warn of what TensorRT-LLM refuses late, or changes silently."""
+    """Refuse what TensorRT-LLM refuses late, and warn of options that it changes silently."""
     yield from _kv_cache(question)
     if question.algorithm in GROUPED and question.group not in GROUP_SIZES:
         yield _refusal(
@@ -58,7 +58,7 @@ def _kv_cache(question: EngineQuestion) -> Iterator[Verdict]:
         if question.runtime is EngineRuntime.PYTORCH:
             yield _refusal("the PyTorch runtime has no INT8 KV cache", "use an FP8 KV cache, or runtime TensorRT")
         if question.options.block_reuse:
-            yield _refusal("KV cache reuse cannot be combined with an INT8 KV cache", "use FP8, or no reuse")
+            yield _refusal("reuse of the KV cache cannot be combined with an INT8 KV cache", "use FP8, or no reuse")
         if gpu is not None and BLACKWELL <= gpu.capability < GEFORCE:
             yield _refusal(
                 f"an INT8 KV cache has no kernels on {gpu.sm}, and {gpu.product} is {gpu.sm}", "use an FP8 KV cache"
@@ -88,29 +88,36 @@ def _engine(question: EngineQuestion) -> Iterator[Verdict]:
         yield _refusal(
             f"in-flight batching needs packed input and a paged KV cache, not {options.kv_cache_type}"
             + ("" if options.remove_input_padding else " with padded input"),
-            "use kv_cache_type paged and remove_input_padding",
+            "set build.kvCacheType Paged and build.removeInputPadding true",
         )
     paged_context = options.paged_context_fmha and options.context_fmha
     lost = _paged_attention_lost(question)
     for name, on in (("KV cache reuse", options.block_reuse), ("chunked prefill", options.chunked_prefill)):
         if on and not paged_context:
-            yield _refusal(f"{name} needs paged context attention", "enable use_paged_context_fmha and context_fmha")
+            yield _refusal(
+                f"{name} needs paged context attention",
+                "set build.pagedContextAttention and build.contextAttention true",
+            )
         elif on and lost is not None and (name == "chunked prefill" or question.kv_cache is KvFormat.FP8):
             yield _refusal(
                 f"{name} needs paged context attention, which {lost} switches off",
                 f"use another format of the KV cache, or no {name}",
             )
     if options.multiple_profiles and options.opt_num_tokens is not None:
-        yield _refusal("multiple_profiles cannot be combined with opt_num_tokens", "leave one of them out")
+        yield _refusal("build.multipleProfiles cannot be combined with build.optTokens", "leave one of them out")
     if options.gemm_swiglu_plugin and not options.fused_mlp:
-        yield _refusal("gemm_swiglu_plugin needs use_fused_mlp", "enable use_fused_mlp, or leave the plugin out")
+        yield _refusal(
+            "build.plugins.gemm_swiglu needs build.fusedMlp", "set build.fusedMlp true, or leave the plugin out"
+        )
     elif options.gemm_swiglu_plugin and question.algorithm not in FUSED_MLP:
         yield _refusal(
-            f"gemm_swiglu_plugin needs use_fused_mlp, which weights of {question.algorithm} switch off",
+            f"build.plugins.gemm_swiglu needs build.fusedMlp, which weights of {question.algorithm} switch off",
             "leave the plugin out",
         )
     if options.streaming_llm:
-        yield _refusal("TensorRT-LLM 1.0 and newer refuse streamingllm, and 0.20 has it for Llama only", "leave it out")
+        yield _refusal(
+            "TensorRT-LLM 1.0 and newer refuse --streamingllm, and 0.20 has it for Llama only", "leave it out"
+        )
     if options.speculation in OWN_CHECKPOINTS:
         mode = OWN_CHECKPOINTS[options.speculation]
         yield _refusal(
@@ -121,7 +128,7 @@ def _engine(question: EngineQuestion) -> Iterator[Verdict]:
         )
     if paged_context and lost is not None:
         yield _warning(
-            f"OptionsDowngraded: paged context attention is switched off by {lost}",
+            f"paged context attention (build.pagedContextAttention) is switched off by {lost}",
             "set build.pagedContextAttention false, or use another format of the KV cache",
         )
     if gpu is not None and gpu.capability == BLACKWELL and question.build is not None:
@@ -132,18 +139,18 @@ def _engine(question: EngineQuestion) -> Iterator[Verdict]:
         native = gpu is None or gpu.capability >= ADA
         if question.algorithm not in FP8_FMHA or not native:
             why = (
-                f"beside {question.algorithm}"
+                f"with weights of {question.algorithm}"
                 if question.algorithm not in FP8_FMHA
                 else f"on {gpu.sm if gpu else 'this GPU'}"
             )
             yield _warning(
-                f"OptionsDowngraded: use_fp8_context_fmha is switched off {why}",
-                "disable it, or use FP8, W4A8_AWQ or NVFP4 on SM89 or newer",
+                f"build.fp8ContextAttention is switched off {why}",
+                "leave it out, or use FP8, W4A8_AWQ or NVFP4 on SM89 or newer",
             )
 
 
 def _paged_attention_lost(question: EngineQuestion) -> str | None:
-    """What makes trtllm-build switch paged context attention off; None if it stays as it is."""
+    """Reason why trtllm-build switches paged context attention off, as a noun phrase; None if it does not."""
     if question.kv_cache is KvFormat.INT8:
         return "an INT8 KV cache"
     if question.kv_cache is not KvFormat.FP8:

@@ -1,4 +1,4 @@
-"""Rules ImageRuntime, ArchitectureSupported, AlgorithmVsGpu: what no layout changes."""
+"""Rules that no layout changes: image_runtime, architecture_supported, algorithm_vs_gpu."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ OTHER_IMAGES = (
     "tritonserver",
     "cuda",
 )
-"""Names of images that hold something else."""
+"""Names of other projects' images."""
 OWN_NAMES = ("tensorrt-llm", "tensorrt_llm", "tensorrtllm", "trtllm")
-"""Words in the names of images that hold TensorRT-LLM, whatever else they hold."""
+"""Words in the names of images that contain TensorRT-LLM, even beside other programs."""
 BUILDER_NAME = "trtllm-builder"
 """This project's own image, which holds runtime Transformers."""
 FIRST_VERSION = Version(0, 20, 0, 0)
@@ -49,23 +49,23 @@ FIRST_VERSION = Version(0, 20, 0, 0)
 
 
 def image_runtime(question: EngineQuestion) -> Iterator[Verdict]:
-    """The image must be TensorRT-LLM's, say its version, and have the runtime."""
+    """Refuse an image that is not TensorRT-LLM's, has no known version, or lacks the runtime."""
     image = question.image
     foreign = None if image.said else _foreign(image.reference)
     if foreign is not None:
         yield _image(
             f"image {image.reference} is {foreign}'s, and runtime {question.runtime} needs TensorRT-LLM's",
-            f"use {IMAGE} or a mirror of it; set imageVersion where a mirror is only called so",
+            f"use {IMAGE} or a mirror of it; set imageVersion if it is a mirror with another name",
         )
     elif image.version is None:
         yield _image(
-            f"image {image.reference} does not say which TensorRT-LLM version is in it, and its flags and formats "
-            "depend on that",
+            f"the tag of image {image.reference} is no TensorRT-LLM version, and flags and formats depend on the "
+            "version",
             "set imageVersion, or use a tag that is a version, such as 1.2.1",
         )
     elif image.version < FIRST_VERSION:
         yield _image(
-            f"image {image.reference} has TensorRT-LLM {image.version}, and command lines are known from "
+            f"image {image.reference} has TensorRT-LLM {image.version}, and the operator supports versions from "
             f"{FIRST_VERSION.major}.{FIRST_VERSION.minor} on",
             f"use {IMAGE}",
             version=str(image.version),
@@ -84,7 +84,7 @@ def _image(message: str, remedy: str, **numbers: str) -> Verdict:
 
 
 def _foreign(reference: str) -> str | None:
-    """What an image is, by its name, if it is not TensorRT-LLM's."""
+    """Project that an image is from, by its name; None if it may be TensorRT-LLM's."""
     name = reference.partition("@")[0].lower()
     host, slash, rest = name.partition("/")
     repository = rest if slash and ("." in host or ":" in host) else name
@@ -97,7 +97,7 @@ def _foreign(reference: str) -> str | None:
 
 
 def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
-    """The table of architectures, custom code and rotary scaling."""
+    """Refuse architectures and rotary scaling that the runtime does not know, and custom code that is not trusted."""
     facts = question.facts
     name = facts.architecture
     if name not in ARCHITECTURES[question.runtime] and not (facts.custom_code and question.trust_remote_code):
@@ -122,7 +122,7 @@ def architecture_supported(question: EngineQuestion) -> Iterator[Verdict]:
 def _why_own_code(question: EngineQuestion) -> str:
     facts, version = question.facts, question.image.version
     if facts.details.own_tokenizer:
-        return ": its tokenizer is such code"
+        return ": its tokenizer is Python code"
     if has_class(facts.model_type):
         return f": transformers {transformers_of(version)} in this image has no model type {facts.model_type} yet"
     return f": transformers has no model type {facts.model_type}"
@@ -150,7 +150,7 @@ def _unknown(question: EngineQuestion) -> Verdict:
 
 
 def algorithm_vs_gpu(question: EngineQuestion) -> Iterator[Verdict]:
-    """Kernels exist for certain compute capabilities only; every format of a mixed checkpoint needs its own."""
+    """Refuse formats for which the GPU has no kernels; every format of a mixed checkpoint needs its own."""
     gpu = question.gpu
     table = table_for(question.image.version)
     formats = [item for item in question.formats if item is not None]
@@ -200,10 +200,10 @@ def _usable(question: EngineQuestion) -> str:
 
 
 def sm(capability: Capability) -> str:
-    """`SM90`."""
+    """A compute capability as NVIDIA's documents write it: `SM90`."""
     return f"SM{capability[0]}{capability[1]}"
 
 
 def sm_list(capabilities: frozenset[Capability]) -> str:
-    """`SM89, SM90, SM100`: as numbers, so that SM100 comes last."""
+    """Compute capabilities as text, sorted as numbers: `SM89, SM90, SM100`."""
     return ", ".join(sm(item) for item in sorted(capabilities))

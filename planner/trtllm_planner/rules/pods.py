@@ -1,4 +1,4 @@
-"""The rule PodHygiene: what a pod of a GPU server needs beside GPUs."""
+"""The rule pod_hygiene: what a pod of a GPU server needs besides GPUs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trtllm_planner.tensorrt_llm.layout import build_pods, nodes_for
 
 WRITABLE = ("HOME", "HF_HOME", "TRITON_CACHE_DIR")
 SHARED_MEMORY = GIB
-"""The least /dev/shm with which NCCL and MPI start several ranks."""
+"""Smallest /dev/shm, in bytes, with which NCCL and MPI start several ranks."""
 
 
 def _refusal(message: str, remedy: str) -> Verdict:
@@ -25,7 +25,7 @@ def _warning(message: str, remedy: str) -> Verdict:
 
 
 def pod_hygiene(question: EngineQuestion) -> Iterator[Verdict]:
-    """Sharing of GPUs, then the pod as it would be created."""
+    """Refuse shared GPUs, volumes and pods that do not suit the layout."""
     gpu = question.gpu
     if gpu is not None and not gpu.whole and question.layout.world > 1:
         kind = "a MIG slice" if gpu.mig else f"shared by {gpu.replicas} pods"
@@ -35,7 +35,7 @@ def pod_hygiene(question: EngineQuestion) -> Iterator[Verdict]:
         )
     elif gpu is not None and gpu.replicas > 1:
         yield _warning(
-            f"{gpu.product} is shared by {gpu.replicas} pods; nothing keeps them to {gib(gpu.usable_mib << 20)} each",
+            f"{gpu.product} is shared by {gpu.replicas} pods; nothing limits them to {gib(gpu.usable_mib << 20)} each",
             "use a whole GPU for a server",
         )
     yield from _storage(question)
@@ -44,7 +44,7 @@ def pod_hygiene(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def _storage(question: EngineQuestion) -> Iterator[Verdict]:
-    """A ReadWriteOnce volume is on one node at a time."""
+    """Refuse a ReadWriteOnce volume, which one node mounts at a time, for pods on several nodes."""
     if question.access_mode != "ReadWriteOnce":
         return
     per_node = question.gpus_per_node
@@ -99,7 +99,7 @@ def _pod(question: EngineQuestion, pod: PodFacts) -> Iterator[Verdict]:
     if pod.host is not None and pod.grace_seconds is None:
         yield _warning(
             "terminationGracePeriodSeconds is not set: 30 s may cut answers short",
-            "set it to the longest answer's time",
+            "set it to the time of the longest answer",
         )
 
 

@@ -1,4 +1,4 @@
-"""Rules about how a model is divided: HeadsAndLayers, Moe, ShardAlignment, WorldSize."""
+"""Rules about the division of a model: heads_and_layers, moe, shard_alignment, world_size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SMALLER_GROUPS = (64,)
 
 
 def listing(numbers: Iterable[int]) -> str:
-    """`1, 2, 4`, or `none`."""
+    """Numbers as text: `1, 2, 4`, or `none`."""
     return ", ".join(map(str, numbers)) or "none"
 
 
@@ -41,7 +41,7 @@ def _tensors(question: EngineQuestion) -> tuple[int, ...]:
 
 
 def heads_and_layers(question: EngineQuestion) -> Iterator[Verdict]:
-    """Heads are dealt out whole, and a stage of the pipeline has a layer at least."""
+    """Refuse a division that splits a head, or has a pipeline stage without a layer."""
     facts, layout = question.facts, question.layout
     tensor, context = layout.tensor, layout.context
     valid = f"valid TP: {listing(_tensors(question))}"
@@ -77,7 +77,7 @@ def heads_and_layers(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def moe(question: EngineQuestion) -> Iterator[Verdict]:
-    """Experts are dealt out whole to expert-parallel ranks and cut by tensor-parallel ones."""
+    """Refuse an expert parallelism that does not divide the experts, or contradicts the tensor parallelism."""
     facts, layout = question.facts, question.layout
     asked = layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None
     if facts.experts == 0:
@@ -119,7 +119,7 @@ def moe(question: EngineQuestion) -> Iterator[Verdict]:
 
 
 def fitting_tensors(question: EngineQuestion) -> tuple[int, ...]:
-    """Tensor parallelisms that heads and shards allow, expert parallelism as it is or as it may be chosen."""
+    """Tensor parallelisms that heads and shards allow, with the expert parallelism of the layout or any."""
     return tuple(tensor for tensor in _tensors(question) if _aligned(question, tensor))
 
 
@@ -134,21 +134,21 @@ def _fits(question: EngineQuestion, layout: Layout) -> bool:
 
 
 def with_experts(question: EngineQuestion, layout: Layout) -> Layout:
-    """A layout that says nothing of experts: they are cut if the kernels take the pieces, else dealt out whole."""
+    """The layout with a division of the experts: each is cut if the kernels accept the pieces, else kept whole."""
     if question.artifact is not None and question.artifact.engine_format:
-        return layout  # baked into the checkpoint
+        return layout  # the checkpoint is divided already
     return next((way for way in moe_layouts(question.facts, layout) if _fits(question, way)), layout)
 
 
 def _expert_ways(question: EngineQuestion) -> tuple[Layout, ...]:
-    """Ways to deal out the experts of this tensor parallelism that the kernels take."""
+    """Divisions of the experts at this tensor parallelism that the kernels accept."""
     layout = question.layout
     bare = Layout(layout.tensor, layout.pipeline, layout.context)
     return tuple(way for way in moe_layouts(question.facts, bare) if _fits(question, way))
 
 
 def shard_alignment(question: EngineQuestion) -> Iterator[Verdict]:
-    """Kernels read whole groups, blocks and tiles: a rank's part of each quantized layer must consist of such."""
+    """Refuse a layout whose shards of quantized layers are no multiple of the kernels' groups, blocks and tiles."""
     found = list(misfits_of(question, question.layout))
     if not found:
         return
@@ -182,12 +182,12 @@ def _aligned_remedy(question: EngineQuestion, found: list[Misfit]) -> str:
 
 
 def misfits_of(question: EngineQuestion, layout: Layout) -> Iterable[Misfit]:
-    """Quantized layers that a layout cuts so that kernels refuse them, each in its own format."""
+    """Quantized layers whose shards the kernels of their formats refuse at this layout."""
     return misfits(question.facts, layout, lambda linear: format_of(linear, question), question.group)
 
 
 def world_size(question: EngineQuestion) -> Iterator[Verdict]:
-    """Every rank has a GPU of its own, and each pod those of one node."""
+    """Refuse pods whose GPUs are not the number of ranks; warn of idle GPUs and of layers that span nodes."""
     layout, per_node = question.layout, question.gpus_per_node
     if per_node is None:
         return

@@ -1,4 +1,4 @@
-"""Architectures that each runtime loads and the checkpoint formats it reads, as data; used by rules and planner."""
+"""Architectures that each runtime loads and that ModelOpt quantizes, as data."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ ARCHITECTURES: Mapping[EngineRuntime, frozenset[str]] = {
 """`architectures[0]` of config.json: MODEL_MAP of the engine runtime, _torch/models/_arch_index.py of PyTorch."""
 
 PYTORCH_KNOWN_UP_TO = Version(1, 3, 0)
-"""A newer image may load more than the table has."""
+"""Version that the table of the PyTorch runtime is from. A newer image may load more architectures."""
 
 ROPE_TYPES = frozenset({"default", "none", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "mrope"})
 """Kinds of rotary scaling that both runtimes implement."""
@@ -193,7 +193,7 @@ QUANTIZABLE = frozenset(f"{family}ForCausalLM" for family in _FAMILIES)
 LLAMA_FAMILY = frozenset(
     {"LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen2MoeForCausalLM"}
 )
-"""Architectures whose AutoAWQ and GPTQ checkpoints the engine converters read, by the scripts llama and qwen."""
+"""Architectures whose AutoAWQ and GPTQ checkpoints convert_checkpoint.py of llama and qwen reads."""
 
 CONVERTIBLE_GROUPS = (64, 128)
 """Group sizes of AWQ and GPTQ for which the engine runtime has kernels."""

@@ -16,7 +16,7 @@ from trtllm_planner.tensorrt_llm.versions import Algorithm, EngineRuntime, Versi
 
 ALWAYS = Version(0, 0)
 _LATE = Version(1, 3, 0, 22)
-"""After 1.3.0rc21, of July 2026."""
+"""First version after 1.3.0rc21 (July 2026)."""
 
 FOREIGN_FORMATS: Mapping[EngineRuntime, Mapping[str, Mapping[Algorithm, Version]]] = {
     EngineRuntime.PYTORCH: {
@@ -38,7 +38,7 @@ FOREIGN_FORMATS: Mapping[EngineRuntime, Mapping[str, Mapping[Algorithm, Version]
         "gptq": {Algorithm.W4A16_GPTQ: ALWAYS, Algorithm.W8A16_GPTQ: ALWAYS},
     },
 }
-"""quant_method of a checkpoint -> the algorithms that the runtime reads from it, with the first version that does."""
+"""Algorithms that each runtime reads, by quant_method of the checkpoint, with the first version that reads them."""
 
 _CAST_FP8 = (
     "cast its FP8 weights to BF16 first (inference/fp8_cast_bf16.py of deepseek-ai/DeepSeek-V3, or transformers with "
@@ -59,9 +59,9 @@ _PUBLISHED_QUANTIZED: Mapping[tuple[str, str], str] = {
         "unpack its MXFP4 weights to BF16 first (transformers with Mxfp4Config(dequantize=True), then save_pretrained)"
     ),
 }
-"""Models that were published quantized alone, by architecture and quant_method, and how their weights become BF16."""
+"""How to make BF16 weights of models that were published only quantized, by architecture and quant_method."""
 
 
 def made_from(facts: ModelFacts) -> str | None:
-    """What to do before this model is quantized another way; None: it has an original in BF16 or FP16."""
+    """Step that makes a BF16 copy of this model; None if an original in BF16 or FP16 was published."""
     return _PUBLISHED_QUANTIZED.get((facts.architecture, facts.quantization or ""))

@@ -1,6 +1,6 @@
 """NVIDIA's data-center and workstation GPUs: their names in a cluster's labels, memory and compute capability.
 
-Read where labels do not say what a GPU is, and for remedies that name larger GPUs.
+The table is read if labels do not describe a GPU, and for remedies that name larger GPUs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from trtllm_planner.tensorrt_llm.versions import Capability
 
 
 class GpuSource(StrEnum):
-    """Where name and memory of a product are from."""
+    """Source of a product's name and memory."""
 
     LABELS = "nvidia.com/gpu.product and gpu.memory of nodes in public issues and documents"
     DYNAMO = "the list of gpu-feature-discovery's names in NVIDIA Dynamo; memory from nvidia-smi in public logs"
@@ -24,14 +24,14 @@ class GpuProduct:
     """A data-center or workstation GPU."""
 
     name: str
-    """As gpu-feature-discovery writes it, without suffixes."""
+    """Name that gpu-feature-discovery writes, without suffixes."""
     memory_mib: int
     capability: Capability
     source: GpuSource
 
     @property
     def common(self) -> bool:
-        """Sold for servers nearly everywhere: what remedies name."""
+        """Whether it is widely sold for servers, so that remedies name it."""
         return self.name in _COMMON
 
 
@@ -127,9 +127,9 @@ _ALL = (
     ),
 )
 PRODUCTS: tuple[GpuProduct, ...] = tuple(sorted(_ALL, key=lambda item: (item.memory_mib, item.name)))
-"""Smallest memory first; memory as nvidia-smi reports it."""
+"""Known products, the smallest memory first; memory in MiB, as nvidia-smi reports it."""
 
 
 def product_named(name: str) -> GpuProduct | None:
-    """The product of exactly this name: A10 is not A100."""
+    """The product of exactly this name; None if the table has none."""
     return next((product for product in PRODUCTS if product.name == name), None)

@@ -1,4 +1,4 @@
-"""Arithmetic of parallelism: ranks, nodes, heads, layers and experts; used by rules, planner and children."""
+"""Arithmetic of parallelism: ranks, nodes, heads, layers and experts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from trtllm_api.facts import ModelFacts
 
 MOST_TENSOR = 64
-"""The largest tensor parallelism that is looked for."""
+"""Largest tensor parallelism that is tried."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How an engine is divided among ranks."""
+    """Division of an engine among ranks."""
 
     tensor: int = 1
     pipeline: int = 1
@@ -23,25 +23,25 @@ class Layout:
 
     @property
     def world(self) -> int:
-        """Ranks, each with a GPU."""
+        """Number of ranks; each has a GPU."""
         return self.tensor * self.pipeline * self.context
 
     @property
     def moe_expert(self) -> int:
-        """Ranks among which the experts are distributed; what one of the two leaves is the other."""
+        """Number of ranks that the experts are distributed over; by default what moe_tensor leaves."""
         if self.asked_moe_expert is not None:
             return self.asked_moe_expert
         return max(1, self.tensor // self.asked_moe_tensor) if self.asked_moe_tensor else 1
 
     @property
     def moe_tensor(self) -> int:
-        """Ranks among which each expert is cut."""
+        """Number of ranks that each expert is cut for; by default what moe_expert leaves."""
         if self.asked_moe_tensor is not None:
             return self.asked_moe_tensor
         return max(1, self.tensor // self.asked_moe_expert) if self.asked_moe_expert else self.tensor
 
     def __str__(self) -> str:
-        """`TP 4, PP 2`: only what is more than one, but always TP."""
+        """The layout as text: `TP 4, PP 2`. Only TP is named if it is one."""
         parts = [f"TP {self.tensor}"]
         if self.pipeline > 1:
             parts.append(f"PP {self.pipeline}")
@@ -56,22 +56,22 @@ ONE_RANK = Layout()
 
 
 def nodes_for(world: int, gpus_per_node: int) -> int:
-    """Nodes, and so pods: one pod per node holds all its GPUs."""
+    """Number of nodes, and so of pods: one pod per node takes the node's GPUs."""
     return -(-world // gpus_per_node)
 
 
 def ranks_of(node: int, world: int, gpus_per_node: int) -> range:
-    """Ranks that the node of this index runs or builds; the last one may have fewer."""
+    """Ranks that the node of this index runs or builds; the last node may have fewer."""
     return range(min(node * gpus_per_node, world), min((node + 1) * gpus_per_node, world))
 
 
 def gpus_per_pod(world: int, gpus_per_node: int) -> int:
-    """GPUs that each of an engine's pods asks for."""
+    """Number of GPUs that each pod of an engine requests."""
     return min(world, gpus_per_node)
 
 
 def build_pods(layout: Layout, nodes: int, gpus_per_node: int, gpus: int | None) -> tuple[int, int]:
-    """Pods that build and the GPUs of each: as those that serve, or fewer where build.gpus are fewer than ranks."""
+    """Number of pods that build, and of GPUs of each: as for serving, or fewer if build.gpus is less than the ranks."""
     if gpus is None or gpus >= layout.world:
         return nodes, gpus_per_node
     pods = nodes_for(gpus, gpus_per_node)
@@ -79,12 +79,12 @@ def build_pods(layout: Layout, nodes: int, gpus_per_node: int, gpus: int | None)
 
 
 def heads_divide(facts: ModelFacts, tensor: int, context: int = 1) -> bool:
-    """Attention heads can be dealt out to this many ranks."""
+    """Whether attention heads can be distributed over tensor x context ranks."""
     return facts.heads == 0 or facts.heads % (tensor * context) == 0
 
 
 def key_values_divide(facts: ModelFacts, tensor: int) -> bool:
-    """Key and value heads can be dealt out, or each be copied to the same number of ranks."""
+    """Whether key and value heads can be distributed, or each be copied to the same number of ranks."""
     heads = facts.key_value_heads
     return heads == 0 or heads % tensor == 0 or tensor % heads == 0
 
@@ -100,14 +100,14 @@ def valid_tensors(facts: ModelFacts, context: int = 1, most: int = MOST_TENSOR) 
 
 
 def divisors(number: int) -> tuple[int, ...]:
-    """Ascending."""
+    """Divisors of a number, ascending."""
     return tuple(divisor for divisor in range(1, number + 1) if number % divisor == 0)
 
 
 def moe_layouts(facts: ModelFacts, layout: Layout) -> Iterator[Layout]:
-    """The ways to deal out a mixture's experts over the tensor-parallel ranks: each expert cut first, then whole ones.
+    """Divisions of the experts among the tensor-parallel ranks: first those that cut each expert, then whole experts.
 
-    A dense model has one way, and so has a mixture whose ways the user has chosen.
+    A dense model has one division, and so has a mixture whose division the user has chosen.
     """
     fixed = layout.asked_moe_tensor is not None or layout.asked_moe_expert is not None
     if fixed or facts.experts == 0 or layout.tensor == 1:

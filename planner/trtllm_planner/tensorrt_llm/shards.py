@@ -1,4 +1,4 @@
-"""How tensor and expert parallelism cut each linear layer, by its name and shape; used by memory and by the rules."""
+"""Shards: how tensor and expert parallelism cut each linear layer, by its name and shape."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ KEPT_BY_DEFAULT = (
 
 
 class Cut(Enum):
-    """What one rank of a tensor-parallel group holds of a linear layer."""
+    """Part of a linear layer that one rank of a tensor-parallel group holds."""
 
     COLUMN = "column"
     """A part of the outputs."""
     ROW = "row"
     """A part of the inputs."""
     KEY_VALUE = "key and value"
-    """A part of the outputs, or a whole head where there are more ranks than heads."""
+    """A part of the outputs, or a whole head if there are more ranks than heads."""
     QKV = "fused query, key and value"
     GATE_UP = "fused gate and up"
     HEAD = "head"
@@ -64,37 +64,37 @@ _LAST: dict[str, Cut] = {
 
 @lru_cache(maxsize=4096)
 def cut_of(name: str) -> Cut:
-    """By the module's last name; what is unknown is cut by columns, as most layers are."""
+    """Cut of a module, by the last part of its name; unknown ones are cut by columns, as most layers are."""
     return _LAST.get(name.rpartition(".")[2], Cut.COLUMN)
 
 
 @lru_cache(maxsize=4096)
 def is_expert(name: str) -> bool:
-    """One of a mixture's routed experts."""
+    """Whether the layer belongs to a routed expert."""
     return ".experts." in name
 
 
 @lru_cache(maxsize=4096)
 def is_kept(name: str, excluded: tuple[str, ...]) -> bool:
-    """Every layer of the name stays in full precision; a `*` in it stands for numbers."""
+    """Whether every layer of the name stays in full precision; a `*` in the name stands for numbers."""
     return any(fnmatchcase(name, pattern) for pattern in KEPT_BY_DEFAULT) or bool(_matcher(excluded).fullmatch(name))
 
 
 @lru_cache(maxsize=256)
 def _matcher(excluded: tuple[str, ...]) -> re.Pattern[str]:
-    """Modules of these names and whatever lies below, at any depth: as the builder gives them to ModelOpt."""
+    """Pattern of modules with these names and of all below them, at any depth: what the builder gives to ModelOpt."""
     wanted = [f"{start}{pattern}{end}" for pattern in excluded for start in ("", "*.") for end in ("", ".*")]
     return re.compile("|".join(map(translate, wanted)) or r"(?!)")
 
 
 def is_quantized(name: str, algorithm: Algorithm, excluded: tuple[str, ...] = ()) -> bool:
-    """The layer's weights are in the algorithm's format."""
+    """Whether the layer's weights are in the algorithm's format."""
     return algorithm is not Algorithm.NONE and not is_kept(name, excluded)
 
 
 @lru_cache(maxsize=4096)
 def excluded_layers(name: str, layers: int, excluded: tuple[str, ...]) -> int:
-    """Of a linear layer that many decoder layers have: in how many it is excluded by the number of the layer."""
+    """Number of decoder layers whose linear layer of this name is excluded by the number of the layer."""
     if not excluded or "*" not in name:
         return 0
     return sum(bool(_matcher(excluded).fullmatch(name.replace("*", str(number), 1))) for number in range(layers))
@@ -109,17 +109,17 @@ class Shard:
     outputs: int
     divides: bool
     parts: int
-    """Ranks that the cut dimension is divided among."""
+    """Number of ranks that the cut dimension is divided among."""
     cut: Cut
 
     @property
     def weights(self) -> int:
-        """Numbers in it."""
+        """Number of weights."""
         return self.inputs * self.outputs
 
 
 def shard(linear: LinearShape, facts: ModelFacts, layout: Layout) -> Shard:
-    """What the fullest rank holds."""
+    """The fullest rank's part of a linear layer."""
     cut = cut_of(linear.name)
     tensor = layout.moe_tensor if is_expert(linear.name) else layout.tensor
     inner, out = linear.in_features, linear.out_features
@@ -151,13 +151,13 @@ def _fused_qkv(linear: LinearShape, facts: ModelFacts, tensor: int) -> Shard:
 
 @dataclass(frozen=True)
 class Alignment:
-    """What one rank's shard must be a multiple of."""
+    """Multiples that the sides of one rank's shard must have."""
 
     inputs: int = 1
     outputs: int = 1
     why: str = ""
     cut_only: bool = False
-    """Only the dimension that is cut must be aligned: the whole layer's last block may be partial."""
+    """Whether only the dimension that is cut must be aligned, because the layer's last block may be partial."""
 
 
 def alignment(algorithm: Algorithm, group_size: int) -> Alignment:
@@ -194,7 +194,7 @@ class Misfit:
     why: str
 
     def sentence(self) -> str:
-        """`down_proj K=29568/8=3696 is not a multiple of 128 (group 128)`."""
+        """The problem as a clause: `down_proj K=29568/8=3696 is not a multiple of 128 (group 128)`."""
         name = self.linear.name.rpartition(".")[2]
         if self.full % self.parts:
             return f"{name} {self.side}={self.full} does not divide by {self.parts}"
@@ -205,7 +205,7 @@ class Misfit:
 def misfits(
     facts: ModelFacts, layout: Layout, formats: Callable[[LinearShape], Algorithm | None], group_size: int
 ) -> Iterable[Misfit]:
-    """Quantized layers that this layout cuts so that the kernels of their formats refuse them."""
+    """Quantized layers whose shards the kernels of their formats refuse at this layout."""
     for linear in facts.linears:
         algorithm = formats(linear)
         if algorithm is None or algorithm is Algorithm.NONE:

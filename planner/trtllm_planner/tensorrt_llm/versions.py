@@ -1,4 +1,4 @@
-"""What each TensorRT-LLM version can do, as data: runtimes, GPUs, algorithms, architectures; read by rules and planner.
+"""Features of each TensorRT-LLM version, as data: runtimes, GPUs and algorithms.
 
 Facts about versions change here and nowhere else. Sources (NVIDIA/TensorRT-LLM): docs/source/features/quantization.md,
 builder.py, tensorrt_llm/models/__init__.py (MODEL_MAP), docs/source/models/supported-models.md,
@@ -15,7 +15,7 @@ from enum import StrEnum
 from trtllm_api.quantization import Method
 
 Capability = tuple[int, int]
-"""Compute capability as (major, minor): 10.0 is newer than 9.0, which text would not know."""
+"""Compute capability as (major, minor), so that 10.0 sorts after 9.0."""
 
 
 class EngineRuntime(StrEnum):
@@ -45,12 +45,12 @@ class Algorithm(StrEnum):
 
 
 def algorithm_named(name: str | None) -> Algorithm | None:
-    """The algorithm of a checkpoint's `quant_algo`; None for none and for those that no table here knows."""
+    """The algorithm of a checkpoint's `quant_algo`; None for none, and for one that no table here has."""
     return next((item for item in Algorithm if item == name), None)
 
 
 class KvFormat(StrEnum):
-    """Formats of the attention cache."""
+    """Formats of the KV cache."""
 
     AUTO = "auto"
     """The model's own 16 bits."""
@@ -80,7 +80,7 @@ GROUPED = frozenset({Algorithm.W4A16_AWQ, Algorithm.W4A8_AWQ, Algorithm.W4A16_GP
 INT4 = frozenset({Algorithm.W4A16, Algorithm.W4A16_AWQ, Algorithm.W4A8_AWQ, Algorithm.W4A16_GPTQ})
 INT8 = frozenset({Algorithm.W8A16, Algorithm.W8A16_GPTQ, Algorithm.SMOOTH_QUANT})
 FP8_FMHA = frozenset({Algorithm.FP8, Algorithm.W4A8_AWQ, Algorithm.NVFP4})
-"""Algorithms beside which FP8 context attention stays on; with others it is silently switched off."""
+"""Algorithms that allow FP8 context attention; with others it is silently switched off."""
 
 
 @dataclass(frozen=True, order=True)
@@ -94,7 +94,7 @@ class Version:
     """Number of the release candidate; larger than any for a release."""
 
     def __str__(self) -> str:
-        """As in image tags."""
+        """The version as image tags spell it."""
         return f"{self.major}.{self.minor}.{self.patch}" + ("" if self.candidate == 1 << 16 else f"rc{self.candidate}")
 
 
@@ -102,7 +102,7 @@ _VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.(\d+))?(?:\.?rc(\d+))?(?:\.(?:dev|po
 
 
 def parse_version(text: str) -> Version | None:
-    """`1.2.1`, `0.20.0rc3`, `1.0.0-ubuntu24`; None for what is no version (`latest`, a digest)."""
+    """The version of a tag such as `1.2.1`, `0.20.0rc3` or `1.0.0-ubuntu24`; None for `latest` or a digest."""
     match = _VERSION.match(text)
     if match is None:
         return None
@@ -112,23 +112,23 @@ def parse_version(text: str) -> Version | None:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """A runtime image and the TensorRT-LLM version in it, where that is known."""
+    """A runtime image and the TensorRT-LLM version in it; None if it is not known."""
 
     reference: str
     version: Version | None
     said: bool = False
-    """The user has said which version it is, whatever it is called."""
+    """Whether spec.imageVersion names the version, whatever the image's name is."""
 
     @property
     def has_engine_backend(self) -> bool | None:
-        """trtllm-build is in it; None where the version is not known."""
+        """Whether the image has trtllm-build; None if the version is not known."""
         return None if self.version is None else self.version <= LAST_ENGINE_VERSION
 
 
 _CALENDAR = 20
-"""A tag such as 24.07 is a month: Triton's images have it."""
+"""First major number that is a year: Triton's images have tags such as 24.07."""
 LAST_ENGINE_VERSION = Version(1, 3, 0, 20)
-"""1.3.0rc20 is the last one with the TensorRT backend."""
+"""Last version with the TensorRT backend: 1.3.0rc20."""
 ENGINE_ENDS = (
     "TensorRT-LLM 1.2.x is the last release with runtime TensorRT: 1.3.0rc21 (July 2026) removed it. Runtime PyTorch "
     "stays."
@@ -137,7 +137,7 @@ ENGINE_ENDS = (
 
 
 def image_info(reference: str, version: str | None = None) -> ImageInfo:
-    """The version from the image's tag, unless it is given: a registry's mirror may name its images differently."""
+    """An image with its version: the given one, or else that of the tag, which a mirror may change."""
     if version is not None:
         return ImageInfo(reference, parse_version(version), said=True)
     name = reference.partition("@")[0]
@@ -157,7 +157,7 @@ _NATIVE = frozenset({*_AMPERE, *_FP8})
 
 @dataclass(frozen=True)
 class VersionTable:
-    """What holds from one version on, until the next table."""
+    """Features from one version on, until the next table."""
 
     since: Version
     gpus: frozenset[Capability]
@@ -210,24 +210,24 @@ TABLES: tuple[VersionTable, ...] = (
     _table(Version(1, 0, 0, 0), frozenset({_B300})),  # "Add support for sm121": release notes of 1.0
     _table(Version(1, 1, 0, 0), frozenset()),  # "B300/GB300: Added support": release notes of 1.1
 )
-"""Oldest first."""
+"""All tables, the oldest first."""
 
 
 def table_for(version: Version | None) -> VersionTable:
-    """The table of a version; the newest where the version is not known."""
+    """The table of a version; the newest if the version is not known."""
     if version is None:
         return TABLES[-1]
     return next((table for table in reversed(TABLES) if table.since <= version), TABLES[0])
 
 
 def usable_algorithms(image: ImageInfo, runtime: EngineRuntime, capability: Capability) -> tuple[Algorithm, ...]:
-    """What a GPU executes with an image and runtime, in the order of Algorithm."""
+    """Algorithms that a GPU executes with an image and runtime, in the order of Algorithm."""
     table = table_for(image.version)
     return tuple(item for item in Algorithm if capability in table.accepts(item, runtime))
 
 
 KV_BYTES: Mapping[KvFormat, float] = {KvFormat.AUTO: 2, KvFormat.FP8: 1, KvFormat.INT8: 1, KvFormat.NVFP4: 4.5 / 8}
-"""Bytes of one number in the KV cache; NVFP4 has a byte of scale for 16 numbers."""
+"""Bytes of one number in the KV cache; NVFP4 has one byte of scale per 16 numbers."""
 
 BITS: Mapping[Algorithm, float] = {
     Algorithm.NONE: 16,

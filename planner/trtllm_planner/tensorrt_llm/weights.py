@@ -5,18 +5,18 @@ from __future__ import annotations
 from trtllm_planner.tensorrt_llm.versions import BITS, GROUPED, Algorithm
 
 PADDED = 128
-"""Both sides of an MXFP4 weight are multiples of it on a GPU."""
+"""Number whose multiples both sides of an MXFP4 weight are on a GPU."""
 
 
 def gpu_bytes(inputs: int, outputs: int, algorithm: Algorithm, group: int) -> float:
-    """Weights and scales of one layer as they lie in GPU memory."""
+    """Bytes of one layer's weights and scales in GPU memory."""
     if algorithm is Algorithm.MXFP4 and outputs > 1:
         inputs, outputs = _padded(inputs), _padded(outputs)
     return file_bytes(inputs, outputs, algorithm, group)
 
 
 def file_bytes(inputs: int, outputs: int, algorithm: Algorithm, group: int) -> float:
-    """Weights and scales of one layer as a checkpoint has them."""
+    """Bytes of one layer's weights and scales in a checkpoint's files."""
     weights = inputs * outputs
     size = weights * BITS[algorithm] / 8
     if algorithm in GROUPED:

@@ -110,12 +110,12 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "an engine without a batch size": (
         made(limits=limits(max_batch_size=None)),
         "LimitsInvalid",
-        "max_batch_size is not set: the engine is built for 2048 sequences, whose logits take 7.8 GiB of a GPU",
+        ("limits.maxBatchSize is not set: the engine is built for 2048 sequences, whose logits take 7.8 GiB per GPU"),
     ),
     "prompts that might be refused": (
         ask("Llama-3.1-8B", limits=limits(max_seq_len=32768)),
         "LimitsInvalid",
-        "prompts longer than max_num_tokens 8192 are refused, though max_seq_len is 32768",
+        "prompts longer than maxTokens 8192 are refused, although maxSequenceLength is 32768",
     ),
     "an engine of another product of the same kind": (
         made(stamp=stamp(product="NVIDIA-H200")),
@@ -125,12 +125,12 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "context attention that is switched off": (
         made(kv_cache=KvFormat.INT8),
         "OptionsConflict",
-        "OptionsDowngraded: paged context attention is switched off by an INT8 KV cache",
+        "paged context attention (build.pagedContextAttention) is switched off by an INT8 KV cache",
     ),
     "FP8 context attention without FP8": (
         made(options=Options(fp8_context_fmha=True)),
         "OptionsConflict",
-        "OptionsDowngraded: use_fp8_context_fmha is switched off beside NO_QUANT",
+        "build.fp8ContextAttention is switched off with weights of NO_QUANT",
     ),
     "AWQ beside an FP8 cache that is reused": (
         ask(algorithm=AWQ, kv_cache=KvFormat.FP8, options=Options(block_reuse=True)),
@@ -140,7 +140,7 @@ WARNED: dict[str, tuple[EngineQuestion, str, str]] = {
     "a shared GPU": (
         ask("Qwen2.5-0.5B", gpu=SHARED),
         "PodUnsuitable",
-        "NVIDIA-L4-SHARED is shared by 4 pods; nothing keeps them to 5.6 GiB each",
+        "NVIDIA-L4-SHARED is shared by 4 pods; nothing limits them to 5.6 GiB each",
     ),
     "no time to finish": (
         pod(grace_seconds=None),

@@ -122,7 +122,7 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ),
         "CheckpointNotSupported",
         (
-            "the checkpoint is FP8 already, and NVFP4 is asked for: ask for FP8, or quantize the original (BF16 "
+            "the checkpoint is FP8 already, and the spec sets NVFP4: use FP8, or quantize the original (BF16 "
             "or FP16) model"
         ),
     ),
@@ -276,11 +276,9 @@ REFUSED_LAYOUT: dict[str, tuple[EngineQuestion, str, str]] = {
         ask("Llama-2-13B", limits=limits(sequences=20)),
         "GpuMemoryTooSmall",
         (
-            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB per GPU): weights 24.2 GiB + activations 1.5 GiB + runtime "
-            "1.5 GiB leave "
-            "47.2 GiB = 61854 KV tokens; max_seq_len 4096 x 20 sequences needs 81920: try TP 2 | FP8 KV cache | "
-            "max_seq_len "
-            "3072 or less"
+            "TP 1 on NVIDIA-H100-80GB-HBM3 (79.6 GiB per GPU): weights 24.2 GiB + activations 1.5 GiB + "
+            "runtime 1.5 GiB leave 47.2 GiB = 61854 KV tokens; maxSequenceLength 4096 x 20 sequences needs "
+            "81920: try TP 2 | FP8 KV cache | maxSequenceLength 3072 or less"
         ),
     ),
 }

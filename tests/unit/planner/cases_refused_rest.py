@@ -30,39 +30,40 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "more positions than the model has": (
         ask("Llama-3-8B", limits=limits(max_seq_len=16384), options=Options(chunked_prefill=True)),
         "LimitsInvalid",
-        "max_seq_len 16384 exceeds the 8192 positions of the model (rotary scaling included): use 8192 or less",
+        ("maxSequenceLength 16384 exceeds the 8192 positions of the model (with rotary scaling): use 8192 or less"),
     ),
     "prompts longer than sequences": (
         ask(limits=limits(max_seq_len=2048, max_input_len=4096)),
         "LimitsInvalid",
         (
-            "max_input_len 4096 exceeds max_seq_len 2048, which counts prompt and answer: use max_input_len 2047 "
-            "or less, or "
-            "a larger max_seq_len"
+            "maxInputLength 4096 exceeds maxSequenceLength 2048, which counts prompt and answer: use "
+            "maxInputLength 2047 or less, or a larger maxSequenceLength"
         ),
     ),
     "prompts that are never scheduled": (
         ask(limits=limits(max_input_len=4000, max_num_tokens=2048)),
         "LimitsInvalid",
         (
-            "prompts of max_input_len 4000 tokens exceed max_num_tokens 2048 and could never be scheduled: "
-            "enable chunked "
-            "prefill, or use max_num_tokens 4000 or more"
+            "prompts of maxInputLength 4000 tokens exceed maxTokens 2048, so they can never be scheduled: set "
+            "serving.chunkedPrefill, or use maxTokens 4000 or more"
         ),
     ),
     "beams of the PyTorch runtime": (
         ask(limits=limits(max_beam_width=4)),
         "LimitsInvalid",
         (
-            "with max_beam_width 4 the PyTorch runtime answers requests of exactly that many beams and no others, so "
-            "that its server could never answer the known prompt: leave maxBeamWidth out, or use runtime TensorRT, "
-            "whose engines take any number up to it"
+            "with maxBeamWidth 4 the PyTorch runtime answers only requests of exactly that many beams, so its "
+            "server can never answer the known prompt: leave maxBeamWidth out, or use runtime TensorRT, whose "
+            "engines take any number up to it"
         ),
     ),
     "gathered logits beside speculation": (
         ask(options=Options(gather_context_logits=True, max_draft_len=4)),
         "LimitsInvalid",
-        "gather_context_logits cannot be combined with speculative decoding (max_draft_len 4): leave one of them out",
+        (
+            "build.gatherContextLogits cannot be combined with build.speculativeDecoding (maxDraftLength 4): leave "
+            "one of them out"
+        ),
     ),
     "an engine of another version": (
         made(stamp=stamp(version="1.0.0")),
@@ -110,9 +111,8 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         files(replace(SHARD, header_bytes=2_000_000_000)),
         "SourceCorrupt",
         (
-            "model-00001-of-00002.safetensors claims a header of 2000000000 bytes, where 100000000 is the most: "
-            "download it "
-            "again"
+            "model-00001-of-00002.safetensors has a header of 2000000000 bytes, and 100000000 is the maximum: "
+            "download it again"
         ),
     ),
     "a missing file": (
@@ -145,8 +145,8 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         ask(options=Options(chat=True)),
         "ChatTemplateMissing",
         (
-            "the chat endpoint is asked for, and the tokenizer has no chat template: use the model's instruction-tuned "
-            "variant, give a chat template, or serve completions only"
+            "the chat endpoint is used, and the tokenizer has no chat template: use the model's "
+            "instruction-tuned variant, give a chat template, or serve completions only"
         ),
     ),
     "an INT8 cache in PyTorch": (
@@ -157,7 +157,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "an INT8 cache that is reused": (
         made(kv_cache=KvFormat.INT8, options=Options(block_reuse=True)),
         "OptionsConflict",
-        "KV cache reuse cannot be combined with an INT8 KV cache: use FP8, or no reuse",
+        "reuse of the KV cache cannot be combined with an INT8 KV cache: use FP8, or no reuse",
     ),
     "an INT8 cache that was not calibrated": (
         made(kv_cache=KvFormat.INT8, calibrated=False),
@@ -167,14 +167,17 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "reuse without paged context attention": (
         made(options=Options(block_reuse=True, paged_context_fmha=False)),
         "OptionsConflict",
-        "KV cache reuse needs paged context attention: enable use_paged_context_fmha and context_fmha",
+        (
+            "KV cache reuse needs paged context attention: set build.pagedContextAttention and "
+            "build.contextAttention true"
+        ),
     ),
     "a cache that is not paged": (
         made(options=Options(kv_cache_type=KvCacheType.CONTINUOUS)),
         "OptionsConflict",
         (
-            "in-flight batching needs packed input and a paged KV cache, not continuous: use kv_cache_type paged and "
-            "remove_input_padding"
+            "in-flight batching needs packed input and a paged KV cache, not continuous: set build.kvCacheType "
+            "Paged and build.removeInputPadding true"
         ),
     ),
     "blocks of FP8 beside an NVFP4 cache": (
@@ -199,12 +202,12 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
     "the fused plugin without the fused MLP": (
         made(options=Options(gemm_swiglu_plugin=True, fused_mlp=False)),
         "OptionsConflict",
-        "gemm_swiglu_plugin needs use_fused_mlp: enable use_fused_mlp, or leave the plugin out",
+        "build.plugins.gemm_swiglu needs build.fusedMlp: set build.fusedMlp true, or leave the plugin out",
     ),
     "profiles beside an optimum": (
         made(options=Options(multiple_profiles=True, opt_num_tokens=1024)),
         "OptionsConflict",
-        "multiple_profiles cannot be combined with opt_num_tokens: leave one of them out",
+        "build.multipleProfiles cannot be combined with build.optTokens: leave one of them out",
     ),
     "64 MiB of shared memory": (
         pod(shared_memory_bytes=None),
@@ -287,8 +290,7 @@ REFUSED_REST: dict[str, tuple[EngineQuestion, str, str]] = {
         "HostMemoryTooSmall",
         (
             "8.0 GiB of host memory to convert and build a checkpoint of 15.0 GiB; the heuristic is 64.0 GiB: "
-            "ask for 64.0 "
-            "GiB"
+            "set podTemplate.resources.requests.memory to 64.0 GiB"
         ),
     ),
 }

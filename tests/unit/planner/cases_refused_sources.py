@@ -30,46 +30,46 @@ _IMAGES: dict[str, tuple[EngineQuestion, str]] = {
         ask(image=image_info("docker.io/vllm/vllm-openai:v0.11.0")),
         (
             "image docker.io/vllm/vllm-openai:v0.11.0 is vllm's, and runtime PyTorch needs TensorRT-LLM's: use "
-            "nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion where a mirror is only "
-            "called so"
+            "nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion if it is a mirror "
+            "with another name"
         ),
     ),
     "an image of Transformers for an engine": (
         made(image=image_info("huggingface/transformers-pytorch-gpu:4.57.3")),
         (
             "image huggingface/transformers-pytorch-gpu:4.57.3 is transformers's, and runtime TensorRT needs "
-            "TensorRT-LLM's: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion where "
-            "a mirror is only called so"
+            "TensorRT-LLM's: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion "
+            "if it is a mirror with another name"
         ),
     ),
     "the builder's own image": (
         made(image=image_info("registry.example/trtllm-builder:1.0.0")),
         (
             "image registry.example/trtllm-builder:1.0.0 is trtllm-builder's, and runtime TensorRT needs "
-            "TensorRT-LLM's: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion where "
-            "a mirror is only called so"
+            "TensorRT-LLM's: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1 or a mirror of it; set imageVersion "
+            "if it is a mirror with another name"
         ),
     ),
     "an image whose tag is no version": (
         made(image=image_info("registry.example/trtllm:latest")),
         (
-            "image registry.example/trtllm:latest does not say which TensorRT-LLM version is in it, and its flags and "
-            "formats depend on that: set imageVersion, or use a tag that is a version, such as 1.2.1"
+            "the tag of image registry.example/trtllm:latest is no TensorRT-LLM version, and flags and formats "
+            "depend on the version: set imageVersion, or use a tag that is a version, such as 1.2.1"
         ),
     ),
     "an image of Triton, whose tag is a month": (
         ask(image=image_info("nvcr.io/nvidia/tritonserver:25.08-trtllm-python-py3")),
         (
-            "image nvcr.io/nvidia/tritonserver:25.08-trtllm-python-py3 does not say which TensorRT-LLM version is in "
-            "it, and its flags and formats depend on that: set imageVersion, or use a tag that is a version, such as "
-            "1.2.1"
+            "the tag of image nvcr.io/nvidia/tritonserver:25.08-trtllm-python-py3 is no TensorRT-LLM version, "
+            "and flags and formats depend on the version: set imageVersion, or use a tag that is a version, "
+            "such as 1.2.1"
         ),
     ),
     "an image that is older than the tables of flags": (
         made(image=image_info("nvcr.io/nvidia/tensorrt-llm/release:0.12.0")),
         (
-            "image nvcr.io/nvidia/tensorrt-llm/release:0.12.0 has TensorRT-LLM 0.12.0, and command lines are known "
-            "from 0.20 on: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
+            "image nvcr.io/nvidia/tensorrt-llm/release:0.12.0 has TensorRT-LLM 0.12.0, and the operator "
+            "supports versions from 0.20 on: use nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
         ),
     ),
 }
@@ -147,7 +147,7 @@ _CHECKPOINTS: dict[str, tuple[EngineQuestion, str]] = {
     "a TensorRT-LLM checkpoint that is divided otherwise": (
         made(artifact=DIVIDED, algorithm=AWQ, layout=Layout(4)),
         (
-            "the artifact of QuantizedModel llama-awq is divided for TP 2, PP 1, and the engine is to have TP 4, PP "
+            "the artifact of QuantizedModel llama-awq is divided for TP 2, PP 1, and the engine needs TP 4, PP "
             "1: set parallelism.tensor 2 and pipeline 1 here, or checkpoint.tensor 4 and pipeline 1 in the "
             "QuantizedModel"
         ),
@@ -175,7 +175,7 @@ _CHECKPOINTS: dict[str, tuple[EngineQuestion, str]] = {
     ),
     "another KV cache than the checkpoint's": (
         ask(**checkpoint("modelopt", Algorithm.FP8, kv_cache="FP8"), kv_cache=KvFormat.INT8),
-        "the checkpoint's KV cache is FP8, and INT8 is asked for: ask for FP8, or leave the KV cache's format out",
+        "the checkpoint's KV cache is FP8, and the spec sets INT8: use FP8, or leave the KV cache's format out",
     ),
 }
 _ALGORITHMS: dict[str, tuple[EngineQuestion, str]] = {
@@ -246,7 +246,7 @@ _FEATURES: dict[str, tuple[EngineQuestion, str]] = {
     "an engine for adapters of nobody knows which modules": (
         made(build=Build(lora=LoraBuild())),
         (
-            "build.lora names neither the modules that adapters change nor an adapter from which to read them: set "
+            "build.lora names neither the modules that adapters change nor an adapter to read them from: set "
             "build.lora.targetModules, such as [attn_q, attn_k, attn_v], or build.lora.directories"
         ),
     ),

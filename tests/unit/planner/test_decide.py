@@ -113,10 +113,10 @@ def test_another_parallelism_is_named_where_the_one_asked_for_does_not_fit() -> 
 def test_too_few_nodes_are_refused_with_numbers_unless_an_autoscaler_brings_more() -> None:
     assert refused(Layout(8, 4), MIXED) == (
         (
-            "NoMatchingGpu: TP 8, PP 4 takes 32 GPUs of one product at the same time, and the cluster has "
-            "16 x NVIDIA-H100-80GB-HBM3 (2 nodes of 8), 8 x NVIDIA-L4 (2 nodes of 4), 4 x NVIDIA-A10 (1 node): ask for "
-            "16 ranks at most, or leave serving out and set build.gpus to build only, or set gpu.perNode if an "
-            "autoscaler brings more nodes"
+            "NoMatchingGpu: TP 8, PP 4 takes 32 GPUs of one product at the same time, and the cluster has 16 x "
+            "NVIDIA-H100-80GB-HBM3 (2 nodes of 8), 8 x NVIDIA-L4 (2 nodes of 4), 4 x NVIDIA-A10 (1 node): use "
+            "16 ranks or fewer, or leave spec.serving out and set spec.build.gpus, to build only, or set "
+            "spec.gpu.perNode if an autoscaler adds nodes"
         ),
     )
     more = decided(Layout(8, 4), MIXED, GpuSelector(per_node=8))
@@ -174,42 +174,43 @@ def test_a_plan_takes_nodes_that_will_come_only_where_those_that_are_there_do_no
             Inventory(),
             None,
             (
-                "no node has a GPU: none carries the labels nvidia.com/gpu.product, memory and compute.major: add GPU "
-                "nodes with the GPU operator or gpu-feature-discovery; or, if an autoscaler brings them, set "
-                "gpu.product and gpu.perNode"
+                "no node has a GPU: none carries the labels nvidia.com/gpu.product, memory and compute.major: "
+                "add GPU nodes with the GPU operator or gpu-feature-discovery; or, if an autoscaler adds them, "
+                "set spec.gpu.product and spec.gpu.perNode"
             ),
         ),
         (
             MIXED,
             GpuSelector(product="H100"),
             (
-                "no node has H100: the cluster has 16 x NVIDIA-H100-80GB-HBM3 (2 nodes of 8), 8 x NVIDIA-L4 (2 nodes "
-                "of 4), 4 x NVIDIA-A10 (1 node): did you mean NVIDIA-H100-80GB-HBM3? Use a product that there is, or "
-                "set gpu.perNode, too, if an autoscaler brings such nodes"
+                "no node has H100: the cluster has 16 x NVIDIA-H100-80GB-HBM3 (2 nodes of 8), 8 x NVIDIA-L4 (2 "
+                "nodes of 4), 4 x NVIDIA-A10 (1 node): did you mean NVIDIA-H100-80GB-HBM3? Use a product that "
+                "a node has, or also set spec.gpu.perNode if an autoscaler adds such nodes"
             ),
         ),
         (
             nodes(L4, 4, 2),
             GpuSelector(product="NVIDIA-H200"),
             (
-                "no node has NVIDIA-H200: the cluster has 6 x NVIDIA-L4 (2 nodes of 4, 2): use a product that there "
-                "is, or set gpu.perNode, too, if an autoscaler brings such nodes"
+                "no node has NVIDIA-H200: the cluster has 6 x NVIDIA-L4 (2 nodes of 4, 2): use a product that "
+                "a node has, or also set spec.gpu.perNode if an autoscaler adds such nodes"
             ),
         ),
         (
             nodes(L4, 4),
             GpuSelector(compute_capability="9.0", memory="80Gi", per_node=8),
             (
-                "no node has a GPU (compute capability 9.0, 80Gi of memory, 8 GPUs a node): the cluster has 4 x "
-                "NVIDIA-L4 (1 node): relax spec.gpu, or add such nodes"
+                "no node has a GPU (compute capability 9.0, 80Gi of memory, 8 GPUs per node): the cluster has "
+                "4 x NVIDIA-L4 (1 node): relax spec.gpu, or add such nodes"
             ),
         ),
         (
             nodes(L4, 4),
             GpuSelector(product="NVIDIA-NEXT", per_node=8),
             (
-                "no node has NVIDIA-NEXT (8 GPUs a node) now, and what such a GPU is cannot be told from its name: set "
-                "gpu.computeCapability and gpu.memory, as nvidia-smi reports them"
+                "no node has NVIDIA-NEXT (8 GPUs per node) now, and the memory and compute capability of this "
+                "product are not known: set spec.gpu.computeCapability and spec.gpu.memory, as nvidia-smi "
+                "reports them"
             ),
         ),
     ],
@@ -247,9 +248,9 @@ def test_fewer_gpus_build_on_fewer_nodes_and_all_ranks_serve() -> None:
 def test_a_build_that_finds_too_few_gpus_is_told_how_many_there_are() -> None:
     assert refused(Layout(8), nodes(H100, 1, 1), serving=None, build=Build(gpus=4)) == (
         (
-            "NoMatchingGpu: the build takes 4 pods of 1 GPUs at the same time, and the cluster has "
-            "2 x NVIDIA-H100-80GB-HBM3 (2 nodes of 1): set build.gpus to 2 or less: ranks are built one after another "
-            "then; or set gpu.perNode if an autoscaler brings more nodes"
+            "NoMatchingGpu: the build takes 4 pods of 1 GPUs at the same time, and the cluster has 2 x "
+            "NVIDIA-H100-80GB-HBM3 (2 nodes of 1): set spec.build.gpus to 2 or less, so that ranks are built "
+            "one after another; or set spec.gpu.perNode if an autoscaler adds nodes"
         ),
     )
 

@@ -126,7 +126,7 @@ def test_where_nothing_fits_it_says_what_would() -> None:
 def test_a_long_sequence_is_answered_with_the_longest_that_fits_and_with_a_smaller_cache() -> None:
     limits = Limits(max_seq_len=131072, max_batch_size=8)
     found = unplanned("Llama-3.1-8B", nodes(L4, 1), limits=limits, options=Options(chunked_prefill=True))
-    assert found.would_fit[0] == "max_seq_len 35040: TP 1 on 1 x NVIDIA-L4"
+    assert found.would_fit[0] == "maxSequenceLength 35040: TP 1 on 1 x NVIDIA-L4"
     shorter = replace(limits, max_seq_len=35040)
     planned("Llama-3.1-8B", nodes(L4, 1), limits=shorter, options=Options(chunked_prefill=True))
     assert isinstance(
@@ -191,7 +191,7 @@ def test_every_public_model_finds_a_place_on_eight_large_gpus(model: str) -> Non
 def test_an_engine_for_more_sequences_than_a_gpu_holds_logits_of_is_answered_with_a_smaller_batch() -> None:
     unlimited = Limits(max_seq_len=4096)
     found = unplanned("Qwen2-7B", nodes(L4, 1), limits=unlimited, runtime=EngineRuntime.TENSORRT)
-    assert "max_batch_size 64: TP 1 on 1 x NVIDIA-L4" in found.would_fit
+    assert "maxBatchSize 64: TP 1 on 1 x NVIDIA-L4" in found.would_fit
     question = ask("Qwen2-7B", limits=unlimited, runtime=EngineRuntime.TENSORRT, gpu=L4)
     (verdict,) = gpu_memory(question)
-    assert verdict.remedy == "try TP 2 | max_batch_size 1024"
+    assert verdict.remedy == "try TP 2 | maxBatchSize 1024"

@@ -87,13 +87,13 @@ def test_every_way_to_make_room_makes_room(question: EngineQuestion) -> None:
             assert not list(shard_alignment(better))
         elif way == "FP8 KV cache":
             better = replace(question, kv_cache=KvFormat.FP8)
-        elif way.startswith("max_batch_size "):
+        elif way.startswith("maxBatchSize "):
             batch = _numbers(way)[0]
             assert max(8, question.limits.sequences) <= batch < question.limits.batch
             better = replace(question, limits=replace(question.limits, max_batch_size=batch))
             double = replace(question, limits=replace(question.limits, max_batch_size=2 * batch))
             assert list(gpu_memory(double))
-        elif way.startswith("max_seq_len "):
+        elif way.startswith("maxSequenceLength "):
             length = _numbers(way)[0]
             better = replace(question, limits=replace(question.limits, max_seq_len=length))
             block = question.options.tokens_per_block

@@ -140,8 +140,8 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
         question(quantization={"method": "Auto", "auto": {"effectiveBits": "5.0"}}),
         "EffectiveBitsOutOfReach",
         (
-            "auto.effectiveBits 5.0 is out of reach: with 4 bits for every layer that may be quantized and 16 for the "
-            "others the mean is 6.53: ask for 6.53 or more, or exclude fewer modules"
+            "auto.effectiveBits 5.0 is out of reach: with 4 bits for every layer that may be quantized and 16 "
+            "for the others the mean is 6.53: set 6.53 or more, or exclude fewer modules"
         ),
     ),
     "Auto that may choose Auto": (
@@ -161,8 +161,8 @@ REFUSED: dict[str, tuple[QuantizeQuestion, str, str]] = {
         question(quantization={"method": "None"}, quality={"fallbacks": ["Mixed", "INT8WeightOnly"]}),
         "MixedPrecisionNotPossible",
         (
-            "fallback Mixed has no method before it to make a mix of (None has full precision already): take Mixed out "
-            "of quality.fallbacks, or name a method before it that it can mix"
+            "fallback Mixed has no method before it that it can mix (None has full precision already): remove "
+            "Mixed from quality.fallbacks, or name a method before it that it can mix"
         ),
     ),
     "a fallback Mixed of several stages": (

@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Sample, str]] = {
     "InternLM2 with fewer key and value heads than ranks": (
         engine("InternLM2ForCausalLM", {"key_value_heads": 2}, parallelism={"tensor": 4}),
         (
-            "convert_checkpoint.py of internlm2 cannot deal 2 key/value heads out to TP 4: use a tensor "
+            "convert_checkpoint.py of internlm2 cannot distribute 2 key/value heads over TP 4: use a tensor "
             "parallelism that divides them"
         ),
     ),
@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[Sample, str]] = {
     ),
     "a fused MLP of integers": (
         engine(convert={"weightOnly": "INT8"}, build={"plugins": {"gemm_swiglu": "fp8"}}),
-        "gemm_swiglu_plugin needs use_fused_mlp, which weights of W8A16 switch off: leave the plugin out",
+        ("build.plugins.gemm_swiglu needs build.fusedMlp, which weights of W8A16 switch off: leave the plugin out"),
     ),
     "chunks beside a cache of other numbers than the weights": (
         engine(convert={"kvCache": "FP8"}, serving={"chunkedPrefill": True}),
@@ -339,7 +339,10 @@ def test_an_option_that_llm_args_refuses_is_refused_before_a_gpu_is_used(name: s
 
 
 def test_options_that_are_only_unknown_here_are_warned_of() -> None:
-    for version, ending in ((Version(1, 3, 0, 15), "is not known here to have it"), (Version(0, 20), "ignores it")):
+    for version, ending in (
+        (Version(1, 3, 0, 15), "may have it, but is newer than its documentation here"),
+        (Version(0, 20), "ignores it"),
+    ):
         (verdict,) = judge_options({"new_thing": 1}, Runtime.PYTORCH, version)
         assert verdict.severity is Severity.WARNING
         assert verdict.message.endswith(ending)
