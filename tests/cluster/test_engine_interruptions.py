@@ -97,8 +97,22 @@ def queue(engines: World) -> Iterator[None]:
         {**api, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
         {**api, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name}},
     )
+    eventually(lambda: _suspends(engines), "the policy in effect, some time after it exists")
     yield
     engines.client.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", name)
+
+
+def _suspends(world: World) -> bool:
+    """Whether a Job with the queue's label would be created suspended."""
+    container = {"name": "main", "image": "none"}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "probe", "namespace": NAMESPACE, "labels": {QUEUE: "gpus"}},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+    }
+    made = world.api.send("POST", path_of("job"), job, dryRun="All").succeeded()
+    return bool(made["spec"].get("suspend"))
 
 
 def test_jobs_that_a_queue_holds_back_are_waited_for_and_not_failed(created: World, double: str, queue: None) -> None:
