@@ -1,1 +1,1 @@
-"""What runs inside Jobs and serving pods: reads a BuildRequest, writes a BuildResult, knows nothing of Kubernetes."""
+"""Programs of Jobs and serving pods: they read a BuildRequest and write a BuildResult, without access to Kubernetes."""

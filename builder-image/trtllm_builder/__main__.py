@@ -1,4 +1,4 @@
-"""`python -m trtllm_builder run|serve|launch`: what the operator's pods execute, and people in a terminal."""
+"""Entry point `python -m trtllm_builder run|serve|launch`, for the operator's pods and for a terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from threading import Event
 from types import FrameType
 
 _imported = Event()
-"""Until then nothing has begun that would have to be ended."""
+"""Set when the stage is imported. Before, a signal has nothing to clean up."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Dispatch to the stage; returns the exit code."""
+    """Run the command and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["serve"]:
         from trtllm_builder.serve import main as serve
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve an artifact; see `serve --help`")
     commands.add_parser("launch", help="start trtllm-serve; see `launch --help`")
-    run = commands.add_parser("run", help="do what a BuildRequest says")
+    run = commands.add_parser("run", help="run one BuildRequest")
     run.add_argument("--request", type=Path, default=Path(REQUEST_PATH))
     run.add_argument("--store", type=Path, default=Path(STORE_PATH))
     run.add_argument("--source", type=Path, default=Path(SOURCE_PATH))
@@ -46,13 +46,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """End at once; afterwards the stage's own handler is what counts."""
+    """End at once if the stage is not imported yet; afterwards the stage's own handler is responsible."""
     if not _imported.is_set():
         os._exit(128 + number)
 
 
 if __name__ == "__main__":
-    # A container's first process ignores SIGTERM until it handles it: a pod that is deleted while it imports would keep
-    # its GPUs for the whole grace period, a server's minutes.
+    # A container's first process ignores SIGTERM without a handler: a pod that is deleted during the import would keep
+    # its GPUs for the whole grace period.
     signal.signal(signal.SIGTERM, _leave)
     sys.exit(main())

@@ -1,7 +1,7 @@
-"""Keeps downloads away from the cluster's own addresses, whichever library makes the connection.
+"""Prevents downloads from the cluster's own addresses, for every library that makes a connection.
 
-A source is an address that somebody else chose: it could be the cloud's metadata service, or another tenant's server.
-The check happens when a socket connects, so that neither a redirect nor a changed DNS answer leads around it.
+A user chooses the address of a source: it could be the cloud's metadata service, or another tenant's server. The check
+happens when a socket connects, so that neither a redirect nor a changed DNS answer avoids it.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _SPECIAL: Final = tuple(
         ),
     )
 )
-"""Not public, though the registries list them as global."""
+"""Networks that are not public, although Python's ipaddress calls them global."""
 
 
 class Guard:
-    """Refuses connections to addresses that are not public, except to these networks."""
+    """Refuses connections to addresses that are not public, except in the given networks."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = networks
         self.refused = False
-        """Whether a connection was refused."""
+        """True if a connection was refused."""
 
     def allows(self, host: str) -> bool:
-        """Whether a socket may connect to the address."""
+        """True if a socket may connect to the address."""
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
-            # a name: the socket looks it up and asks again with its address only if Python resolves it
+            # a host name: there is a second check with the address only if Python resolves the name
             return False
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
@@ -56,10 +56,10 @@ class Guard:
         return address.is_global and not address.is_multicast and not any(address in network for network in _SPECIAL)
 
     def failure(self, host: str) -> BuilderFailure:
-        """The failure of a download that this guard has refused."""
+        """Failure of a download that this guard refused."""
         return input_missing(
             Reason.SOURCE_ACCESS_DENIED,
-            f"{host} has, or redirects to, an address inside a private network, where sources may not be fetched from.",
+            f"{host} has, or redirects to, an address in a private network, from which sources may not be fetched.",
             f"Use a public address, or ask the cluster's administrator to add the network to {SOURCE_NETWORKS} of the "
             "builder pods.",
         )
@@ -70,7 +70,7 @@ _active: list[Guard] = []
 
 @contextmanager
 def guarded(networks: Sequence[Network]) -> Iterator[Guard]:
-    """Check every connection of this process meanwhile."""
+    """Check every connection of this process inside the context."""
     _install()
     guard = Guard(networks)
     _active.append(guard)
@@ -82,7 +82,7 @@ def guarded(networks: Sequence[Network]) -> Iterator[Guard]:
 
 @cache
 def _install() -> None:
-    """Add the hook, which stays for the life of the process."""
+    """Add the audit hook, which Python cannot remove."""
     sys.addaudithook(_audit)
 
 
@@ -91,9 +91,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         return
     address = arguments[1]
     if not isinstance(address, tuple) or not isinstance(address[0], str):
-        # a socket within the pod
+        # a Unix socket
         return
     for guard in _active:
         if not guard.allows(address[0]):
             guard.refused = True
-            raise PermissionError("the address is inside a private network")
+            raise PermissionError("the address is in a private network")

@@ -1,4 +1,4 @@
-"""Facts about a model with every number in bounds: what status could not hold is refused where it is read."""
+"""Reads facts about a model, and refuses numbers that status cannot hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trtllm_planner.model_config.section import UnreadableConfig
 
 
 def bounded_facts(checkpoint: Checkpoint) -> ModelFacts:
-    """Facts about the model; raises SourceCorrupt with the name of the first number that no model has."""
+    """Facts about the model. Raises SourceCorrupt with the name of the first number that is out of bounds."""
     try:
         return model_facts(checkpoint)
     except UnreadableConfig as error:
@@ -21,9 +21,9 @@ def bounded_facts(checkpoint: Checkpoint) -> ModelFacts:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name, value, most = ".".join(map(str, first["loc"])), first["input"], first.get("ctx", {}).get("le")
-        what = f"a number of {len(str(abs(value)))} digits" if isinstance(value, int) else "no value that a model has"
+        what = f"a number of {len(str(abs(value)))} digits" if isinstance(value, int) else "not a valid value"
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{name} of the model is {what}" + (f", more than the {most} that a model may have." if most else "."),
+            f"{name} of the model is {what}" + (f", more than the limit of {most}." if most else "."),
             "Correct config.json: copy it from the original model.",
         ) from None

@@ -1,4 +1,4 @@
-"""Which files make a model, and whether they are all there and whole; every kind of source is judged here."""
+"""Checks that all files of a model exist and are complete, for every kind of source."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from trtllm_builder.safetensors_header import TensorHeader, read_header, refuse_
 from trtllm_planner.model_config.custom_code import has_class, own_tokenizer
 
 QUANTIZATION_FILES = ("hf_quant_config.json", "quant_cfg.json", "quantize_config.json", "quant_config.json")
-"""ModelOpt's, and those of AutoGPTQ and AutoAWQ before transformers knew them."""
+"""Files of ModelOpt, and of AutoGPTQ and AutoAWQ before transformers supported them."""
 _INDEX = "model.safetensors.index.json"
 _MAX_INDEX = 256 * 2**20
-"""Bytes of the index, which names every tensor; the largest known has 25 MB."""
+"""Most bytes of the index, which names every tensor. The largest known index has 25 MB."""
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 _OTHER_WEIGHTS = ("*.bin", "*.pth", "*.pt", "*.gguf", "*.h5", "*.msgpack")
 
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "*.tiktoken", "LICENSE*", "NOTICE*")
 _EXPORT_AGAIN = "Export the checkpoint again, with convert_checkpoint.py or ModelOpt."
 _UNWANTED = ("consolidated*", "manifest.json")
-"""The same weights in another layout, and a name that the store needs for itself."""
+"""Files with the same weights in another layout, and a name that the store uses."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A directory that was found whole."""
+    """A complete model in a directory."""
 
     directory: Path
     config: dict[str, Any]
@@ -39,18 +39,18 @@ class Checkpoint:
     tensors: dict[str, TensorHeader]
     weight_bytes: int
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Other files that say how it was quantized, by name."""
+    """Content of other files about the quantization, by name."""
 
     @property
     def is_ranks(self) -> bool:
-        """A TensorRT-LLM checkpoint: split into ranks, with names of its own."""
+        """True for a TensorRT-LLM checkpoint, which is divided into ranks and has other names."""
         return _is_ranks(self.config)
 
 
 def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = None) -> Checkpoint:
     """Check every file that a model needs; raises SourceIncomplete, SourceCorrupt or CustomCodeNotTrusted.
 
-    Symbolic links may lead to other places of the claim; without one, of the directory.
+    Symbolic links may point to any file of the claim or, without a claim, of the directory.
     """
     model_files(directory, claim)
     config = _json(directory, "config.json", required=True)
@@ -66,14 +66,14 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
     if not tensors:
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{shards[0].name} holds no tensors.",
-            "Save the model again with save_pretrained, and fetch it whole.",
+            f"{shards[0].name} contains no tensors.",
+            "Save the model again with save_pretrained, and upload all files.",
         )
     if not any((directory / name).exists() for name in _TOKENIZERS):
         raise bad_model(
             Reason.SOURCE_INCOMPLETE,
-            f"There is no tokenizer: none of {', '.join(_TOKENIZERS)} is beside config.json.",
-            "Save it with AutoTokenizer.from_pretrained(...).save_pretrained(directory).",
+            f"The model has no tokenizer: none of {', '.join(_TOKENIZERS)} exists.",
+            "Save a tokenizer with AutoTokenizer.from_pretrained(...).save_pretrained(directory).",
         )
     for name in (*_TOKENIZERS, "chat_template.jinja"):
         if (directory / name).exists():
@@ -82,8 +82,8 @@ def inspect(directory: Path, *, trust_remote_code: bool, claim: Path | None = No
     if custom and not trust_remote_code:
         raise bad_model(
             Reason.CUSTOM_CODE_NOT_TRUSTED,
-            f"The model has Python code of its own for {shown(', '.join(custom))}, and spec.trustRemoteCode is false.",
-            "Read that code; if you trust it, set spec.trustRemoteCode: true.",
+            f"The model contains Python code for {shown(', '.join(custom))}, but spec.trustRemoteCode is false.",
+            "Review that code. If you trust it, set spec.trustRemoteCode to true.",
         )
     return Checkpoint(
         directory,
@@ -100,22 +100,22 @@ def _check_names(config: dict[str, Any]) -> None:
     if not isinstance(names, list) or not names or not kind:
         raise bad_model(
             Reason.SOURCE_INCOMPLETE,
-            "config.json names no architecture: `architectures` or `model_type` is missing.",
-            "Use the directory that save_pretrained wrote, or copy these fields from the original model.",
+            "config.json has no architecture: `architectures` or `model_type` is missing.",
+            "Use a directory that save_pretrained wrote, or copy these fields from the original model.",
         )
     wrong = [name for name in names if not isinstance(name, str) or not name.isidentifier()]
     if wrong or not isinstance(kind, str) or not kind.isprintable():
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{shown(str(wrong[0] if wrong else kind))} in config.json is not the name of an architecture.",
+            f"{shown(str(wrong[0] if wrong else kind))} in config.json is not a valid name of an architecture.",
             "Correct `architectures` and `model_type`: copy them from the original model.",
         )
 
 
 def _custom_classes(directory: Path, config: dict[str, Any]) -> list[str]:
-    """Classes that the model's own Python code defines, as any of its configuration files names them.
+    """Classes of the model's own Python code, as its configuration files name them.
 
-    Where transformers has a class for the model type or the tokenizer, it takes that one.
+    If transformers has a class for the model type or the tokenizer, it uses that one.
     """
     found: set[str] = set()
     for path in _listed(directory):
@@ -139,7 +139,7 @@ def _is_ranks(config: dict[str, Any]) -> bool:
 
 
 def _inspect_ranks(directory: Path, config: dict[str, Any]) -> Checkpoint:
-    """A TensorRT-LLM checkpoint needs no tokenizer: trtllm-build does not read one."""
+    """Check a TensorRT-LLM checkpoint. It needs no tokenizer, because trtllm-build does not read one."""
     try:
         mapping = mapping_of(config)
     except Unusable as fault:
@@ -151,18 +151,18 @@ def _inspect_ranks(directory: Path, config: dict[str, Any]) -> Checkpoint:
     if missing:
         raise bad_model(
             Reason.SOURCE_INCOMPLETE,
-            f"{len(missing)} of {len(shards)} rank files are missing ({mapping}), the first is {missing[0]}.",
+            f"{len(missing)} of {len(shards)} rank files are missing ({mapping}), the first one is {missing[0]}.",
             "Fetch the missing files; then set the annotation trtllm.dev/retry.",
         )
     tensors = {f"{shard.stem}.{name}": tensor for shard in shards for name, tensor in read_header(shard).items()}
     if not tensors:
-        raise bad_model(Reason.SOURCE_CORRUPT, f"{shards[0].name} holds no tensors.", _EXPORT_AGAIN)
+        raise bad_model(Reason.SOURCE_CORRUPT, f"{shards[0].name} contains no tensors.", _EXPORT_AGAIN)
     tokenizer_config = _json(directory, "tokenizer_config.json", required=False)
     return Checkpoint(directory, config, tokenizer_config, tensors, sum(shard.stat().st_size for shard in shards))
 
 
 def is_wanted(name: str) -> bool:
-    """Whether a model needs this file: at the top level, and no second copy of the weights in another layout."""
+    """True if the model needs this file: it is at the top level, and not a copy of the weights in another layout."""
     return (
         "/" not in name
         and not name.startswith(".")
@@ -172,7 +172,7 @@ def is_wanted(name: str) -> bool:
 
 
 def model_files(directory: Path, claim: Path | None = None) -> list[Path]:
-    """Files that make the model's identity; raises SourceCorrupt for links out of the claim and for devices."""
+    """Files of the model. Raises SourceCorrupt for links out of the claim and for devices."""
     found = _listed(directory)
     for path in found:
         require_inside(path, claim or claim_of(directory))
@@ -191,15 +191,15 @@ def _json(directory: Path, name: str, *, required: bool) -> dict[str, Any]:
         names = sorted(entry.name for entry in directory.iterdir())[:5]
         raise bad_model(
             Reason.SOURCE_INCOMPLETE,
-            f"There is no {name}; the directory holds {', '.join(names) or 'nothing'}.",
-            "Point the source at the directory that holds config.json, the weights and the tokenizer.",
+            f"The source has no {name}. It contains {', '.join(names) or 'nothing'}.",
+            "Set spec.source to the directory with config.json, the weights and the tokenizer.",
         )
     refuse_lfs_pointer(path)
     try:
         return read_object(path, _MAX_INDEX if name == _INDEX else MAX_BYTES)
     except ValueError as error:
         raise bad_model(
-            Reason.SOURCE_CORRUPT, f"{name} cannot be used: {error}.", "Fetch the file again, whole."
+            Reason.SOURCE_CORRUPT, f"{name} cannot be used: {error}.", "Replace it with a complete copy of the file."
         ) from error
 
 
@@ -211,23 +211,23 @@ def _shards(directory: Path) -> list[Path]:
         if missing:
             raise bad_model(
                 Reason.SOURCE_INCOMPLETE,
-                f"{len(missing)} of {len(named)} shards are missing beside {_INDEX}, the first is {shown(missing[0])}.",
+                f"{len(missing)} of {len(named)} shards in {_INDEX} are missing, the first one is {shown(missing[0])}.",
                 "Fetch the missing files; then set the annotation trtllm.dev/retry.",
             )
         shards = [directory / name for name in named]
     if shards:
         return shards
     others = sorted({path.name for pattern in _OTHER_WEIGHTS for path in directory.glob(pattern)})
-    found = f"; it has {', '.join(others[:3])}" if others else ""
+    found = f", but {', '.join(others[:3])}" if others else ""
     raise bad_model(
         Reason.SOURCE_INCOMPLETE,
-        f"There are no safetensors weights{found}.",
+        f"The source has no safetensors weights{found}.",
         "Convert the model: AutoModelForCausalLM.from_pretrained(...).save_pretrained(directory) writes safetensors.",
     )
 
 
 def _is_shard(name: str) -> bool:
-    """Whether the name of a shard is one whose file becomes part of the model."""
+    """True if a file of this name is used as a shard."""
     return is_wanted(name) and name.endswith(".safetensors")
 
 
@@ -236,8 +236,8 @@ def _weight_map(directory: Path) -> dict[str, str]:
     if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{_INDEX} has no `weight_map` of tensors to files.",
-            "Fetch the file again, whole.",
+            f"{_INDEX} has no valid `weight_map` from tensors to files.",
+            "Replace it with a complete copy of the file.",
         )
     return named
 
@@ -249,6 +249,6 @@ def _check_index(directory: Path, tensors: dict[str, TensorHeader]) -> None:
     if lost:
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{len(lost)} tensors of {_INDEX} are in no shard, the first is {shown(lost[0])}.",
-            "The shards and their index are of different versions: fetch all of them again.",
+            f"{len(lost)} tensors in {_INDEX} are in no shard, the first one is {shown(lost[0])}.",
+            "Replace the shards and the index with files of one version.",
         )

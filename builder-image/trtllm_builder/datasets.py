@@ -1,4 +1,4 @@
-"""Texts for calibration and evaluation, from a mount, the hub, or the builder's own; quantize calls `load_texts`."""
+"""Texts for calibration and evaluation: from a mount, from the hub, or the builder's own."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _MAX_TEXTS = 100_000
 
 @dataclass(frozen=True)
 class TextSet:
-    """Texts, and the identity that their content gives them."""
+    """Texts, with a digest of their content."""
 
     name: str
     texts: tuple[str, ...]
     digest: str
     own: bool = False
-    """The builder's own texts: as many windows are cut from them as are asked for."""
+    """True for the builder's own texts, whose windows may overlap."""
 
 
 def load_texts(request: DatasetRequest | None, purpose: Purpose) -> TextSet:
-    """Non-empty texts; raises DatasetUnusable with the counts when there are none."""
+    """Texts of the dataset without empty ones; raises DatasetUnusable if none remain."""
     if request is None:
         return _text_set(
             f"the builder's {purpose} texts",
@@ -49,14 +49,14 @@ def load_texts(request: DatasetRequest | None, purpose: Purpose) -> TextSet:
     kept = [text for text in texts if text.strip()]
     if not kept:
         raise unusable(
-            f"The {purpose} dataset {name} is empty: {len(texts)} lines or rows, none of them with text.",
-            "Give it one text per line (.txt), or JSON lines with a `text` field (.jsonl).",
+            f"The {purpose} dataset {name} is empty: none of its {len(texts)} lines or rows has text.",
+            "Write one text per line (.txt), or JSON lines with a `text` field (.jsonl).",
         )
     return _text_set(name, kept)
 
 
 def unusable(message: str, remedy: str) -> BuilderFailure:
-    """A dataset that cannot serve its purpose."""
+    """Failure because of an unusable dataset."""
     return input_missing(Reason.DATASET_UNUSABLE, message, remedy)
 
 
@@ -82,7 +82,7 @@ def _read(file: Path) -> list[str]:
     if file.suffix == ".parquet":
         return _read_parquet(file)
     try:
-        # not splitlines: a JSON string may hold U+2028 and its like
+        # not splitlines: a JSON string may contain other line separators, such as U+2028
         lines = file.read_text(encoding="utf-8").split("\n")[:_MAX_TEXTS]
         if file.suffix != ".jsonl":
             return lines
@@ -104,16 +104,16 @@ def _read_parquet(file: Path) -> list[str]:
         opened = pq.ParquetFile(file)
         if "text" not in opened.schema_arrow.names:
             raise unusable(
-                f"{file.name} has no column `text`; it has {', '.join(opened.schema_arrow.names[:8])}.",
-                "Name the column with the texts `text`.",
+                f"{file.name} has no column `text`. Its columns are {', '.join(opened.schema_arrow.names[:8])}.",
+                "Rename the column with the texts to `text`.",
             )
         return [_text(value) for value in opened.read(columns=["text"])["text"].to_pylist()[:_MAX_TEXTS]]
     except pa.ArrowInvalid as error:
-        raise unusable(f"{file.name} is not a Parquet file.", "Write it again, whole.") from error
+        raise unusable(f"{file.name} is not a Parquet file.", "Write the whole file again.") from error
 
 
 def _text(value: object) -> str:
-    """A row's text; a row without one is an empty text, which is left out."""
+    """Text of a row; empty if it has none."""
     return "" if value is None else str(value)
 
 
@@ -142,7 +142,8 @@ def _rows(request: HubDataset, purpose: Purpose, token: str | None) -> list[str]
         return [_text(row[request.column]) for row in rows.take(_MAX_TEXTS)]
     except KeyError as error:
         raise unusable(
-            f"The {purpose} dataset {request.repo} has no column {request.column}.", "Name its text column in `column`."
+            f"The {purpose} dataset {request.repo} has no column {request.column}.",
+            "Set `column` to the name of its text column.",
         ) from error
     except ConnectionError as error:
         raise _unreachable(request, purpose) from error
@@ -151,7 +152,7 @@ def _rows(request: HubDataset, purpose: Purpose, token: str | None) -> list[str]
             ExitCode.INPUT_MISSING,
             Reason.DATASET_UNUSABLE,
             f"The {purpose} dataset {request.repo} (split {request.split}) cannot be read: {first_line(error)}",
-            "Correct repo, config and split; a private dataset needs tokenSecretRef.",
+            "Correct repo, config and split of the dataset. A private dataset needs tokenSecretRef.",
         ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "requests", "aiohttp"}:
@@ -163,5 +164,5 @@ def _unreachable(request: HubDataset, purpose: Purpose) -> BuilderFailure:
     return transient(
         Reason.DATASET_UNUSABLE,
         f"The hub cannot be reached for the {purpose} dataset {request.repo}.",
-        "In a cluster without internet mount a dataset: configMap or persistentVolumeClaim. It is tried again.",
+        "The Job is retried. In a cluster without internet, use a dataset from configMap or persistentVolumeClaim.",
     )

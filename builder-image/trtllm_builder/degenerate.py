@@ -1,8 +1,8 @@
-"""Is a model's free answer garbage? Called by the quantize stage on the greedy answers of source and candidates.
+"""Detects degenerate output in a model's free answer.
 
-Perplexity is measured on texts that the model is shown; a model can do well there and still collapse when it writes
-on its own. Only shapes that healthy text never takes count: nothing at all, one token or a short cycle up to the
-length limit, characters that nobody can read, one character over and over.
+Perplexity is measured on given texts; a model can have a good perplexity and still produce garbage when it generates.
+Only shapes that normal text never has count: no text, one token or a short cycle up to the length limit, unreadable
+characters, one repeated character.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_PERIOD = 8
-"""Longest cycle of tokens that counts as repetition; a longer one may be a verse or a table."""
+"""Longest cycle of tokens that counts as repetition. A longer one may be a poem or a table."""
 MIN_REPEATED_TOKENS = 16
-"""An answer shorter than this says too little: "no, no, no" is an answer."""
+"""Shortest answer that is examined for repetition: "no, no, no" is a valid answer."""
 MIN_REPEATS = 4
-"""A cycle has to come around at least this often."""
+"""Least number of repetitions of a cycle."""
 CYCLE_SHARE = 0.7
 """Share of the answer that a cycle must fill, up to its end."""
 UNREADABLE_SHARE = 0.3
-"""Share of characters that nobody can read. A few happen where an answer ends inside a multi-byte character."""
+"""Share of unreadable characters. A few occur if an answer ends inside a multi-byte character."""
 MIN_UNREADABLE = 3
 MIN_RUN = 12
-"""A single repeated character counts from this length: "..." and "-----" are ordinary text."""
+"""Shortest run of one character that counts: "..." and "-----" are normal text."""
 
 
 class Shape(StrEnum):
-    """The kinds of garbage."""
+    """Shapes of degenerate output."""
 
     EMPTY = "empty"
     UNREADABLE = "unreadable"
@@ -38,28 +38,28 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with an answer: its kind, to compare with the source's, and one clause for the user."""
+    """Fault of an answer: its shape, to compare with the source's, and a clause for messages."""
 
     shape: Shape
     clause: str
 
 
 def why_degenerate(text: str, token_ids: Sequence[int]) -> str | None:
-    """One clause that says why the answer is garbage; None when it looks like language.
+    """A clause that explains why the answer is degenerate; None if it looks like language.
 
     Arguments:
         text: The decoded answer, without the prompt.
-        token_ids: The answer's tokens without padding. The end-of-sequence token of an answer that ended by itself
-            belongs to them: it tells such an answer from one that its length limit cut off.
+        token_ids: The answer's tokens without padding, with the end-of-sequence token if the answer has one: it shows
+            that the length limit did not end the answer.
     """
     finding = examine(text, token_ids)
     return None if finding is None else finding.clause
 
 
 def newly_degenerate(source_text: str, source_ids: Sequence[int], text: str, token_ids: Sequence[int]) -> str | None:
-    """As why_degenerate, unless the source's own answer is degenerate in the same way.
+    """A clause as why_degenerate returns it, unless the source's answer is degenerate in the same way.
 
-    Small models repeat themselves in greedy decoding even when healthy: quantization is not to blame for that.
+    Small models repeat themselves in greedy decoding even without quantization.
     """
     finding = examine(text, token_ids)
     if finding is None:
@@ -71,7 +71,7 @@ def newly_degenerate(source_text: str, source_ids: Sequence[int], text: str, tok
 
 
 def examine(text: str, token_ids: Sequence[int]) -> Finding | None:
-    """The first shape of garbage that the answer has."""
+    """First degenerate shape of the answer; None if there is none."""
     visible = [character for character in text if not character.isspace()]
     if not visible:
         return Finding(Shape.EMPTY, "the answer is empty" if not text else "the answer is only white space")
@@ -86,10 +86,10 @@ def examine(text: str, token_ids: Sequence[int]) -> Finding | None:
 
 
 def _cycle(token_ids: Sequence[int]) -> Finding | None:
-    """The shortest cycle that fills most of the answer and still runs at its end.
+    """Shortest cycle that fills most of the answer and continues to its end; None if there is none.
 
-    An answer that ends by itself leaves its cycle: only one that hit its length limit is cut inside it. So the cycle
-    is measured backwards from the last token, and an end-of-sequence token, which no cycle contains, breaks it.
+    Only an answer that reached its length limit ends inside a cycle. So the cycle is measured backwards from the last
+    token, and an end-of-sequence token, which no cycle contains, breaks it.
     """
     count = len(token_ids)
     if count < MIN_REPEATED_TOKENS:
@@ -105,8 +105,8 @@ def _cycle(token_ids: Sequence[int]) -> Finding | None:
 
 
 def _is_unreadable(character: str) -> bool:
-    """Replacement characters, control characters, and code points that no font can show.
+    """True for replacement characters, control characters, and code points that no font can show.
 
-    Format characters (joiners in emoji and Indic scripts) and private use are left alone: fonts do show them.
+    Format characters (joiners in emoji and Indic scripts) and private use do not count: fonts can show them.
     """
     return character == "\ufffd" or unicodedata.category(character) in {"Cc", "Cs", "Cn"}

@@ -1,4 +1,4 @@
-"""Small file helpers that fetch, quantize and publish share."""
+"""Helpers for files, shared by fetch, quantize and publish."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from trtllm_builder.failure import bad_model, shown
 
 _CHUNK = 8 * 2**20
 _READERS = 8
-"""More readers than this slow network file systems down."""
+"""Most files that are read at the same time. More readers make network file systems slower."""
 
 
 def sha256_of(path: Path, seen: Callable[[int], object] = lambda _: None) -> str:
-    """Hex digest; `seen` gets the number of bytes of every chunk."""
+    """sha256 of the file in hex. `seen` is called with the size of every chunk."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -31,7 +31,7 @@ def sha256_of(path: Path, seen: Callable[[int], object] = lambda _: None) -> str
 
 
 def files_below(directory: Path) -> Iterator[Path]:
-    """Every regular file in a stable order, hidden ones and the manifest left out; refuses links out of the claim."""
+    """Regular files in a stable order, without hidden files and the manifest. Links out of the claim are refused."""
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory)
         if any(part.startswith(".") for part in relative.parts) or str(relative) == MANIFEST or path.is_dir():
@@ -41,16 +41,16 @@ def files_below(directory: Path) -> Iterator[Path]:
 
 
 def claim_of(path: Path) -> Path:
-    """Mount point of the claim that a path of a pod is on; the path itself outside of claims."""
+    """Mount point of the claim that contains the path; the path itself if it is on no claim."""
     return next((Path(mount) for mount in (STORE_PATH, SOURCE_PATH) if path.is_relative_to(mount)), path)
 
 
 def require_inside(path: Path, claim: Path) -> None:
-    """Refuse what is not a regular file of the claim: a link to the pod's own files would copy them to an artifact."""
+    """Refuse a path that is not a regular file of the claim: a link could copy the pod's own files to an artifact."""
     if not path.resolve().is_relative_to(claim.resolve()):
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{shown(path.name)} is a symbolic link to a place outside the volume that holds the model.",
+            f"{shown(path.name)} is a symbolic link to a file outside the volume of the model.",
             "Replace the link with the file itself; then set the annotation trtllm.dev/retry.",
         )
     if not path.is_file():
@@ -58,14 +58,14 @@ def require_inside(path: Path, claim: Path) -> None:
         raise bad_model(
             Reason.SOURCE_CORRUPT,
             f"{shown(path.name)} is {what}.",
-            "Put the file itself there, or remove it; then set the annotation trtllm.dev/retry.",
+            "Replace it with a regular file, or remove it; then set the annotation trtllm.dev/retry.",
         )
 
 
 def describe(
     directory: Path, paths: list[Path], seen: Callable[[int], object] = lambda _: None
 ) -> tuple[ManifestFile, ...]:
-    """Size and digest of every file, by its path relative to the directory; several files are read at the same time.
+    """Path relative to the directory, size and digest of every file. Several files are read at the same time.
 
     `seen` is called by one thread at a time.
     """
@@ -79,7 +79,7 @@ def describe(
         digest = sha256_of(path, counted)
         return ManifestFile(path=str(path.relative_to(directory)), bytes=path.stat().st_size, sha256=digest)
 
-    # hashlib lets other threads run meanwhile
+    # hashlib releases the GIL
     with ThreadPoolExecutor(max(1, min(_READERS, os.cpu_count() or 1, len(paths)))) as pool:
         return tuple(pool.map(described, paths))
 
@@ -94,5 +94,5 @@ def sync_directory(directory: Path) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the volume or its quota is full: no fault of where the bytes came from."""
+    """True if the volume or its quota is full."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}

@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote, read with limits on its size and depth; checkpoints, engines and headers use it."""
+"""Reads untrusted JSON, with limits on its size and depth."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_BYTES: Final = 16 * 2**20
-"""Largest file; the largest config.json known has less than 2 MB."""
+"""Size of the largest file that is read. The largest known config.json has less than 2 MB."""
 MAX_DEPTH: Final = 64
-"""Objects and lists inside each other; published models have less than 10."""
+"""Most levels of objects and lists. Published models have less than 10."""
 
 
 def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
-    """Object in a file; raises ValueError with a clause that says what is wrong with it."""
+    """JSON object in a file; raises ValueError with a clause about its fault."""
     size = path.stat().st_size
     if size > most:
-        raise ValueError(f"it has {size} bytes, more than the {most} that are read")
+        raise ValueError(f"it has {size} bytes, more than the limit of {most}")
     return parse_object(path.read_bytes())
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Object in a text; raises ValueError with a clause that says what is wrong with it."""
+    """JSON object in a text; raises ValueError with a clause about its fault."""
     try:
         value = json.loads(text)
     except RecursionError as error:
@@ -33,12 +33,12 @@ def parse_object(text: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError("it has a number of more than 4300 digits") from error
     if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004 - all that is wrong with a text is one kind of error
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - every fault of a text is a ValueError
     _check_depth(value)
     return value
 
 
-_TOO_DEEP: Final = f"it has more than {MAX_DEPTH} objects or lists inside each other"
+_TOO_DEEP: Final = f"it has more than {MAX_DEPTH} levels of objects and lists"
 
 
 def _check_depth(value: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
-"""The quality gate: is a quantized model close enough to its source? Called by the quantize stage's ladder.
+"""The quality gate: decides whether a quantized model is close enough to its source. Pure.
 
-Numbers in, a decision with its sentence out: nothing here reads a file, runs a model or looks at a clock. Limits are
-decimals, as users write them; measurements become decimals by their shortest notation, so that 10 % is 10 % and not
-9.999999999999998 %.
+Limits are decimals, as users write them. Measurements become decimals by their shortest notation, so that 10 % is 10 %
+and not 9.999999999999998 %.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from trtllm_api.reasons import Reason
 
 HUNDRED = Decimal(100)
 _EXACT = Context(prec=60)
-"""Enough digits that no measurement loses one on its way to a comparison."""
+"""Enough digits for exact comparisons of all measurements."""
 _MAX_DECIMAL = Decimal(10) ** 12
-"""Larger numbers are written with an exponent in texts; a status shows this value in their place."""
+"""Largest number that texts show without an exponent. A status shows this value instead of a larger one."""
 _MAX_PLACES = 12
 _MAX_QUOTE = 80
 _CANARIES_IN_FULL = 4
-"""Further wrong canaries are named by their prompts alone: the message has to fit a condition."""
+"""Wrong canaries that are shown in full. Further ones are named by their prompts, so that the message stays short."""
 _SHORT_QUOTE = 32
 
 
 @dataclass(frozen=True)
 class CanaryOutcome:
-    """One prompt of spec.quality.canaries and what a model answered to it."""
+    """One prompt of spec.quality.canaries and a model's answer."""
 
     prompt: str
     expected: str
@@ -40,22 +39,22 @@ class CanaryOutcome:
 
 @dataclass(frozen=True)
 class ModelMeasures:
-    """What was measured of one model, as measured."""
+    """Measurements of one model."""
 
     perplexity: float
     kl_divergence: float | None
-    """Mean of KL(source || this model) in nats; None for the source and where no limit asks for it."""
+    """Mean of KL(source || this model) in nats; None for the source, and if no limit needs it."""
     top_token_agreement: float | None
     """Share of positions, 0 to 1, where this model and the source prefer the same token; None for the source."""
     tokens: int
     canaries: tuple[CanaryOutcome, ...] = ()
     degenerate: str | None = None
-    """Why a free answer looks degenerate, one clause; None when it looks like language."""
+    """A clause that explains why a free answer is degenerate; None if it looks like language."""
 
 
 @dataclass(frozen=True)
 class GateDecision:
-    """What the gate decided: verdict, CamelCase reason and the sentence for the user."""
+    """Decision of the gate: verdict, reason and message."""
 
     verdict: Verdict
     reason: Reason
@@ -64,7 +63,7 @@ class GateDecision:
 
 @dataclass(frozen=True)
 class _Failure:
-    """One check that was not passed."""
+    """A failed check."""
 
     reason: Reason
     clause: str
@@ -73,8 +72,8 @@ class _Failure:
 def decide(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest) -> GateDecision:
     """Compare a candidate with its source under the gate's limits.
 
-    The message names every check that failed, so that one run tells everything; the reason is that of the first in
-    the order of how much it says about the model: not a number, degenerate output, distances to the source, canaries.
+    The message names every failed check. The reason is that of the first failed check in this order: not a number,
+    degenerate output, distances to the source, canaries.
     """
     not_numbers = _not_numbers(reference, candidate, gate)
     failures = list(not_numbers)
@@ -91,9 +90,9 @@ def decide(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest
 
 
 def to_measures(measures: ModelMeasures) -> Measures | None:
-    """The measurements as a resource's status shows them; None when the perplexity is not a number.
+    """The measurements as a resource's status shows them; None if the perplexity is not a number.
 
-    Kubernetes has no place for NaN: a candidate with one is described by its reason and message alone.
+    JSON has no NaN: such a candidate is described by its reason and message only.
     """
     if not math.isfinite(measures.perplexity):
         return None
@@ -110,7 +109,7 @@ def to_measures(measures: ModelMeasures) -> Measures | None:
 
 
 def change(reference: ModelMeasures, candidate: ModelMeasures) -> str:
-    """The candidate's perplexity against the source's, as "+50.7%"; "not a number" when it cannot be said."""
+    """Change of the perplexity from the source's, such as "+50.7%"; "not a number" if it cannot be computed."""
     increase = perplexity_increase(reference, candidate)
     if increase is None:
         return "not a number"
@@ -122,7 +121,7 @@ def change(reference: ModelMeasures, candidate: ModelMeasures) -> str:
 
 
 def perplexity_increase(reference: ModelMeasures, candidate: ModelMeasures) -> Decimal | None:
-    """By how many percent the candidate's perplexity is above the source's; None when one is not a usable number."""
+    """Percentage by which the candidate's perplexity is above the source's; None if one is not a usable number."""
     if not math.isfinite(candidate.perplexity) or not math.isfinite(reference.perplexity) or reference.perplexity <= 0:
         return None
     before, after = _decimal(reference.perplexity), _decimal(candidate.perplexity)
@@ -130,7 +129,7 @@ def perplexity_increase(reference: ModelMeasures, candidate: ModelMeasures) -> D
 
 
 def agreement_percent(measures: ModelMeasures) -> Decimal | None:
-    """The top-token agreement in percent; None when it was not measured or is not a number."""
+    """The top-token agreement in percent; None if it was not measured or is not a number."""
     value = measures.top_token_agreement
     if value is None or not math.isfinite(value):
         return None
@@ -148,7 +147,7 @@ def significant(value: float) -> str:
     if number == 0:
         return "0"
     number = min(number, _MAX_DECIMAL)
-    # Below a millionth only noise is left, and the digits would no longer fit a status.
+    # smaller numbers are noise, and their digits would not fit a status
     if number < Decimal("0.0000001"):
         return "0"
     rounded = Context(prec=4, rounding=ROUND_HALF_EVEN).plus(number)
@@ -156,7 +155,7 @@ def significant(value: float) -> str:
 
 
 def _not_numbers(reference: ModelMeasures, candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
-    """Measurements that are NaN, infinite or missing where a limit needs them."""
+    """Failures for measurements that are NaN or infinite, or that are missing although a limit needs them."""
     reason = Reason.NOT_A_NUMBER
     found: list[_Failure] = []
     if not math.isfinite(candidate.perplexity):
@@ -165,7 +164,7 @@ def _not_numbers(reference: ModelMeasures, candidate: ModelMeasures, gate: GateR
         found.append(
             _Failure(
                 reason,
-                f"the source's perplexity is {_name(reference.perplexity)}, so there is nothing to compare with",
+                f"the source's perplexity is {_name(reference.perplexity)}, so no candidate can be compared with it",
             )
         )
     if gate.max_kl_divergence is not None:
@@ -173,7 +172,7 @@ def _not_numbers(reference: ModelMeasures, candidate: ModelMeasures, gate: GateR
             found.append(
                 _Failure(
                     reason,
-                    f"KL divergence was not measured (at most {_plain(Decimal(gate.max_kl_divergence))} is asked)",
+                    f"KL divergence was not measured (the limit is at most {_plain(Decimal(gate.max_kl_divergence))})",
                 )
             )
         elif not math.isfinite(candidate.kl_divergence):
@@ -183,7 +182,7 @@ def _not_numbers(reference: ModelMeasures, candidate: ModelMeasures, gate: GateR
             _Failure(
                 reason,
                 "top-token agreement was not measured "
-                f"(at least {_plain(percent(gate.min_top_token_agreement))} % is asked)",
+                f"(the limit is at least {_plain(percent(gate.min_top_token_agreement))} %)",
             )
         )
     elif not math.isfinite(candidate.top_token_agreement):
@@ -232,21 +231,23 @@ def _agreement(candidate: ModelMeasures, gate: GateRequest) -> list[_Failure]:
 
 
 def _canaries(reference: ModelMeasures, candidate: ModelMeasures) -> list[_Failure]:
-    """Every canary not passed; one that the source does not pass either is a fault of the request, and is called so."""
+    """Failures for wrong canaries. If the source fails a canary as well, the message says that the canary is wrong."""
     source_passes = {(canary.prompt, canary.expected): canary.passed for canary in reference.canaries}
     found: list[_Failure] = []
     for canary in candidate.canaries:
         if canary.passed:
             continue
         if len(found) >= _CANARIES_IN_FULL:
-            found.append(_Failure(Reason.CANARY_WRONG, f'canary "{_quote(canary.prompt, _SHORT_QUOTE)}" too'))
+            found.append(
+                _Failure(Reason.CANARY_WRONG, f'canary "{_quote(canary.prompt, _SHORT_QUOTE)}" is wrong as well')
+            )
             continue
         clause = (
             f'canary "{_quote(canary.prompt)}" was answered "{_quote(canary.answer)}", '
             f'which does not contain "{_quote(canary.expected)}"'
         )
         if source_passes.get((canary.prompt, canary.expected)) is False:
-            clause += " (the source model does not pass it either: correct the canary)"
+            clause += " (the source model fails it as well: correct the canary)"
         found.append(_Failure(Reason.CANARY_WRONG, clause))
     return found
 
@@ -256,7 +257,7 @@ def _passed_message(reference: ModelMeasures, candidate: ModelMeasures, gate: Ga
     limit = percent(gate.max_perplexity_increase)
     parts = [f"{_perplexity_text(reference, candidate, limit)} (at most {_plain(limit)} %)"]
     if candidate.kl_divergence is not None and math.isfinite(candidate.kl_divergence):
-        # Rounding can put the divergence of equal models a hair below zero.
+        # rounding can make the divergence of equal models slightly negative
         divergence = max(_decimal(candidate.kl_divergence), Decimal(0))
         if gate.max_kl_divergence is None:
             parts.append(f"KL divergence {_number(divergence, 3)}")
@@ -273,7 +274,7 @@ def _passed_message(reference: ModelMeasures, candidate: ModelMeasures, gate: Ga
 
 
 def _perplexity_text(reference: ModelMeasures, candidate: ModelMeasures, limit: Decimal) -> str:
-    """As in: perplexity 39.15 is 50.7 % above the source's 25.98."""
+    """A clause such as: perplexity 39.15 is 50.7 % above the source's 25.98."""
     increase = perplexity_increase(reference, candidate)
     after, before = _number(_decimal(candidate.perplexity), 2), _number(_decimal(reference.perplexity), 2)
     if increase is None:
@@ -286,7 +287,7 @@ def _perplexity_text(reference: ModelMeasures, candidate: ModelMeasures, limit: 
 
 
 def _against(value: Decimal, limit: Decimal, places: int) -> str:
-    """The value with enough decimals that it reads on its own side of the limit: 10.0004 is not "10.0"."""
+    """The value with enough decimals to be on the right side of the limit: 10.0004 is not shown as "10.0"."""
     side = value.compare(limit)
     while places < _MAX_PLACES:
         shown = _number(value, places)
@@ -297,29 +298,29 @@ def _against(value: Decimal, limit: Decimal, places: int) -> str:
 
 
 def _number(value: Decimal, places: int) -> str:
-    """Fixed decimals for numbers that people can read, an exponent beyond."""
+    """The number with fixed decimals, or with an exponent if it is large."""
     return f"{value:.2e}" if abs(value) >= _MAX_DECIMAL else f"{value:.{places}f}"
 
 
 def _plain(limit: Decimal) -> str:
-    """A limit as short as it can be written: 10, 0.2, 2.5."""
+    """The limit in its shortest form: 10, 0.2, 2.5."""
     text = format(limit, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _decimal(value: float) -> Decimal:
-    """The decimal that a float is written as: 0.1 is a tenth."""
+    """The decimal of a float's shortest notation: 0.1 is a tenth."""
     return Decimal(repr(float(value)))
 
 
 def _name(value: float) -> str:
-    """How a value without a usable magnitude is called."""
+    """Words for a value that is not a usable number."""
     if math.isnan(value):
         return "not a number (NaN)"
     return "infinite" if math.isinf(value) else f"{value:g}"
 
 
 def _quote(text: str, limit: int = _MAX_QUOTE) -> str:
-    """A user's or a model's text on one line, short enough for a condition's message."""
+    """A user's or a model's text on one line, shortened for a condition's message."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""What a tensor belongs to, by its name: a tower, layers that only predict further tokens, or the language model."""
+"""Part of the model that a tensor belongs to, by its name: a tower, draft layers, or the language model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
 
 def in_tower(name: str) -> bool:
-    """Of an image or audio encoder, or of the projector behind it."""
+    """True for a tensor of an image or audio encoder, or of the projector after it."""
     return _TOWER.search(name) is not None and _TEXT.search(name) is None
 
 
 def in_draft(name: str, layers: int) -> bool:
-    """Of a layer behind the model's own (`layers`: how many there are), or of one that is called so."""
+    """True for a tensor of a draft layer: one with such a name, or after the model's own `layers`."""
     if _DRAFT.search(name) is not None:
         return True
     number = _LAYER.search(name)

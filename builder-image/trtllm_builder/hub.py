@@ -1,4 +1,4 @@
-"""Which Hugging Face hub a builder talks to, and whether it gets a token; fetch and datasets ask."""
+"""The Hugging Face hub of a builder, and the token for it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from trtllm_builder.installation import HUB, TOKEN_ORIGINS, Installation, origin
 
 @dataclass(frozen=True)
 class Hub:
-    """The hub of HF_ENDPOINT, or huggingface.co without it."""
+    """Hub of HF_ENDPOINT; huggingface.co if that is not set."""
 
     endpoint: str
     installation: Installation
 
     @property
     def name(self) -> str:
-        """Hub as messages name it: its host, but only one that the installation knows.
+        """Name of the hub in messages: its host, if the installation lists it.
 
-        HF_ENDPOINT comes from the user's environment, where a Secret's value may have been put into it.
+        Other values of HF_ENDPOINT are not shown: the variable may contain a value of a Secret.
         """
         if not self.installation.trusts(self.endpoint):
-            return "the hub that HF_ENDPOINT names"
+            return "the hub of HF_ENDPOINT"
         return origin_of(self.endpoint).split("/")[-1].removesuffix(":443").removesuffix(":80")
 
     def token(self, variable: str, field: str) -> str | None:
-        """Token in the environment variable, if there is one; raises SourceAccessDenied where this hub may not get it.
+        """Token in the environment variable, if there is one. Raises SourceAccessDenied if this hub may not get it.
 
-        `field` is the field of the spec that names the token's Secret.
+        `field` is the field of the spec with the token's Secret.
         """
         token = os.environ.get(variable) or None
         if token is not None and not self.installation.trusts(self.endpoint):
             raise input_missing(
                 Reason.SOURCE_ACCESS_DENIED,
                 f"The token of {field} is not sent to {self.name}: {TOKEN_ORIGINS} does not list its origin.",
-                f"Remove HF_ENDPOINT or the token, or let the cluster's administrator add the hub to {TOKEN_ORIGINS}.",
+                f"Remove HF_ENDPOINT or the token, or ask the administrator to add the hub to {TOKEN_ORIGINS}.",
             )
         return token
 

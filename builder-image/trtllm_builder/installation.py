@@ -1,7 +1,7 @@
-"""Limits that the installation sets, as environment variables of every builder pod; the operator's chart has them.
+"""Limits of the installation: environment variables of every builder pod, which the operator's chart sets.
 
-TRTLLM_TOKEN_ORIGINS, TRTLLM_SOURCE_NETWORKS and TRTLLM_SOURCE_MAX_BYTES are read where tokens are sent and sources are
-fetched. Without them tokens go to huggingface.co alone, and sources are fetched from public addresses.
+TRTLLM_TOKEN_ORIGINS, TRTLLM_SOURCE_NETWORKS and TRTLLM_SOURCE_MAX_BYTES limit where tokens are sent and sources are
+fetched from. Without them tokens are sent to huggingface.co only, and sources are fetched from public addresses only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Installation:
-    """What this installation allows."""
+    """Limits of this installation."""
 
     token_origins: frozenset[str]
     networks: tuple[Network, ...]
@@ -42,7 +42,7 @@ class Installation:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Installation:
-        """Read the variables; raises BadRequest for a value that is not one."""
+        """Read the variables; raises BadRequest for an invalid value."""
         try:
             origins = frozenset(map(origin_of, _words(environment.get(TOKEN_ORIGINS, HUB))))
             networks = tuple(map(ipaddress.ip_network, _words(environment.get(SOURCE_NETWORKS, ""))))
@@ -57,7 +57,7 @@ class Installation:
         return cls(origins, networks, most)
 
     def trusts(self, url: str) -> bool:
-        """Whether a token may be sent there."""
+        """True if a token may be sent to the URL."""
         try:
             return origin_of(url) in self.token_origins
         except ValueError:
@@ -65,7 +65,7 @@ class Installation:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, https where it names no scheme; raises ValueError."""
+    """Scheme, host and port of a URL; https if it has no scheme. Raises ValueError."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError("an origin is https:// and a host")

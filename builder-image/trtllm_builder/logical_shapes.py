@@ -1,7 +1,7 @@
-"""Linear layers as they compute, whatever way their weights are packed or stacked; model_facts.py counts with it.
+"""Logical shapes of linear layers, whose weights may be packed or stacked in the file.
 
-AWQ, GPTQ, compressed-tensors and ModelOpt put several narrow weights into one number of the file; some mixtures keep
-all their experts in one tensor.
+AWQ, GPTQ, compressed-tensors and ModelOpt pack several narrow weights into one number of the file. Some mixtures of
+experts store all experts in one tensor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COMPANIONS = (
     *("_weight_scale", "_weight_scale_2", "_input_scale", ".activation_scale"),
 )
 _HALVES_OF_ROWS = frozenset({"W4A16_AWQ", "W4A8_AWQ"})
-"""ModelOpt puts two output rows into one; its NVFP4 two inputs."""
+"""Algorithms for which ModelOpt packs two output rows into one. For NVFP4 it packs two inputs."""
 _STACKED = (".experts.", ".input_linear", ".output_linear")
 _DOWN = ("down_proj", "output_linear", "w2")
 _BLOCKS = "_blocks"
@@ -29,26 +29,26 @@ _BLOCKS = "_blocks"
 
 @dataclass(frozen=True)
 class Linears:
-    """Linear layers that one tensor holds."""
+    """Linear layers in one tensor."""
 
     module: str
     outputs: int
     inputs: int
     count: int = 1
-    """Experts in a stack."""
+    """Number of experts in a stack."""
 
 
 def is_companion(name: str) -> bool:
-    """A scale or zero point beside a weight: no parameter of the model."""
+    """True for a scale or zero point of a weight, which is not a parameter of the model."""
     return name.endswith(_COMPANIONS) or ".quant_state." in name
 
 
 def linears_of(
     name: str, tensor: TensorHeader, config: Mapping[str, Any], quantized: CheckpointFacts | None, hidden: int
 ) -> Linears | None:
-    """What a tensor holds; None for what is no weight matrix, or packed in a way that is not known.
+    """Linear layers in a tensor; None if it is not a weight matrix, or if its packing is unknown.
 
-    `hidden`: numbers of a hidden state, by which the sides of stacked experts are told apart.
+    `hidden` is the size of the hidden state, which distinguishes inputs and outputs of stacked experts.
     """
     if not tensor.shape or min(tensor.shape) <= 0:
         return None
@@ -74,7 +74,7 @@ def linears_of(
 
 
 def _stack(name: str, tensor: TensorHeader, hidden: int) -> Linears | None:
-    """All experts of a layer in one tensor; MXFP4's blocks have two weights in a byte and inputs in two dimensions."""
+    """All experts of a layer in one tensor. MXFP4's blocks have two weights per byte, and inputs in two dimensions."""
     module = name.removesuffix(".weight").removesuffix(_BLOCKS)
     if not any(part in name for part in _STACKED) or is_companion(name):
         return None
@@ -98,7 +98,7 @@ def _stack(name: str, tensor: TensorHeader, hidden: int) -> Linears | None:
 def _qweight(
     module: str, tensor: TensorHeader, config: Mapping[str, Any], quantized: CheckpointFacts | None
 ) -> Linears | None:
-    """AutoAWQ packs outputs (its GEMV layout inputs, transposed); GPTQ packs inputs. Both keep inputs first."""
+    """Linear layer of AutoAWQ, which packs outputs (or, in GEMV layout, inputs), or of GPTQ, which packs inputs."""
     own = _own(config)
     bits = own.get("bits", own.get("w_bit"))
     if bits is None and quantized is not None and quantized.algorithm is not None:
@@ -108,7 +108,7 @@ def _qweight(
         return None
     rows, columns = tensor.shape
     if quantized.method == "gptq":
-        # three bits do not divide 32, yet 32 weights take three numbers exactly
+        # 3 does not divide 32, but 32 weights take exactly three numbers
         return Linears(module, columns, rows * width // bits)
     if quantized.method != "awq" or width % bits:
         return None
@@ -118,7 +118,7 @@ def _qweight(
 
 
 def _weight_bits(config: Mapping[str, Any]) -> int:
-    """Of compressed-tensors' packed groups; they have four bits where the config does not say."""
+    """Bits of compressed-tensors' packed weights; four if the configuration has no number."""
     groups = _own(config).get("config_groups")
     found = []
     for group in groups.values() if isinstance(groups, dict) else ():

@@ -1,7 +1,6 @@
-"""The container's memory as its control group counts it: what is in use, the limit, how many the kernel has killed.
+"""Memory of the container, from its control group: use, limit, and number of processes that the kernel killed.
 
-Progress writes the peak into its lines, for nobody can ask a container that was killed; engine.process and launch.child
-ask whether a process of theirs was.
+Progress lines contain the peak, because a container that was killed cannot report it afterwards.
 """
 
 from __future__ import annotations
@@ -17,30 +16,30 @@ from trtllm_diagnosis.memory import in_words, out_of_memory
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 _INTERVAL_SECONDS = 0.5
-_WORTH_SAYING: Final = 1.05
-"""A new peak is told when it is so many times the one that was told."""
+_NOTICEABLE: Final = 1.05
+"""Factor by which a new peak must exceed the reported one to be reported."""
 _NO_LIMIT = 1 << 60
-"""The first version of control groups writes a number near 2**63 for none."""
+"""Smallest number that means no limit: version 1 of control groups reports one near 2**63."""
 
 
 @dataclass(frozen=True)
 class ContainerMemory:
-    """At one moment, in bytes."""
+    """Memory of the container at one moment, in bytes."""
 
     used: int
-    """Anonymous and shared memory: cached files do not count, the kernel drops those before it kills."""
+    """Anonymous and shared memory. Cached files do not count: the kernel drops them before it kills a process."""
     limit: int | None
     kills: int
-    """Processes of the container that the kernel has killed for memory."""
+    """Processes of the container that the kernel killed because of memory."""
 
     @property
     def limit_in_words(self) -> str | None:
-        """For a sentence."""
+        """The limit as text for a message."""
         return None if self.limit is None else in_words(self.limit)
 
 
 def container_memory(group: Path = CONTROL_GROUP) -> ContainerMemory | None:
-    """None outside a container whose control group can be read."""
+    """Memory of the container; None if its control group cannot be read."""
     try:
         if (group / "memory.stat").exists():
             used = _table(group / "memory.stat")
@@ -58,50 +57,50 @@ def container_memory(group: Path = CONTROL_GROUP) -> ContainerMemory | None:
 
 
 def killed_for_memory() -> int:
-    """How many processes of the container the kernel has killed until now; 0 where that cannot be known."""
+    """Number of the container's processes that the kernel killed until now; 0 if it is unknown."""
     memory = container_memory()
     return 0 if memory is None else memory.kills
 
 
 def explain_kill(program: str, template: str) -> Diagnosis:
-    """That number has grown while the program ran."""
+    """Diagnosis of a program of which the kernel killed a process because of memory."""
     memory = container_memory()
     return out_of_memory(f"A process of {program}", memory.limit_in_words if memory else None, None, template)
 
 
 def _table(path: Path) -> dict[str, int]:
-    """Lines of a name and a number."""
+    """Numbers by name, from lines of a name and a number."""
     return {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}
 
 
 class MemoryPeak:
-    """Looks several times a second, in the background, until it is stopped."""
+    """Measures the peak several times a second, in a thread, until it is stopped."""
 
-    def __init__(self, tell: Callable[[], object], group: Path = CONTROL_GROUP) -> None:
-        """`tell` is called, on another thread, when the peak has grown noticeably since it was read."""
-        self._tell, self._group = tell, group
-        self._peak = self._told = 0
+    def __init__(self, notify: Callable[[], object], group: Path = CONTROL_GROUP) -> None:
+        """`notify` is called in that thread if the peak has grown noticeably since it was read."""
+        self._notify, self._group = notify, group
+        self._peak = self._reported = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def read(self) -> int | None:
-        """The most until now, in bytes; None where it cannot be measured."""
-        self._look()
-        self._told = self._peak
+        """Peak until now, in bytes; None if it cannot be measured."""
+        self._measure()
+        self._reported = self._peak
         return self._peak or None
 
     def stop(self) -> None:
-        """No line is written from here any more."""
+        """Stop measuring. `notify` is not called any more."""
         self._stopped.set()
         self._thread.join()
 
     def _watch(self) -> None:
-        while self._look() and not self._stopped.wait(_INTERVAL_SECONDS):
-            if self._peak > self._told * _WORTH_SAYING:
-                self._tell()
+        while self._measure() and not self._stopped.wait(_INTERVAL_SECONDS):
+            if self._peak > self._reported * _NOTICEABLE:
+                self._notify()
 
-    def _look(self) -> bool:
+    def _measure(self) -> bool:
         memory = container_memory(self._group)
         if memory is not None:
             self._peak = max(self._peak, memory.used)

@@ -1,4 +1,4 @@
-"""ModelFacts from config.json and the safetensors headers: no torch, milliseconds; fetch calls it."""
+"""Reads ModelFacts from config.json and the safetensors headers, in milliseconds and without torch."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from trtllm_planner.tensorrt_llm.versions import Algorithm
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn"}
 _COMPUTED_WITH = frozenset({"BF16", "F16", "F32"})
 TENSORRT_LLM = "tensorrt_llm"
-"""The method of a checkpoint that is split into ranks, quantized or not."""
+"""Method of a checkpoint that is divided into ranks, quantized or not."""
 _MODEL = re.compile(r"(For[A-Z]|LMHeadModel).*$")
 _NOT_LINEAR = re.compile(r"(embed|wte|wpe|norm|ln_|layernorm|rotary|conv)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _SHORT = 256
-"""What the API's ShortText holds."""
+"""Most characters of the API's ShortText."""
 
 
 @dataclass
 class _Counted:
-    """Numbers by what they belong to; scales are not counted, packed weights as they compute."""
+    """Parameters by the part of the model. Scales do not count, and packed weights count unpacked."""
 
     model: int = 0
     towers: int = 0
@@ -44,7 +44,7 @@ class _Counted:
 
 
 def model_facts(checkpoint: Checkpoint) -> ModelFacts:
-    """What the checkpoint says about itself."""
+    """Facts about the checkpoint."""
     config = checkpoint.config
     text = Section(config, "") if checkpoint.is_ranks else whole(config).text()
     sizes = dimensions(text, alike(text))
@@ -88,7 +88,7 @@ def _says_tied(part: Section) -> bool:
 
 
 def _details(checkpoint: Checkpoint) -> Details:
-    """What is beyond the usual; a checkpoint of ranks says it in other words."""
+    """Details of the model, from the fields that this kind of checkpoint has."""
     config = checkpoint.config
     if not checkpoint.is_ranks:
         return details_from_config(config, checkpoint.beside)
@@ -108,13 +108,13 @@ def _details(checkpoint: Checkpoint) -> Details:
 
 
 def _moe(config: dict[str, Any]) -> dict[str, Any]:
-    """Of a checkpoint of ranks."""
+    """Fields about experts in the configuration of a checkpoint of ranks."""
     found = config.get("moe")
     return found if isinstance(found, dict) else {}
 
 
 def _dtype(checkpoint: Checkpoint, quantized: CheckpointFacts | None, text: Section) -> str:
-    """What most of the weights are; of packed ones, what they are computed with."""
+    """Data type of most weights; for packed weights, the type that they are computed in."""
     sizes = Counter[str]()
     for tensor in checkpoint.tensors.values():
         sizes[tensor.dtype] += tensor.bytes
@@ -152,7 +152,7 @@ def _count(checkpoint: Checkpoint, quantized: CheckpointFacts | None, layers: in
 def _tensors(
     checkpoint: Checkpoint, quantized: CheckpointFacts | None, hidden: int
 ) -> Iterator[tuple[str, TensorHeader, Linears | None]]:
-    """All but the scales of a quantized checkpoint."""
+    """Tensors without the scales of a quantized checkpoint."""
     for name, tensor in checkpoint.tensors.items():
         linears = linears_of(name, tensor, checkpoint.config, quantized, hidden)
         if linears is not None or quantized is None or not is_companion(name):
@@ -160,7 +160,7 @@ def _tensors(
 
 
 def _own_format(module: str, tensor: TensorHeader, formats: WeightFormats) -> str | None:
-    """Where it is not that of the whole checkpoint; the type of its numbers says whether it is quantized at all."""
+    """Format of the module if it differs from the checkpoint's. The data type shows whether it is quantized at all."""
     checkpoint = formats.checkpoint
     if checkpoint is None:
         return None

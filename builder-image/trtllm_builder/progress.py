@@ -1,4 +1,4 @@
-"""Progress lines for the operator (JSON on stdout) and a bar for a person at a terminal; every stage reports here."""
+"""Progress of a stage: JSON lines on stdout for the operator, or a bar in a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MINUTE, _HOUR = 60, 3600
 
 
 class Step:
-    """One thing being done; `advance` as often as you like, lines are written now and then."""
+    """One step of a stage. `advance` may be called often; lines are written at intervals."""
 
     def __init__(self, progress: Progress, name: str, total: float, unit: str) -> None:
         self._progress, self._name, self._total, self._unit = progress, name, total, unit
@@ -35,11 +35,11 @@ class Step:
         self._written = 0.0
 
     def advance(self, amount: float = 1, detail: str | None = None) -> None:
-        """Count what was done since the last call."""
+        """Add the amount that was done since the last call."""
         self.reach(self._done + amount, detail)
 
     def reach(self, done: float, detail: str | None = None) -> None:
-        """Set what is done in all."""
+        """Set the amount that is done in total."""
         self._done = max(0.0, min(done, self._total) if self._total else done)
         self._detail = self._detail if detail is None else detail
         if time.monotonic() - self._written >= self._progress.interval:
@@ -65,12 +65,12 @@ class Step:
 
 
 def _bounded(amount: float) -> float:
-    """At most what a line holds: a server may announce any size."""
+    """The amount, limited to what a line can hold: a server may announce any size."""
     return min(amount, MAX_INTEGER)
 
 
 class Progress:
-    """Where the lines go."""
+    """Writes progress lines and log lines to a stream."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -79,11 +79,11 @@ class Progress:
         self._memory_peak: Callable[[], int | None] = lambda: None
         self._terminal = self._stream.isatty()
         self.interval = _INTERVAL_AT_A_TERMINAL if self._terminal else _INTERVAL_SECONDS
-        """Seconds between two lines of a step, at least."""
+        """Shortest time between two lines of a step, in seconds."""
 
     @contextmanager
     def step(self, name: str, total: float = 0, unit: str = "") -> Iterator[Step]:
-        """Report `name` as what is being done, from nothing to `total` units."""
+        """Report a step `name` of `total` units."""
         step = Step(self, name, total, unit)
         step.write()
         yield step
@@ -95,10 +95,10 @@ class Progress:
 
     @contextmanager
     def with_memory(self, group: Path = CONTROL_GROUP) -> Iterator[None]:
-        """Lines tell the peak of the container's memory; the last one is said again when the peak grows."""
-        peak = MemoryPeak(self._say_again, group)
+        """Add the peak of the container's memory to lines, and repeat the last line if the peak grows."""
+        peak = MemoryPeak(self._repeat, group)
         self._memory_peak = peak.read
-        # importing torch alone takes hundreds of megabytes: a builder that ends there must have said something
+        # importing torch takes hundreds of megabytes: a builder that is killed there must have written a line
         self.write(ProgressLine(stage="Starting", done=0, total=0))
         try:
             yield
@@ -106,16 +106,16 @@ class Progress:
             peak.stop()
 
     def write(self, line: ProgressLine) -> None:
-        """One JSON line, or the bar when a person looks on."""
+        """Write the line as JSON, or as a bar in a terminal."""
         self._last = line
         if self._terminal:
-            # a line that wraps cannot be written over
+            # a line that wraps could not be overwritten
             self._put(_CLEAR + bar(line)[: shutil.get_terminal_size().columns - 1])
         else:
-            told = line.model_copy(update={"memory_peak": self._memory_peak()})
-            self._put(json.dumps({"progress": told.to_wire()}) + "\n")
+            with_peak = line.model_copy(update={"memory_peak": self._memory_peak()})
+            self._put(json.dumps({"progress": with_peak.to_wire()}) + "\n")
 
-    def _say_again(self) -> None:
+    def _repeat(self) -> None:
         if self._last is not None and not self._terminal:
             self.write(self._last)
 
@@ -125,7 +125,7 @@ class Progress:
             self._stream.flush()
 
     def say(self, message: str) -> None:
-        """Write a log line for people: JSON too, so that the whole log parses."""
+        """Write a log line. It is JSON as well, so that the whole log can be parsed."""
         if self._terminal:
             self._put(f"{_CLEAR}{message}\n")
         else:
@@ -133,7 +133,7 @@ class Progress:
 
 
 def bar(line: ProgressLine) -> str:
-    """`Downloading       █████···············  25%  50 of 200 MB  10 MB/s  15 s left  model.safetensors`."""
+    """The line as text: `Downloading       █████···············  25%  50 of 200 MB  10 MB/s  15 s left  model.gguf`."""
     parts = [f"{line.stage:<{_NAME}}"]
     if line.total:
         filled = min(_BAR, int(_BAR * line.done / line.total))
@@ -157,7 +157,7 @@ def _scale(number: float, unit: str) -> tuple[float, str]:
 
 
 def _number(number: float) -> str:
-    """Three digits, all of a large one."""
+    """The number with three significant digits, or as an integer if it is large."""
     return f"{number:.0f}" if number >= _LARGE else f"{number:.3g}"
 
 
@@ -167,7 +167,7 @@ def _amount(number: float, unit: str) -> str:
 
 
 def _rate(rate: float, unit: str) -> str:
-    """A second's work, or a minute's where a second's is a fraction."""
+    """The rate per second, or per minute if it is below one per second."""
     if unit == "bytes" or rate >= 1:
         return f"{_amount(rate, unit)}/s"
     return f"{_amount(_MINUTE * rate, unit)}/min"

@@ -1,4 +1,4 @@
-"""Run one BuildRequest: whatever happens, a BuildResult is written and the exit code says which kind it was."""
+"""Runs one BuildRequest. A BuildResult is written in every case, and the exit code gives its kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trtllm_diagnosis import diagnose
 from trtllm_diagnosis.memory import in_words
 
 _MAX_TEXT = 4096
-"""What the API's Message holds."""
+"""Most characters of the API's Message."""
 
 
 class _Stopped(BaseException):
@@ -28,7 +28,7 @@ class _Stopped(BaseException):
 
 
 def run(request_path: Path, store: Path, source: Path, termination: Path) -> int:
-    """Read the request, do it, write the result; returns the exit code."""
+    """Read the request, run its stage, write the result, and return the exit code."""
     progress = Progress()
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -40,10 +40,10 @@ def run(request_path: Path, store: Path, source: Path, termination: Path) -> int
                 Stage.FETCH,
                 ExitCode.TRANSIENT,
                 Reason.INTERNAL_ERROR,
-                "The pod was told to stop.",
-                "It is tried again.",
+                "The pod was stopped (SIGTERM).",
+                "The Job is retried.",
             )
-        # the kubelet may send a second SIGTERM: it must not cost the result
+        # the kubelet may send a second SIGTERM, which must not prevent the result
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return _report(result, progress, termination)
     finally:
@@ -51,7 +51,7 @@ def run(request_path: Path, store: Path, source: Path, termination: Path) -> int
 
 
 def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) -> BuildResult:
-    """Every end but SIGTERM before the request was read, as a result."""
+    """Result of the request, for every ending but a SIGTERM before the request was read."""
     try:
         request = BuildRequest.model_validate_json(request_path.read_bytes())
     except (ValidationError, OSError) as error:
@@ -59,8 +59,8 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
             Stage.FETCH,
             ExitCode.BAD_REQUEST,
             Reason.BAD_REQUEST,
-            f"The request cannot be read: {_what_is_wrong(error)}.",
-            "Operator and builder image are of different versions: set both from one release.",
+            f"The BuildRequest cannot be read: {_fault_of(error)}.",
+            "The operator and the builder image have different versions. Use both from one release.",
         )
     try:
         return _do(request, Store(store), progress, source)
@@ -78,8 +78,8 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
             request.stage,
             ExitCode.TRANSIENT,
             Reason.INTERNAL_ERROR,
-            "The pod was told to stop.",
-            "It is tried again.",
+            "The pod was stopped (SIGTERM).",
+            "The Job is retried.",
         )
     except MemoryError:
         return _failed(
@@ -95,14 +95,14 @@ def _attempt(request_path: Path, store: Path, source: Path, progress: Progress) 
 
 
 def _fault(stage: Stage, error: Exception) -> BuildResult:
-    """An error that no one foresaw."""
+    """Result of an unexpected error."""
     if is_disk_full(error):
         return _failed(
             stage,
             ExitCode.INPUT_MISSING,
             Reason.STORAGE_FULL,
             f"The store's volume is full: {first_line(error, 300)}",
-            "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
+            "Use a larger claim in spec.storage, or remove artifacts that are no longer used.",
         )
     if "out of memory" in str(error).lower():
         return _failed(
@@ -110,19 +110,19 @@ def _fault(stage: Stage, error: Exception) -> BuildResult:
             ExitCode.TRANSIENT,
             Reason.GPU_OUT_OF_MEMORY,
             f"The GPU ran out of memory: {first_line(error, 300)}",
-            "Lower calibration.batchSize or sequenceLength, or use a GPU with more memory.",
+            "Lower spec.calibration.batchSize or sequenceLength, or use a GPU with more memory.",
         )
     found = diagnose("".join(traceback.format_exception(error)).splitlines(), exit_code=1)
     if found is not None and found.reason is not Reason.UNKNOWN:
         message, remedy = found.message, found.remedy
     else:
         message = f"{type(error).__name__}: {first_line(error, 300)}"
-        remedy = "The pod's log has the traceback. It is tried again."
+        remedy = "The Job is retried. Read the traceback in the pod's log."
     return _failed(stage, ExitCode.TRANSIENT, Reason.INTERNAL_ERROR, message, remedy)
 
 
 def _report(result: BuildResult, progress: Progress, termination: Path) -> int:
-    """Write the result and say it. One that is too long loses what was measured, but never how it ended."""
+    """Write the result and log it. A result that is too long loses its measurements, but never its outcome."""
     try:
         encoded = result.to_termination_message()
     except ValueError as error:
@@ -136,14 +136,14 @@ def _report(result: BuildResult, progress: Progress, termination: Path) -> int:
 
 
 def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -> BuildResult:
-    """The request's stage; each imports only what it needs: in NVIDIA's image there is no huggingface_hub."""
+    """Run the request's stage. Each stage imports only what it needs: NVIDIA's image has no huggingface_hub."""
     if request.fetch is not None:
         from trtllm_builder.fetch import run_fetch
 
         fetched = run_fetch(request.fetch, store, progress, request.request_digest, source)
         return BuildResult(stage=request.stage, exit_code=ExitCode.OK, fetch=fetched)
     if request.quantize is not None:
-        # torch is imported for this stage only: seconds, and hundreds of megabytes
+        # only this stage imports torch, which takes seconds and hundreds of megabytes
         from trtllm_builder.quantize import run_quantize
 
         quantized = run_quantize(
@@ -168,8 +168,8 @@ def _do(request: BuildRequest, store: Store, progress: Progress, source: Path) -
     raise BuilderFailure(
         ExitCode.BAD_REQUEST,
         Reason.BAD_REQUEST,
-        f"The request for stage {request.stage} has no part for it.",
-        "Operator and builder image are of different versions: set both from one release.",
+        f"The BuildRequest of stage {request.stage} has no inputs for that stage.",
+        "The operator and the builder image have different versions. Use both from one release.",
     )
 
 
@@ -184,7 +184,7 @@ def _memory() -> str:
     return f" (limit {memory.limit_in_words}, in use {in_words(memory.used)})"
 
 
-def _what_is_wrong(error: ValidationError | OSError) -> str:
+def _fault_of(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return f"{type(error).__name__}, {first_line(error)}"
     first = error.errors()[0]

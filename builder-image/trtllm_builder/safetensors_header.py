@@ -1,4 +1,4 @@
-"""Read and check the header of a safetensors file without its tensors: fetch verifies with it and reads facts."""
+"""Reads and checks the header of a safetensors file, without its tensors."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _BITS: Final = {
     **dict.fromkeys(("I32", "U32", "F32"), 32),
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
-"""Bits of one number, by the names that safetensors has for its types."""
+"""Bits of one number, by safetensors' name of its type."""
 _READABLE: Final = 1 << 63
-"""A number below it fits 64 bits."""
+"""Limit of numbers that fit 64 bits."""
 _MAX_DIMENSIONS: Final = 16
 _POINTER = b"version https://git-lfs.github.com/spec/"
-_REDOWNLOAD = "Fetch the file again, whole: with git, run `git lfs pull`; then set the annotation trtllm.dev/retry."
+_REDOWNLOAD = "Download the whole file again (with git: `git lfs pull`); then set the annotation trtllm.dev/retry."
 
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """One tensor, as the header describes it."""
+    """Description of one tensor in the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class TensorHeader:
 
 
 def is_lfs_pointer(path: Path) -> bool:
-    """Whether git left a pointer where the file should be."""
+    """True if the file is a Git-LFS pointer instead of the file itself."""
     with path.open("rb") as file:
         return file.read(len(_POINTER)) == _POINTER
 
@@ -56,7 +56,7 @@ def refuse_lfs_pointer(path: Path) -> None:
 
 
 def read_header(path: Path) -> dict[str, TensorHeader]:
-    """Tensors by name; raises SourceCorrupt with the numbers for a file that is not what its header says."""
+    """Tensors by name. Raises SourceCorrupt if the file does not match its header."""
     refuse_lfs_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -65,7 +65,7 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         if not 2 <= length <= _MAX_HEADER or 8 + length > size:
             raise bad_model(
                 Reason.SOURCE_CORRUPT,
-                f"{path.name} is not a safetensors file: {size} bytes, of which the header should be {length}.",
+                f"{path.name} is not a safetensors file: it has {size} bytes, and its header should have {length}.",
                 _REDOWNLOAD,
             )
         text = file.read(length)
@@ -73,14 +73,14 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         spans = {name: _span(entry) for name, entry in parse_object(text).items() if name != "__metadata__"}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise bad_model(
-            Reason.SOURCE_CORRUPT, f"The header of {path.name} is not what safetensors writes.", _REDOWNLOAD
+            Reason.SOURCE_CORRUPT, f"The header of {path.name} is not a valid safetensors header.", _REDOWNLOAD
         ) from error
     end = max((end for _, _, end in spans.values()), default=0)
     if 8 + length + end != size:
-        what = "truncated" if size < 8 + length + end else "longer than it should be"
+        what = "truncated" if size < 8 + length + end else "too long"
         raise bad_model(
             Reason.SOURCE_CORRUPT,
-            f"{path.name} is {what}: it has {size} bytes, and its header describes {8 + length + end}.",
+            f"{path.name} is {what}: it has {size} bytes, but its header describes {8 + length + end}.",
             _REDOWNLOAD,
         )
     _check_spans(path, spans)
@@ -88,11 +88,11 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
 
 
 _Span = tuple[TensorHeader, int, int]
-"""A tensor, and where its bytes begin and end."""
+"""A tensor, and the positions of its first byte and after its last one."""
 
 
 def _span(entry: Any) -> _Span:
-    """Raises ValueError or TypeError for what is not an entry of a header."""
+    """Span of a header's entry. Raises ValueError or TypeError if it is not valid."""
     begin, end = map(operator.index, entry["data_offsets"])
     shape = tuple(map(operator.index, entry["shape"]))
     if not isinstance(entry["dtype"], str) or not 0 <= begin <= end:
@@ -103,7 +103,7 @@ def _span(entry: Any) -> _Span:
 
 
 def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
-    """Tensors follow each other without gaps, and each has the bytes that its shape and type take."""
+    """Check that tensors have no gaps between them, and that each has the size of its shape and type."""
     at = 0
     for name, (tensor, begin, end) in sorted(spans.items(), key=lambda item: item[1][1:]):
         if begin != at:
@@ -117,8 +117,8 @@ def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
         if bits is None:
             raise bad_model(
                 Reason.SOURCE_CORRUPT,
-                f"In {path.name} the tensor {shown(name)} has the type {shown(tensor.dtype)}, which safetensors does "
-                "not have.",
+                f"In {path.name} the tensor {shown(name)} has the type {shown(tensor.dtype)}, which safetensors "
+                "does not define.",
                 "Save the model again with save_pretrained.",
             )
         if math.prod(tensor.shape) * bits != 8 * tensor.bytes:
@@ -132,4 +132,4 @@ def _check_spans(path: Path, spans: dict[str, _Span]) -> None:
 
 def _bytes_of(shape: tuple[int, ...], bits: int) -> str:
     number = -(-math.prod(shape) * bits // 8)
-    return str(number) if number < _READABLE else "more than any file has"
+    return str(number) if number < _READABLE else "more than 2**63"

@@ -1,4 +1,4 @@
-"""The store: content-addressed directories on the claim, published by rename, verified by every reader."""
+"""The store: content-addressed directories on the claim, published by a rename and verified by every reader."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Artifact:
 
     @property
     def bytes(self) -> int:
-        """Size of its files."""
+        """Total size of its files."""
         return sum(file.bytes for file in self.manifest.files)
 
 
@@ -57,30 +57,30 @@ class Draft:
         self.directory = directory
         self.probe: Probe | None = None
         self.files: tuple[ManifestFile, ...] | None = None
-        """Set by a writer that has described its files already; otherwise the directory's own are read again."""
+        """Set by a writer that has already hashed its files; otherwise the files in the directory are hashed."""
 
 
 class Store:
-    """Below `root`: sources/, artifacts/, engines/, timing-caches/, work/; writers rename within one file system."""
+    """Directories sources/, artifacts/, engines/, timing-caches/ and work/ inside `root`, which is one file system."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def directory(self, digest: str, kind: ArtifactKind) -> Path:
-        """Where the artifact is, or would be."""
+        """Directory of the artifact, which may not exist."""
         return self.root / _DIRECTORIES[kind] / short(digest, _HEX)
 
     def manifest_directory(self, digest: str, kind: ArtifactKind) -> Path:
-        """Where the manifest of files that lie elsewhere is, or would be."""
+        """Directory of the manifest of files that are elsewhere; it may not exist."""
         directory = self.directory(digest, kind)
         return directory.with_name(f"{directory.name}-in-place")
 
     def relative(self, path: Path) -> str:
-        """A path as status names it: relative to the claim."""
+        """The path relative to the claim, as in status."""
         return str(path.relative_to(self.root))
 
     def lookup(self, digest: str, kind: ArtifactKind) -> Artifact | None:
-        """The verified artifact; None if there is none. Raises ArtifactCorrupt."""
+        """Verified artifact of the digest; None if there is none. Raises ArtifactCorrupt."""
         directory = self.directory(digest, kind)
         if not (directory / MANIFEST).exists():
             return None
@@ -92,24 +92,24 @@ class Store:
         return artifact
 
     def manifests(self, kind: ArtifactKind) -> Iterator[Manifest]:
-        """Manifests of all artifacts of a kind, the newest first, without those that are damaged; no file is read."""
+        """Manifests of all artifacts of a kind, newest first, without damaged ones. No other file is read."""
         manifests = list((self.root / _DIRECTORIES[kind]).glob(f"[!.]*/{MANIFEST}"))
         for path in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True):
             with suppress(BuilderFailure):
                 yield read_manifest(path.parent)
 
     def timing_cache(self, version: str, product: str) -> Path:
-        """TensorRT's timings of kernels, for engines built later: they hold for one version and one GPU product."""
+        """File of TensorRT's kernel timings, which are valid for one version and one GPU product."""
         return self.root / "timing-caches" / f"{_NOT_A_NAME.sub('-', f'{version}-{product}')}.cache"
 
     @contextmanager
     def publish(
         self, inputs: dict[str, Any], kind: ArtifactKind, files: tuple[ManifestFile, ...] | None = None
     ) -> Iterator[Draft]:
-        """Fill the draft's directory; on success it appears under its digest at once, or the first writer's stays.
+        """Yield a draft to fill. On success it is renamed to its digest, unless another writer was first.
 
-        Only the manifest of `files` that lie elsewhere is published, beside the artifact of the same digest: whoever
-        brings the files themselves later must find the artifact's own place free.
+        If `files` are elsewhere, only their manifest is published, in a directory beside the artifact's: a later writer
+        may publish the files themselves under the same digest.
         """
         digest = digest_of(inputs)
         target = self.directory(digest, kind) if files is None else self.manifest_directory(digest, kind)
@@ -136,13 +136,13 @@ class Store:
             shutil.rmtree(draft.directory, ignore_errors=True)
 
     def work(self, request_digest: str) -> Path:
-        """Scratch directory of a request: what is there outlives a killed pod, until `finish`."""
+        """Work directory of a request. Its content stays until `finish`, for later pods."""
         directory = self.root / "work" / short(request_digest, _HEX)
         directory.mkdir(parents=True, exist_ok=True)
         return directory
 
     def finish(self, request_digest: str) -> None:
-        """Remove the scratch directory: it is whole or gone, even for who comes after a killed pod."""
+        """Remove the work directory. It is renamed first, so that later pods find either all of it or nothing."""
         directory = self.root / "work" / short(request_digest, _HEX)
         removed = directory.with_name(f".{directory.name}.{socket.gethostname()}.{os.getpid()}")
         shutil.rmtree(removed, ignore_errors=True)
@@ -152,14 +152,14 @@ class Store:
         self._clear_abandoned(directory.parent)
 
     def require_space(self, needed: int, what: str) -> None:
-        """Refuse to begin what the volume cannot hold; the error names both numbers."""
+        """Raise StorageFull if the volume has less free space than needed."""
         free = shutil.disk_usage(self.root).free
         if free < needed:
             raise BuilderFailure(
                 ExitCode.INPUT_MISSING,
                 Reason.STORAGE_FULL,
                 f"{what} needs {_readable(needed)}, but the store's volume has {_readable(free)} free.",
-                "Give spec.storage a larger claim, or remove artifacts that are no longer used.",
+                "Use a larger claim in spec.storage, or remove artifacts that are no longer used.",
             )
 
     @staticmethod
@@ -170,7 +170,7 @@ class Store:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Manifest of an artifact, none of whose files is looked at; raises ArtifactCorrupt."""
+    """Manifest of an artifact. No other file is read. Raises ArtifactCorrupt."""
     path = directory / MANIFEST
     try:
         if path.stat().st_size > _MAX_MANIFEST:
@@ -179,16 +179,16 @@ def read_manifest(directory: Path) -> Manifest:
     except FileNotFoundError as error:
         raise input_missing(
             Reason.ARTIFACT_CORRUPT,
-            f"{directory} has no {MANIFEST}: it is not an artifact, or it was never published whole.",
-            "Let the operator publish it again: remove the directory and set the annotation trtllm.dev/retry.",
+            f"{directory} has no {MANIFEST}: it is not an artifact, or its publication did not complete.",
+            "Remove the directory, and set the annotation trtllm.dev/retry to publish it again.",
         ) from error
     except ValidationError as error:
-        raise _corrupt(f"The {MANIFEST} of {directory} is not one: {error.errors()[0]['msg']}.") from error
+        raise _corrupt(f"The {MANIFEST} of {directory} is not valid: {error.errors()[0]['msg']}.") from error
     if digest_of(manifest.inputs) != manifest.digest:
-        raise _corrupt(f"The {MANIFEST} of {directory} has a digest that is not the digest of its inputs.")
+        raise _corrupt(f"The digest in the {MANIFEST} of {directory} is not the digest of its inputs.")
     for file in manifest.files:
         if file.path.startswith("/") or ".." in Path(file.path).parts:
-            raise _corrupt(f"The {MANIFEST} of {directory} names a file outside of it: {shown(file.path)}.")
+            raise _corrupt(f"The {MANIFEST} of {directory} names a file outside that directory: {shown(file.path)}.")
     return manifest
 
 
@@ -200,10 +200,10 @@ def read_artifact(
     progress: Progress | None = None,
     step: str = "Verifying",
 ) -> Artifact:
-    """Read an artifact and compare its files with their sha256, unless this pod has done so since they changed.
+    """Read an artifact and compare its files with their sha256, if they changed since this pod last did so.
 
-    `files_at` is where the files are when they are not beside the manifest (a source read in place); `needed` chooses
-    the files whose contents matter to this pod. Raises ArtifactCorrupt with the first file that differs.
+    `files_at` is the directory of the files if they are not beside the manifest (a source that is read in place);
+    `needed` selects the files that this pod uses. Raises ArtifactCorrupt with the first file that differs.
     """
     manifest, place = read_manifest(directory), files_at or directory
     for file in manifest.files:
@@ -216,19 +216,21 @@ def read_artifact(
     present = files_below(directory) if files_at is None else model_files(place)
     added = next((path for path in present if str(path.relative_to(place)) not in known), None)
     if added is not None:
-        raise _corrupt(f"{shown(added.name)} was added to the artifact {short(manifest.digest)} after it was made.")
+        raise _corrupt(
+            f"{shown(added.name)} was added to the artifact {short(manifest.digest)} after it was published."
+        )
     files = [file for file in manifest.files if needed(file.path)]
     with progress.step(step, sum(file.bytes for file in files), "bytes") if progress else nullcontext() as verifying:
         seen = verifying.advance if verifying else lambda _: None
         changed = first_changed(place, files, seen)
     if changed is not None:
-        raise _changed(manifest, changed, "has other content")
+        raise _changed(manifest, changed, "has changed content")
     return Artifact(directory, manifest)
 
 
 def _changed(manifest: Manifest, file: ManifestFile, what: str) -> BuilderFailure:
     return _corrupt(
-        f"{file.path} of the artifact {short(manifest.digest)} {what}; its manifest says {file.bytes} bytes."
+        f"{file.path} of the artifact {short(manifest.digest)} {what}; its manifest has {file.bytes} bytes."
     )
 
 
@@ -237,13 +239,13 @@ def _corrupt(message: str) -> BuilderFailure:
         ExitCode.BAD_MODEL,
         Reason.ARTIFACT_CORRUPT,
         message,
-        "The volume was changed by something else than the operator: remove the directory and set the annotation "
+        "Something other than the operator changed the volume. Remove the directory, and set the annotation "
         "trtllm.dev/retry.",
     )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write durably, under a temporary name until it is whole."""
+    """Write the value durably and atomically."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     with unfinished.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1, ensure_ascii=False)

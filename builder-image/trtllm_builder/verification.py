@@ -1,7 +1,7 @@
-"""Compares files with the sha256 of their manifest: once in each pod, and again when a file is another one than then.
+"""Compares files with the sha256 of their manifest: once in each pod, and again if a file has changed since.
 
-A verdict is kept in the pod's own temporary directory, which outlives a restart of its container. Nothing on the claim
-is believed: whoever can change an artifact there could change a verdict beside it, too.
+Results are stored in the pod's temporary directory, which outlives a restart of its container. They are not stored on
+the claim: somebody who can change an artifact there could change its result as well.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from trtllm_api.manifest import ManifestFile
 from trtllm_builder.files import describe
 
 _SETTLED_NANOSECONDS: Final = 2 * 10**9
-"""A file that changed so recently may change once more with the same time: its verdict is not kept."""
+"""Age below which a file could change again with the same time, so that its result is not stored."""
 _Stat = list[int]
 
 
 def first_changed(
     directory: Path, files: Iterable[ManifestFile], seen: Callable[[int], object] = lambda _: None
 ) -> ManifestFile | None:
-    """First file whose sha256 is not its manifest's; `seen` gets the bytes of every chunk that was read."""
+    """First file whose sha256 differs from its manifest. `seen` is called with the size of every chunk that is read."""
     wanted = {file.path: file for file in files}
     known = _load(directory)
     unread = [path for path, file in wanted.items() if known.get(path) != _verdict(directory / path, file)]
@@ -38,7 +38,7 @@ def first_changed(
 
 
 def remember(directory: Path, files: Iterable[ManifestFile]) -> None:
-    """Keep the verdict that these files are as described, for later readers in this pod."""
+    """Store that these files are as described, for later readers in this pod."""
     known = _load(directory)
     for file in files:
         path = directory / file.path
@@ -47,7 +47,7 @@ def remember(directory: Path, files: Iterable[ManifestFile]) -> None:
             known[file.path] = _verdict(path, file)
     place = _place(directory)
     unfinished = place.with_name(f"{place.name}.{os.getpid()}")
-    # without a writable temporary directory every reader compares for itself
+    # without a writable temporary directory every reader compares the files itself
     with contextlib.suppress(OSError):
         place.parent.mkdir(mode=0o700, exist_ok=True)
         unfinished.write_text(json.dumps(known))
@@ -63,7 +63,7 @@ def _load(directory: Path) -> dict[str, list[str | _Stat]]:
 
 
 def _verdict(path: Path, file: ManifestFile) -> list[str | _Stat]:
-    """All that changes when somebody writes to the file or puts another in its place, and what it was found to be."""
+    """Digest of the file, with the properties that change if the file is written or replaced."""
     stat = path.stat()
     return [file.sha256, [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]]
 

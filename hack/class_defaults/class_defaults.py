@@ -37,7 +37,7 @@ _NO_SHAPE = re.compile(
 
 
 def defaults() -> dict[str, dict[str, Any]]:
-    """By model type: values of the class, its other names of fields, and the model types of its parts."""
+    """Table by model type: values of the class, its other names of fields, and the model types of its parts."""
     found: dict[str, dict[str, Any]] = {}
     for name, kind in _classes():
         if name not in found:
@@ -51,7 +51,7 @@ def defaults() -> dict[str, dict[str, Any]]:
 
 
 def _classes() -> Iterator[tuple[str, type[PretrainedConfig]]]:
-    """Of language models, alone or behind a tower, and of the parts that they are made of."""
+    """Model types of language models, alone or behind a tower, and of their parts."""
     waiting = [
         (name, CONFIG_MAPPING[name])
         for name in {**MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, **MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}
@@ -100,7 +100,7 @@ def known(older: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """One line a model type, so that a difference is read easily."""
+    """The table with one line per model type, so that differences are easy to read."""
     lines = [f"  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in defaults().items()]
     text = "{\n" + f'  "transformers": {json.dumps(transformers.__version__)},\n' + ",\n".join(lines) + "\n}\n"
     directory = Path(sys.argv[1])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo: from nothing to a chat answer from a quantized model that was checked first. `make demo` runs it."""
+"""The demo, `make demo`: from an empty machine to a chat answer of a quantized model that passed the quality gate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMEOUT = 900.0
 
 
 def main() -> int:
-    """All of it, with a time for each step."""
+    """Run the demo, and print the time of each step."""
     started = time.monotonic()
     settings = Settings(name="trtllm-demo", index=0, nodes=1)
     cluster = provider(settings)
@@ -71,13 +71,13 @@ Try next:
     kubectl describe qm {NAME}
     kubectl port-forward service/{NAME}-serve 8000:80    # an OpenAI endpoint: http://127.0.0.1:8000/v1
     kubectl get events
-    make cluster-down                              # leaves nothing behind
+    make cluster-down                              # removes everything
 ✓ demo  {time.monotonic() - started:.0f} s""")
     return 0
 
 
 def _follow(client: Client) -> None:
-    """Print the stage and the progress as they change, until the model is served or cannot be."""
+    """Print changes of stage and progress until the model is served. Raises Problem if it is Stalled."""
     deadline, last = time.monotonic() + TIMEOUT, ""
     while time.monotonic() < deadline:
         model, build = (client.get(kind, NAME, "-n", NAMESPACE) for kind in ("quantizedmodel", "enginebuild"))
@@ -89,9 +89,9 @@ def _follow(client: Client) -> None:
             return
         for resource in (model, build):
             if _is(resource, "Stalled"):
-                raise Problem(f"{resource['kind']} {NAME} cannot get on: {_condition(resource, 'Stalled')['message']}")
+                raise Problem(f"{resource['kind']} {NAME} is Stalled: {_condition(resource, 'Stalled')['message']}")
         time.sleep(1)
-    raise Problem(f"{NAME} was not served within {TIMEOUT:.0f} s; kubectl describe qm,eb says how far it came.")
+    raise Problem(f"{NAME} was not served within {TIMEOUT:.0f} s. kubectl describe qm,eb shows its state.")
 
 
 def _line(kind: str, resource: dict[str, object]) -> str:
@@ -138,7 +138,7 @@ def _show(client: Client) -> None:
     for row in rows:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for why in model["status"]["plan"].get("why") or ():
-        say(f"planned: {why}")
+        say(f"Plan: {why}")
     for candidate in quality["candidates"]:
         if "explanation" in candidate:
             say(f"{candidate['method']}: {candidate['explanation']}")
@@ -177,12 +177,12 @@ def _chat(client: Client) -> None:
 
 @contextmanager
 def _forwarded(client: Client) -> Iterator[int]:
-    """A local port that leads to the Service."""
+    """A local port that is forwarded to the Service."""
     command = [str(client.program), "port-forward", "-n", NAMESPACE, f"service/{NAME}-serve", ":80"]
     process = subprocess.Popen(command, env=client.environment, stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout is None:
-            raise Problem("kubectl port-forward says nothing")
+            raise Problem("kubectl port-forward printed no port.")
         line = process.stdout.readline()
         yield int(line.split("127.0.0.1:")[1].split()[0])
     finally:
@@ -191,7 +191,7 @@ def _forwarded(client: Client) -> Iterator[int]:
 
 
 def _report(client: Client) -> Path:
-    """Copy the page out of the claim, through the server's pod, which mounts it."""
+    """Copy the report from the claim, through the server's pod, which mounts it."""
     model = client.get("quantizedmodel", NAME, "-n", NAMESPACE)
     path = model["status"]["artifact"]["report"]
     page = client.kubectl("exec", "-n", NAMESPACE, f"deployment/{NAME}-serve", "--", "cat", f"/store/{path}")

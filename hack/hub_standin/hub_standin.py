@@ -33,7 +33,7 @@ _LOG_IN = "Access to model {} is restricted. You must have access to it and be a
 
 
 class Refusal(Exception):
-    """An answer that is an error, as the hub words it."""
+    """An error answer, with the hub's message."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ _NO_PAGE = Refusal(HTTPStatus.NOT_FOUND, "", "Sorry, we can't find the page you 
 
 @dataclass(frozen=True)
 class Repository:
-    """A directory `<org>/<name>` and what its .hub.json says."""
+    """A directory `<org>/<name>`, with the settings in its .hub.json."""
 
     name: str
     directory: Path
@@ -53,28 +53,28 @@ class Repository:
 
     @property
     def gated(self) -> bool:
-        """Whether files, but not the description, need an account that was granted access."""
+        """True if files, but not the description, need an account with access."""
         return bool(self.settings.get("gated"))
 
     @property
     def private(self) -> bool:
-        """Whether those without access are told that it does not exist."""
+        """True if the repository does not exist for accounts without access."""
         return bool(self.settings.get("private"))
 
     def files(self) -> list[Path]:
-        """What the repository holds, without its settings."""
+        """Files of the repository, without its settings."""
         found = (path for path in self.directory.rglob("*") if path.is_file() and path.name != SETTINGS)
         return sorted(found)
 
     def commit(self) -> str:
-        """The commit of main: from the settings, or a hash of names and contents."""
+        """Commit of main: from the settings, or a hash of names and contents."""
         if "commit" in self.settings:
             return str(self.settings["commit"])
         names = [f"{path.relative_to(self.directory)} {etag_of(path)}" for path in self.files()]
         return hashlib.sha1("\n".join(names).encode(), usedforsecurity=False).hexdigest()
 
     def resolve(self, revision: str) -> str:
-        """The commit that a branch, tag or commit names."""
+        """Commit of a branch, a tag or a commit."""
         commit = self.commit()
         revisions = {"main": commit, **self.settings.get("revisions", {})}
         if revision in revisions:
@@ -86,7 +86,7 @@ class Repository:
 
 @dataclass
 class Catalogue:
-    """The directory of repositories, the tokens it knows, and the failures that it still owes."""
+    """Directory of repositories, with the known tokens and the failures that remain to be injected."""
 
     root: Path
     cuts: dict[str, int] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Catalogue:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def repositories(self) -> Iterator[Repository]:
-        """Every `<org>/<name>`; read anew each time, so that a test may change the files."""
+        """Every `<org>/<name>`. It is read each time, so that a test may change the files."""
         for directory in sorted(self.root.glob("*/*")):
             if directory.is_dir():
                 name = str(directory.relative_to(self.root))
@@ -103,7 +103,7 @@ class Catalogue:
                 yield Repository(name, directory, settings)
 
     def authorize(self, name: str, token: str | None, *, for_files: bool) -> Repository:
-        """The repository, when the bearer of the token may see it; raises Refusal as the hub does."""
+        """The repository, if the token may read it. Raises Refusal as the hub does."""
         repositories = {repository.name: repository for repository in self.repositories()}
         known = {
             one
@@ -126,7 +126,7 @@ class Catalogue:
         return repository
 
     def take_cut(self, repository: Repository, length: int) -> int | None:
-        """After how many bytes of an answer the connection must be cut; None when it is to be sent whole."""
+        """Bytes of an answer after which the connection is cut; None for a complete answer."""
         after = repository.settings.get("fail_after_bytes")
         if after is None or length <= int(after):
             return None
@@ -138,7 +138,7 @@ class Catalogue:
         return int(after)
 
     def take_spoil(self, repository: Repository, name: str) -> bool:
-        """Whether a file must be sent with other letters, as a broken proxy would: the first time that it is sent."""
+        """True if a file is sent with changed content, as by a broken proxy: only the first time."""
         with self.lock:
             key = f"{repository.name}/{name}"
             if name not in repository.settings.get("spoil", ()) or key in self.spoilt:
@@ -159,13 +159,13 @@ class HubServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """What HF_ENDPOINT must be."""
+        """Value for HF_ENDPOINT."""
         host, port = self.socket.getsockname()[:2]
         return f"http://{host}:{port}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """Handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     server_version = "hub_standin"
@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-        """One line a request, on stderr, so that stdout holds the port alone."""
+        """Log one line per request to stderr; stdout has the port only."""
         sys.stderr.write(f"{self.address_string()} {format % args}\n")
 
     def _answer(self, *, with_body: bool) -> None:
@@ -260,7 +260,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
     def _range(self, size: int) -> tuple[int, int, bool]:
-        """First byte, last byte and whether they are a part; a malformed header is ignored, as RFC 9110 has it."""
+        """First byte, last byte, and True for a part. A malformed header is ignored, as in RFC 9110."""
         match = _RANGE.match(self.headers.get("Range", ""))
         if match is None:
             return 0, size - 1, False
@@ -293,7 +293,7 @@ _etags: dict[tuple[Path, int, int], str] = {}
 
 
 def etag_of(path: Path) -> str:
-    """As on the hub: sha256 of a file in LFS, the git blob's sha1 of the rest."""
+    """The hub's digest of a file: sha256 in LFS, otherwise the sha1 of the git blob."""
     state = path.stat()
     key = (path, state.st_size, state.st_mtime_ns)
     if key not in _etags:
@@ -323,7 +323,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="hub_standin", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="directory of <org>/<name> directories")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one")
     parser.add_argument("--print-port", action="store_true", help="write the port on stdout once it is open")
     arguments = parser.parse_args(argv)
     if not arguments.root.is_dir():

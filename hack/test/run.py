@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs checks and tests in stages with a time for each; `make check`, `test`, `bench` and `lock` call it.
+"""Runs checks and tests in stages with a time for each: `make check`, `test`, `bench` and `lock`.
 
-Exit status 0 only when every stage passed; the last line is the sum over pytest's own summaries.
+The exit code is 0 only if every stage passed. The last line is the sum of pytest's own summaries.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from stages import CHECK, TEST, TOOLS, TYPES, Group, Stage  # noqa: E402
 
 _CHECK_SECONDS = 45
 _TEST_SECONDS = 20 * 60
-"""Budgets on two processors, once what is kept outside the repository is there: a run that takes longer says so."""
+"""Budgets in seconds on two processors with a filled cache. A run that takes longer prints a warning."""
 
 
 def main() -> int:
-    """Run what the argument names; the whole test without one."""
+    """Run the stages of the argument; without one, all tests."""
     what = sys.argv[1] if len(sys.argv) > 1 else "test"
     try:
         match what:
@@ -55,12 +55,12 @@ def main() -> int:
     except Problem as problem:
         say(str(problem))
         return 1
-    say(f"{what} is none of test, check, bench, lock, environments, builder-environment")
+    say(f"Unknown argument {what}. Use test, check, bench, lock, environments or builder-environment.")
     return 2
 
 
 def _with_known_types(groups: Sequence[Group], budget: float) -> int:
-    """Run them; a new clone gets mypy's knowledge of the packages from an earlier one, which is most of its work."""
+    """Run the stages. A new clone gets mypy's cache of the packages from an earlier one, to save time."""
     key = key_of(*(LOCKS / f"{name}.txt" for name in ("dev", "operator", "builder", "builder-dev")))
     known = cache_directory() / f"types-{key}"
     if known.exists() and not TYPES.exists():

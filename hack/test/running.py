@@ -1,4 +1,4 @@
-"""Runs groups of stages, as many at a time as there are processors, and sums up: counts, slowest tests, minutes."""
+"""Runs groups of stages, as many at a time as there are processors, and prints counts and the slowest tests."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SLOWEST = 10
 
 @dataclass
 class Totals:
-    """What the stages have come to; those that run side by side add to it in turn."""
+    """Results of the stages. Stages that run side by side add to it one at a time."""
 
     counts: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     tests: list[tuple[float, str]] = field(default_factory=list)
-    """Seconds of each test that pytest named among its slowest."""
+    """Seconds and name of each test in pytest's lists of slowest tests."""
     lock: Lock = field(default_factory=Lock)
 
     def add(self, stage: Stage, status: int, output: str) -> None:
-        """Pytest's own numbers, or one for a command."""
+        """Add pytest's numbers, or one for a command."""
         found = [("1", "failed" if status else "passed")]
         if stage.tests:
             found = _COUNT.findall(output.strip().splitlines()[-1] if output.strip() else "")
@@ -44,12 +44,12 @@ class Totals:
             self.broken.append(stage.name)
 
     def slowest(self) -> list[str]:
-        """The slowest tests of all stages together."""
+        """Slowest tests of all stages."""
         return [f"{seconds:7.1f} s  {test}" for seconds, test in sorted(self.tests, reverse=True)[:_SLOWEST]]
 
 
 def run(groups: Sequence[Group], budget: float | None = None) -> int:
-    """All of them, one group after the other; 0 only when every stage passed. `budget` is in seconds."""
+    """Run the groups one by one. Returns 0 only if every stage passed; `budget` is in seconds."""
     begun, totals = time.monotonic(), Totals()
     for group in groups:
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
@@ -57,9 +57,9 @@ def run(groups: Sequence[Group], budget: float | None = None) -> int:
                 ended.result()
     seconds = time.monotonic() - begun
     if totals.tests:
-        say("\n".join(["slowest:", *totals.slowest()]))
+        say("\n".join(["Slowest tests:", *totals.slowest()]))
     if totals.broken:
-        say(f"did not pass: {', '.join(totals.broken)}")
+        say(f"Failed: {', '.join(totals.broken)}")
         totals.counts.setdefault("failed", len(totals.broken))
     if budget and seconds > budget:
         say(f"OVER BUDGET: {seconds:.0f} s instead of {budget:.0f} s. The slowest tests are above.")
@@ -81,7 +81,7 @@ def _one(stage: Stage, totals: Totals) -> None:
 
 def _execute(stage: Stage) -> tuple[int, str]:
     environment = {**os.environ, "MYPYPATH": _PATH}
-    # compiled once: a run starts dozens of Python programs
+    # a run starts dozens of Python programs, which share the compiled files
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(
         [str(part) for part in stage.command],

@@ -1,4 +1,4 @@
-"""What `make check` and `make test` run: commands, and which of them may run side by side."""
+"""Stages of `make check` and `make test`: commands, in groups that may run side by side."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _LIGHT = (
     "operator/trtllm_operator",
     "cli/trtllm_cli",
 )
-"""What runs without torch."""
+"""Packages that run without torch."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A command. Its output is printed as it comes (`shown`) or as a whole at its end."""
+    """A command. Its output is printed line by line (`shown`) or at its end."""
 
     name: str
     command: Sequence[str | Path]
     tests: bool = False
-    """Whether it is pytest, which counts and times its tests."""
+    """True for pytest, which counts and times its tests."""
     shown: bool = False
 
 
 Group = Sequence[Stage]
-"""Stages that may run side by side; the first ones begin first."""
+"""Stages that may run side by side, in the order of their start."""
 
 
 def _tests(name: str, python: Path, *what: str, shown: bool = False) -> Stage:
@@ -43,7 +43,7 @@ def _tests(name: str, python: Path, *what: str, shown: bool = False) -> Stage:
 
 
 def _types(name: str, python: Path, *what: str | Path) -> Stage:
-    # a cache for each environment: they find other versions of the same packages
+    # a cache per environment, because versions of packages differ
     return Stage(f"types of {name}", [python / "mypy", "--cache-dir", TYPES / name.split()[-1], *what])
 
 
@@ -61,13 +61,13 @@ CHECK: Group = (
     _tests("unit tests: planner, operator", TOOLS, "tests/unit/planner", "tests/unit/operator"),
 )
 GENERATED: Group = (Stage("generated files", ["make", "--no-print-directory", "verify"]),)
-"""By itself: it writes the files anew that others read."""
+"""Group of its own, because it rewrites files that other stages read."""
 BESIDE: Group = (
     _tests("tests on a real API server", TOOLS, "tests/api"),
     _tests("unit tests of the builder", BUILDER, "tests/unit/builder"),
-    # a run of their own: the double is importable there, and the builder's tests must not find it
+    # a separate run: the double is importable there, and the builder's tests must not find it
     _tests("unit tests of NVIDIA's double", BUILDER, "tests/unit/double"),
 )
 ON_A_CLUSTER: Group = (_tests("tests on a real cluster", TOOLS, "-n", "3", "tests/cluster", shown=True),)
-"""By themselves: some of them hold the product to seconds."""
+"""Group of its own, because some of these tests measure seconds."""
 TEST: Sequence[Group] = (CHECK, GENERATED, BESIDE, ON_A_CLUSTER)

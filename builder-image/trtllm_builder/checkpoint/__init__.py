@@ -1,4 +1,4 @@
-"""Load an artifact as it ships: the quality gate measures what this returns, and the server serves it."""
+"""Loads an artifact. The quality gate and the server use the same code."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["Loaded", "load_for_inference", "load_model", "load_tokenizer"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that is ready to answer."""
+    """A loaded model with its tokenizer and manifest."""
 
     model: Any
-    """transformers PreTrainedModel in eval mode."""
+    """PreTrainedModel of transformers in eval mode."""
     tokenizer: Any
-    """transformers PreTrainedTokenizerBase."""
+    """PreTrainedTokenizerBase of transformers."""
     manifest: Manifest
 
 
 def load_for_inference(directory: Path, device: str) -> Loaded:
-    """Verify the artifact, then load it; raises BuilderFailure for one that must not be served."""
+    """Verify the artifact, then load it. Raises BuilderFailure if it must not be served."""
     artifact = read_artifact(directory)
     if not (directory / "config.json").exists():
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
             f"{directory.name} has a manifest but no config.json.",
-            "Let the QuantizedModel publish it again: remove the directory and set the annotation trtllm.dev/retry.",
+            "Remove the directory, and set the annotation trtllm.dev/retry on the QuantizedModel to publish it again.",
         )
     return Loaded(load_model(directory, device), load_tokenizer(directory), artifact.manifest)

@@ -1,4 +1,4 @@
-"""Which format each quantized layer of a unified Hugging Face checkpoint has; quantizer.py builds modules from it."""
+"""Format of each quantized layer of a unified Hugging Face checkpoint."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SUPPORTED = frozenset(
         "NVFP4",
     }
 )
-"""quant_algo values that this loader computes with; everything else is refused."""
+"""Values of quant_algo that this loader supports. Others are refused."""
 
 SCALES = ("weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "k_scale", "v_scale")
-"""Tensors that ModelOpt puts beside a layer's weight."""
+"""Tensors that ModelOpt adds to a layer's weight."""
 
 _NEEDED: Mapping[str, frozenset[str]] = {
     "FP8": frozenset({"weight_scale", "input_scale"}),
@@ -38,25 +38,26 @@ _NEEDED: Mapping[str, frozenset[str]] = {
 
 
 CACHE_SCALES = frozenset({"k_scale", "v_scale"})
-"""Those of SCALES that say nothing about the weight: they lie beside a layer that is not quantized, too."""
+"""Scales of the KV cache. A layer that is not quantized may have them as well."""
 
 _PACKED = frozenset({"U8", "I8", "F8_E4M3"})
-"""Types, as safetensors names them, that mean nothing without a scale."""
+"""Types, by safetensors' names, of weights that need a scale."""
+_EXPORT_AGAIN = "The export is incomplete: set the annotation trtllm.dev/retry on the QuantizedModel."
 
 _INT4 = ("W4A16_AWQ", "W4A8_AWQ", "W4A16_GPTQ")
 
 
 @dataclass(frozen=True)
 class LayerFormat:
-    """One quantized layer."""
+    """Format of one quantized layer."""
 
     algorithm: str
     scales: frozenset[str]
-    """Those of SCALES that the checkpoint holds for it."""
+    """Names from SCALES that the checkpoint has for the layer."""
 
 
 def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str, LayerFormat]:
-    """Format by module name. Raises NotSupported for a format that is not computed, ArtifactCorrupt for lost scales.
+    """Format by module name. Raises NotSupported for an unsupported format, ArtifactCorrupt for missing scales.
 
     `config` is config.json's quantization_config; `tensors` are the names in the safetensors files.
     """
@@ -76,8 +77,8 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
             raise BuilderFailure(
                 ExitCode.NOT_SUPPORTED,
                 Reason.QUANTIZATION_NOT_SUPPORTED,
-                f"The checkpoint's quantization {algorithm} (layer {module}) is not one that this server computes.",
-                f"Quantize the original model with a QuantizedModel; supported are {', '.join(sorted(SUPPORTED))}.",
+                f"The checkpoint's quantization {algorithm} (layer {module}) is not supported by this server.",
+                f"Quantize the original model with a QuantizedModel. Supported are {', '.join(sorted(SUPPORTED))}.",
             )
         formats[module] = LayerFormat(algorithm, frozenset(scales))
         refuse_lost_scales(module, formats[module])
@@ -87,25 +88,25 @@ def layer_formats(config: Mapping[str, Any], tensors: Iterable[str]) -> dict[str
         what = unscaled[0] if unscaled else "any layer"
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"The checkpoint says that it is quantized ({general}), but holds no scales for {what}.",
-            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+            f"The checkpoint's quantization is {general}, but it has no scales for {what}.",
+            _EXPORT_AGAIN,
         )
     return formats
 
 
 def refuse_lost_scales(module: str, layer: LayerFormat) -> None:
-    """Raise ArtifactCorrupt for a layer without a scale that its format computes with."""
+    """Raise ArtifactCorrupt for a layer without a scale that its format needs."""
     lost = sorted(_NEEDED.get(layer.algorithm, frozenset({"weight_scale"})) - layer.scales)
     if lost:
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"Layer {module} is {layer.algorithm}, but the checkpoint holds no {', '.join(lost)} for it.",
-            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+            f"Layer {module} is {layer.algorithm}, but the checkpoint has no {', '.join(lost)} for it.",
+            _EXPORT_AGAIN,
         )
 
 
 def refuse_unscaled(types: Mapping[str, str]) -> None:
-    """Raise ArtifactCorrupt for a packed weight whose scale is lost: loaded as it lies there, it answers nonsense.
+    """Raise ArtifactCorrupt for a packed weight without a scale, which would give wrong answers.
 
     `types` are the types by tensor name, as safetensors names them.
     """
@@ -114,25 +115,25 @@ def refuse_unscaled(types: Mapping[str, str]) -> None:
         if last == "weight" and kind in _PACKED and f"{module}.weight_scale" not in types:
             raise bad_model(
                 Reason.ARTIFACT_CORRUPT,
-                f"The weight of layer {module} is packed as {kind}, but the checkpoint holds no weight_scale for it.",
-                "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+                f"The weight of layer {module} is packed as {kind}, but the checkpoint has no weight_scale for it.",
+                _EXPORT_AGAIN,
             )
 
 
 def refuse_wrong_shapes(
     module: str, layer: LayerFormat, out: int, columns: int, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise ArtifactCorrupt for a layer whose tensors are not those of its format at its size [out, columns]."""
+    """Raise ArtifactCorrupt if the shapes of a layer's tensors do not fit its format and size [out, columns]."""
     weight = shapes.get(f"{module}.weight")
     wanted = {"NVFP4": (out, columns // 2)} | dict.fromkeys(_INT4, (out // 2, columns))
     needed = wanted.get(layer.algorithm, (out, columns))
     if weight is None or tuple(weight) != needed:
         found = "is missing" if weight is None else f"has shape {list(weight)}"
-        raise _misshapen(module, layer, f"weight {found}, where {list(needed)} belongs")
+        raise _misshapen(module, layer, f"weight {found}, and should have {list(needed)}")
     scale = tuple(shapes[f"{module}.weight_scale"])
     if layer.algorithm not in wanted:
         if scale not in {(), (1,), (out,)}:
-            raise _misshapen(module, layer, f"weight_scale has shape {list(scale)}, where [] or [{out}] belongs")
+            raise _misshapen(module, layer, f"weight_scale has shape {list(scale)}, and should have [] or [{out}]")
     elif len(scale) != 2 or scale[0] != out or not scale[1] or columns % scale[1]:
         raise _misshapen(module, layer, f"weight_scale {list(scale)} does not divide the layer's [{out}, {columns}]")
 
@@ -141,12 +142,12 @@ def _misshapen(module: str, layer: LayerFormat, what: str) -> BuilderFailure:
     return bad_model(
         Reason.ARTIFACT_CORRUPT,
         f"Layer {module} is {layer.algorithm}, but its {what}.",
-        "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+        _EXPORT_AGAIN,
     )
 
 
 def _refuse_lost_cache_scales(config: Mapping[str, Any], found: Mapping[str, set[str]]) -> None:
-    """Keys and values of every attention layer have a scale, or those of none."""
+    """Refuse a checkpoint in which only some attention layers have scales of keys and values."""
     if not config.get("kv_cache_quant_algo") and not config.get("kv_cache_scheme"):
         return
     holders = {part: {name.rpartition(".")[0] for name, has in found.items() if part in has} for part in CACHE_SCALES}
@@ -156,6 +157,6 @@ def _refuse_lost_cache_scales(config: Mapping[str, Any], found: Mapping[str, set
         what = lost[0] if lost else "any layer's k_scale"
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"The checkpoint says that its KV cache is quantized, but does not hold {what}.",
-            "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+            f"The checkpoint's KV cache is quantized, but {what} is missing.",
+            _EXPORT_AGAIN,
         )

@@ -1,4 +1,4 @@
-"""A linear layer that computes with ModelOpt's packed weight and scales as engines do; quantizer.py puts it in."""
+"""A linear layer that computes with ModelOpt's packed weight and scales, as engines do."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from trtllm_builder.checkpoint.formats import SCALES, LayerFormat
 
 
 class QuantizedLinear(nn.Module):
-    """Holds the checkpoint's tensors under the checkpoint's names.
+    """A quantized linear layer with the checkpoint's tensors under the checkpoint's names.
 
-    Until `unpack` is called it keeps them packed and unpacks in every forward pass; afterwards the weight lies there in
-    the model's precision: as fast as the original, and as large.
+    Before `unpack`, every forward pass unpacks the weight. After it, the weight is stored in the model's precision, as
+    fast and as large as the original.
     """
 
     weight: Tensor
@@ -39,13 +39,13 @@ class QuantizedLinear(nn.Module):
         self.unpacked: Tensor | None = None
 
     def unpack(self, dtype: torch.dtype, *, keep_packed: bool = False) -> None:
-        """Trade memory for speed: dequantize once. What is kept packed can give its memory back, and do it again."""
+        """Dequantize the weight once, which needs more memory. With `keep_packed` this can be undone and repeated."""
         self.unpacked = self.dequantized().to(dtype)
         if not keep_packed:
             self.weight = torch.empty(0, device=self.unpacked.device)
 
     def dequantized(self) -> Tensor:
-        """The weight as float32 [out, in]."""
+        """The dequantized weight as float32 [out, in]."""
         weight, scale, second = self.weight, self.weight_scale, self.weight_scale_2
         match self.algorithm:
             case "W4A16_AWQ":
@@ -64,7 +64,7 @@ class QuantizedLinear(nn.Module):
                 return weight.float() * (scale.float().unsqueeze(-1) if scale.dim() == 1 else scale.float())
 
     def rounded(self, x: Tensor) -> Tensor:
-        """The input as the format's kernels see it."""
+        """The input, rounded as the format's kernels round it."""
         match self.algorithm:
             case "FP8" | "W4A8_AWQ":
                 return numerics.round_fp8(x, self.input_scale.float())
@@ -80,7 +80,7 @@ class QuantizedLinear(nn.Module):
                 return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """X [..., in] -> [..., out]."""
+        """Compute x [..., in] -> [..., out]."""
         if self.pre_quant_scale is not None:
             x = (x * self.pre_quant_scale.to(x.dtype)).to(x.dtype)
         weight = self.dequantized().to(x.dtype) if self.unpacked is None else self.unpacked

@@ -1,4 +1,4 @@
-"""from_pretrained with every loss refused: what is missing, left over or of another shape ends the load."""
+"""Loads a model, and refuses missing tensors, unused tensors and wrong shapes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def load_model(
     dtype: torch.dtype | None = None,
     keep_packed: bool = False,
 ) -> Any:
-    """A causal language model in eval mode. On a CPU in float32 unless `dtype` says otherwise, on a GPU in bfloat16.
+    """Load a causal language model in eval mode, by default in float32 on a CPU and in bfloat16 on a GPU.
 
-    Of a TensorRT-LLM checkpoint, all ranks are put together. With `keep_packed` quantized layers hold their weights
-    packed, too.
+    The ranks of a TensorRT-LLM checkpoint are merged. With `keep_packed`, quantized layers also keep their packed
+    weights.
     """
     precision = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     if tensorrtllm.is_tensorrtllm(directory):
@@ -67,18 +67,18 @@ def load_model(
 
 
 def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
-    """The tokenizer beside the model."""
+    """Load the tokenizer of the model."""
     if tensorrtllm.is_tensorrtllm(directory):
-        # config.json is TensorRT-LLM's: transformers finds no model type in it
+        # config.json is TensorRT-LLM's, and has no model type for transformers
         config = AutoConfig.from_pretrained(directory / tensorrtllm.HF_CONFIG, local_files_only=True)
         return AutoTokenizer.from_pretrained(directory, config=config, local_files_only=True)
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code, local_files_only=True)
 
 
 def _refuse_unscaled(directory: Path) -> None:
-    """A checkpoint that says nothing about quantization must not hold packed weights; one that does, quantizer checks.
+    """Refuse packed weights in a checkpoint without quantization_config; quantizer.py checks other checkpoints.
 
-    Whatever is wrong with the files themselves is transformers' to tell.
+    transformers reports faults of the files themselves.
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     if not isinstance(config.get("quantization_config"), dict):
@@ -91,17 +91,17 @@ def _refuse_unscaled(directory: Path) -> None:
 def _refuse_losses(info: dict[str, Any]) -> None:
     lost = {
         "not in the files": sorted(info.get("missing_keys") or ()),
-        "in the files but in no layer": sorted(
+        "not used by any layer": sorted(
             name for name in info.get("unexpected_keys") or () if not name.endswith(_ROTARY)
         ),
-        "of another shape than the layer's": sorted(str(key[0]) for key in info.get("mismatched_keys") or ()),
+        "different in shape from the layer": sorted(str(key[0]) for key in info.get("mismatched_keys") or ()),
     }
-    told = [f"{len(names)} tensors are {how} ({', '.join(names[:3])})" for how, names in lost.items() if names]
-    if told:
+    losses = [f"{len(names)} tensors are {how} ({', '.join(names[:3])})" for how, names in lost.items() if names]
+    if losses:
         raise bad_model(
             Reason.ARTIFACT_CORRUPT,
-            f"The checkpoint does not fit its architecture: {'; '.join(told)}.",
-            "Export it again with a version of transformers that knows the model.",
+            f"The checkpoint does not fit its architecture: {'; '.join(losses)}.",
+            "Export it again with a version of transformers that supports the model.",
         )
 
 
@@ -110,6 +110,6 @@ def _unknown_architecture(directory: Path) -> BuilderFailure:
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
         Reason.ARCHITECTURE_NOT_SUPPORTED,
-        f"transformers {transformers.__version__} of the builder does not know model type {config.get('model_type')}.",
-        "Use a builder image with a newer transformers, or set spec.trustRemoteCode if the model brings its own code.",
+        f"This image's transformers {transformers.__version__} does not know model type {config.get('model_type')}.",
+        "Use a builder image with a newer transformers, or set spec.trustRemoteCode if the model has its own code.",
     )

@@ -1,6 +1,6 @@
-"""ModelOpt checkpoints for transformers, through its own extension points; importing this module registers them.
+"""Registers ModelOpt checkpoints with transformers, when this module is imported.
 
-Without it transformers warns "unknown quantization type" and drops the scales: the model answers, but wrongly.
+Without it transformers warns "unknown quantization type" and drops the scales: the model's answers are wrong.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _TYPES = {
 
 @register_quantization_config(METHOD)
 class ModelOptConfig(QuantizationConfigMixin):
-    """config.json's quantization_config as ModelOpt wrote it."""
+    """The quantization_config of config.json, as ModelOpt wrote it."""
 
     def __init__(self, **values: Any) -> None:
         self.quant_method = cast("QuantizationMethod", METHOD)
         self.values = {**values, "quant_method": METHOD}
 
     def to_dict(self) -> dict[str, Any]:
-        """As it was."""
+        """Return the original values."""
         return dict(self.values)
 
 
 @register_quantizer(METHOD)
 class ModelOptQuantizer(HfQuantizer):
-    """Puts a QuantizedLinear wherever the checkpoint holds scales."""
+    """Replaces each linear layer that has scales in the checkpoint by a QuantizedLinear."""
 
     requires_calibration = True
 
@@ -84,12 +84,12 @@ class ModelOptQuantizer(HfQuantizer):
         return model
 
     def is_serializable(self) -> bool:
-        """An artifact is not written twice."""
+        """False: an artifact is never written again."""
         return False
 
     @property
     def is_trainable(self) -> bool:
-        """An artifact is not trained."""
+        """False: an artifact is never trained."""
         return False
 
 
@@ -102,8 +102,8 @@ def _linear(model: nn.Module, name: str) -> nn.Linear:
         return module
     raise bad_model(
         Reason.ARTIFACT_CORRUPT,
-        f"The checkpoint holds scales for {name}, which is not a linear layer of {type(model).__name__}.",
-        "Leave such modules out with spec.quantization.excludeModules.",
+        f"The checkpoint has scales for {name}, which is not a linear layer of {type(model).__name__}.",
+        "Add such modules to spec.quantization.excludeModules.",
     )
 
 
@@ -112,7 +112,7 @@ def _empty(header: TensorHeader) -> torch.Tensor:
 
 
 def _attention_with(rounded: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[..., Any]:
-    """SDPA on keys and values as a quantized cache holds them."""
+    """SDPA on keys and values, rounded as a quantized cache stores them."""
 
     def attention(
         module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *arguments: Any, **options: Any

@@ -1,7 +1,7 @@
-"""How a TensorRT-LLM checkpoint lies over its ranks: put the parts of tensors together, or cut them.
+"""Merges the ranks of a TensorRT-LLM checkpoint, or divides tensors into ranks.
 
-Decoder-only models with fused attention.qkv and gated mlp. Rank = stage * tensor + position; layers are numbered
-within a stage. tensorrtllm.py loads with it; the double of convert_checkpoint.py cuts with it.
+It supports decoder-only models with fused attention.qkv and gated mlp. Rank = stage * tensor + position; layers are
+numbered within a stage.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from trtllm_builder.failure import BuilderFailure, bad_model
 
 Tensors = dict[str, Tensor]
 COLUMN = ("attention.qkv", "mlp.fc", "mlp.gate", "lm_head")
-"""Cut by output; each rank computes a part of the output."""
+"""Layers that are divided by output: each rank computes a part of the output."""
 ROW = ("attention.dense", "mlp.proj")
-"""Cut by input; the ranks' outputs are added up."""
+"""Layers that are divided by input: the outputs of the ranks are added."""
 EMBEDDING = "transformer.vocab_embedding.weight"
 LAYERS = "transformer.layers."
 TRANSPOSED = frozenset({"W8A16", "W4A16"})
-"""Algorithms whose packed weights lie as [in, out]: convert_checkpoint.py's weight-only formats."""
+"""Algorithms with packed weights [in, out]: the weight-only formats of convert_checkpoint.py."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What config.json says about heads and ranks."""
+    """Heads and ranks in config.json."""
 
     tensor: int
     pipeline: int
@@ -40,11 +40,11 @@ class Layout:
     head_size: int
     vocabulary: int
     embedding_axis: int | None
-    """Along which the embedding is cut; None: every rank of the first stage has all of it."""
+    """Axis along which the embedding is divided; None if every rank of the first stage has all of it."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Layout:
-        """Raises ArtifactCorrupt for a config.json that is not a TensorRT-LLM checkpoint's."""
+        """Read the layout. Raises ArtifactCorrupt if config.json is not that of a TensorRT-LLM checkpoint."""
         try:
             mapping = config["mapping"]
             heads = int(config["num_attention_heads"])
@@ -67,26 +67,26 @@ class Layout:
 
     @property
     def copies(self) -> int:
-        """Ranks that hold the same key and value head."""
+        """Number of ranks with the same key and value heads."""
         return max(1, self.tensor // self.key_value_heads)
 
     def parts(self, ranks: int) -> tuple[int, int, int]:
-        """Heads of queries, keys and values in one of `ranks` ranks."""
+        """Number of heads of queries, keys and values in one of `ranks` ranks."""
         kept = self.key_value_heads if ranks == 1 else max(1, self.key_value_heads // ranks)
         return self.heads // ranks, kept, kept
 
 
 def corrupt(message: str) -> BuilderFailure:
-    """The checkpoint was not written whole, or was changed."""
+    """Failure because the checkpoint is incomplete or was changed."""
     return bad_model(
         Reason.ARTIFACT_CORRUPT,
         f"{message}.",
-        "It was not exported whole: set the annotation trtllm.dev/retry on the QuantizedModel.",
+        "The export is incomplete: set the annotation trtllm.dev/retry on the QuantizedModel.",
     )
 
 
 def module_of(name: str) -> tuple[str, str]:
-    """Module and part of a tensor's name; the module as COLUMN and ROW have it where it is one of them."""
+    """Module and part of a tensor's name. The module has its name in COLUMN or ROW if it is one of them."""
     module, _, part = name.rpartition(".")
     for known in (*COLUMN, *ROW):
         if module == known or module.endswith(f".{known}"):
@@ -95,7 +95,7 @@ def module_of(name: str) -> tuple[str, str]:
 
 
 def cut_axis(name: str, tensor: Tensor, layout: Layout, *, transposed: bool) -> int | None:
-    """Along which axis tensor parallelism cuts this tensor; None: every rank of the stage has all of it."""
+    """Axis along which tensor parallelism divides this tensor; None if every rank of the stage has all of it."""
     if name == EMBEDDING:
         return layout.embedding_axis
     module, part = module_of(name)
@@ -112,7 +112,7 @@ def cut_axis(name: str, tensor: Tensor, layout: Layout, *, transposed: bool) -> 
 
 
 def is_transposed(name: str, tensors: Mapping[str, Tensor], algorithm: str) -> bool:
-    """Whether this is a packed weight that lies as [in, out]."""
+    """True for a packed weight of shape [in, out]."""
     return (
         algorithm in TRANSPOSED
         and name.endswith(".weight")
@@ -122,9 +122,9 @@ def is_transposed(name: str, tensors: Mapping[str, Tensor], algorithm: str) -> b
 
 
 def merge(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]) -> Tensors:
-    """The tensors as one rank would hold them: what an export without parallelism writes.
+    """Merge the ranks to the tensors that an export without parallelism writes.
 
-    `ranks` in their order; ranks of context parallelism may be left out or be there. Raises ArtifactCorrupt.
+    `ranks` are in order, with or without those of context parallelism. Raises ArtifactCorrupt.
     """
     layout = Layout.of(config)
     algorithm = str((config.get("quantization") or {}).get("quant_algo"))
@@ -134,7 +134,7 @@ def merge(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]) -> T
         step = layout.tensor * layout.context
         ranks = [ranks[stage * step + position] for stage in range(layout.pipeline) for position in first]
     if len(ranks) != expected:
-        raise corrupt(f"config.json speaks of {expected} ranks, and {len(ranks)} are there")
+        raise corrupt(f"config.json has {expected} ranks, but there are {len(ranks)}")
     merged: Tensors = {}
     layers = 0
     for stage in range(layout.pipeline):
@@ -142,24 +142,24 @@ def merge(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]) -> T
         names = set(group[0])
         if any(set(rank) != names for rank in group):
             other = min(set[str]().union(*(set(rank) ^ names for rank in group)))
-            raise corrupt(f"{other} is in some ranks of stage {stage} and not in others")
+            raise corrupt(f"{other} is in some ranks of stage {stage}, but not in all")
         for name in sorted(names):
             transposed = is_transposed(name, group[0], algorithm)
             merged[_global_name(name, layers)] = _join(name, [rank[name] for rank in group], layout, transposed)
         layers += layer_count(names)
-    told = config.get("num_hidden_layers")
-    if layers != told:
-        raise corrupt(f"config.json speaks of {told} layers, and the ranks hold {layers}")
+    expected_layers = config.get("num_hidden_layers")
+    if layers != expected_layers:
+        raise corrupt(f"config.json has {expected_layers} layers, but the ranks have {layers}")
     return merged
 
 
 def layer_count(names: set[str] | Mapping[str, Tensor]) -> int:
-    """Layers that these tensors belong to."""
+    """Number of layers of these tensors."""
     return len({name.removeprefix(LAYERS).partition(".")[0] for name in names if name.startswith(LAYERS)})
 
 
 def cut(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> list[Tensors]:
-    """The other way: one dict per rank of tensor and pipeline parallelism; the first stages take a remainder."""
+    """Divide tensors into ranks of tensor and pipeline parallelism. The first stages take a remainder."""
     layout = Layout.of(config)
     algorithm = str((config.get("quantization") or {}).get("quant_algo"))
     total = layer_count(tensors)
@@ -178,14 +178,14 @@ def cut(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> list[Tensor
 
 
 def stages(layers: int, pipeline: int) -> list[range]:
-    """Which layers each stage has; the first stages take a remainder."""
+    """Layers of each stage. The first stages take a remainder."""
     each, more = divmod(layers, pipeline)
     starts = [stage * each + min(stage, more) for stage in range(pipeline + 1)]
     return [range(start, end) for start, end in pairwise(starts)]
 
 
 def stage_of(tensors: Mapping[str, Tensor], layers: Sequence[range], stage: int) -> Tensors:
-    """What one of the stages holds, by its names within the stage."""
+    """Tensors of one stage, by their names within the stage."""
     first, last, own = stage == 0, stage == len(layers) - 1, layers[stage]
     return {
         _global_name(name, -own.start): tensor
@@ -195,7 +195,7 @@ def stage_of(tensors: Mapping[str, Tensor], layers: Sequence[range], stage: int)
 
 
 def local_name(name: str, layers: int, pipeline: int) -> str:
-    """The name within its stage: what exclude_modules and quantized_layers speak of."""
+    """The name within its stage, which exclude_modules and quantized_layers use."""
     if not name.startswith(LAYERS):
         return name
     number = int(name.removeprefix(LAYERS).partition(".")[0])
@@ -221,7 +221,7 @@ def _join(name: str, pieces: Sequence[Tensor], layout: Layout, transposed: bool)
         return _unpadded(name, pieces[0], layout)
     if axis is None:
         if not all(_same(piece, pieces[0]) for piece in pieces):
-            raise corrupt(f"{name} differs between ranks that should hold the same")
+            raise corrupt(f"{name} differs between ranks in which it should be equal")
         return pieces[0]
     if module_of(name)[0] != "attention.qkv":
         return _unpadded(name, _cat(pieces, axis), layout)
@@ -229,7 +229,7 @@ def _join(name: str, pieces: Sequence[Tensor], layout: Layout, transposed: bool)
     for first in range(0, len(split), layout.copies):
         for copy in split[first : first + layout.copies]:
             if not all(_same(copy[index], split[first][index]) for index in (1, 2)):
-                raise corrupt(f"{name} has another key and value in some of the ranks that should hold the same")
+                raise corrupt(f"The keys and values of {name} differ between ranks in which they should be equal")
     queries = [part[0] for part in split]
     others = [[part[index] for part in split[:: layout.copies]] for index in (1, 2)]
     return _cat([*queries, *others[0], *others[1]], axis)
@@ -256,10 +256,10 @@ def _piece(name: str, tensor: Tensor, layout: Layout, position: int, transposed:
 
 
 def heads_of(tensor: Tensor, axis: int, parts: tuple[int, int, int]) -> tuple[Tensor, ...]:
-    """Queries, keys and values of a fused tensor, of which several rows may share a byte."""
+    """Queries, keys and values of a fused tensor, whose rows may share a byte."""
     unit = tensor.shape[axis] / sum(parts)
     if unit != int(unit):
-        raise corrupt(f"An attention.qkv tensor of {tensor.shape[axis]} does not hold {sum(parts)} heads")
+        raise corrupt(f"An attention.qkv tensor of {tensor.shape[axis]} cannot be divided into {sum(parts)} heads")
     return torch.split(tensor, [int(unit) * part for part in parts], dim=axis)
 
 
@@ -270,7 +270,7 @@ def _unpadded(name: str, tensor: Tensor, layout: Layout) -> Tensor:
 
 
 def _cat(pieces: Sequence[Tensor], axis: int) -> Tensor:
-    """torch.cat, for float8, too."""
+    """torch.cat that also supports float8."""
     return torch.cat([_bytes(piece) for piece in pieces], dim=axis).view(pieces[0].dtype)
 
 
@@ -279,5 +279,5 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    """What torch cannot put together or compare, as what it can."""
+    """The tensor as bytes if it is float8, which torch cannot concatenate or compare."""
     return tensor.view(torch.uint8) if tensor.dtype is torch.float8_e4m3fn else tensor

@@ -1,7 +1,6 @@
-"""Load a TensorRT-LLM checkpoint, all its ranks put together, as a transformers model with the same arithmetic.
+"""Loads a TensorRT-LLM checkpoint, with all ranks merged, as a transformers model with the same arithmetic.
 
-model.py calls it for an artifact of that format; the double of trtllm-serve for the tensors in its engines. Everything
-is taken from TensorRT-LLM's own config.json, as trtllm-build would: what is lost there is lost here, too.
+All settings come from TensorRT-LLM's own config.json, as for trtllm-build: a fault there has the same effect here.
 """
 
 from __future__ import annotations
@@ -41,29 +40,29 @@ from trtllm_builder.safetensors_header import read_header
 CONFIG = "config.json"
 LAYER_CONFIG = "quant_cfg.json"
 HF_CONFIG = "hf_config.json"
-"""The source's config.json: its own name is taken by TensorRT-LLM's."""
+"""Name of the source's config.json; TensorRT-LLM has a config.json of its own."""
 ARCHITECTURES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama",
     "MistralForCausalLM": "mistral",
     "Qwen2ForCausalLM": "qwen2",
 }
-"""Architectures that are put together here, and transformers' name of their family."""
+"""Supported architectures, and transformers' name of their family."""
 _PLUGINS = {
     "W8A8_SQ_PER_TENSOR_PLUGIN": "W8A8_SQ_PER_CHANNEL",
     "W8A8_SQ_PER_CHANNEL_PER_TENSOR_PLUGIN": "W8A8_SQ_PER_CHANNEL",
     "W8A8_SQ_PER_TENSOR_PER_TOKEN_PLUGIN": "W8A8_PER_TOKEN",
     "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN": "W8A8_PER_TOKEN",
 }
-"""What convert_checkpoint.py's SmoothQuant computes, as linear.py names it."""
+"""Names in linear.py for the SmoothQuant formats of convert_checkpoint.py."""
 SUPPORTED = (PACKED - {"NVFP4"}) | {"W4A16", "W4A16_GPTQ", *_PLUGINS}
-"""quant_algo values that are computed."""
+"""Supported values of quant_algo."""
 _CACHES = {None: None, "FP8": quantizer.KV_ATTENTION, "INT8": quantizer.INT8_KV_ATTENTION}
 _MIXED = "MIXED_PRECISION"
 _ROWWISE = "FP8_PER_CHANNEL_PER_TOKEN"
 _AWQ = frozenset({"W4A16_AWQ", "W4A8_AWQ"})
 _NONE = frozenset({None, "NO_QUANT"})
 _WEIGHT_ONLY = {"W8A16": 8, "W4A16": 4}
-"""Formats whose weights trtllm-build quantizes itself where the checkpoint holds them whole; their bits."""
+"""Bits of formats whose weights trtllm-build quantizes itself if the checkpoint has them in full precision."""
 _PARTS = {
     "weights_scaling_factor": "weight_scale",
     "per_channel_scale": "weight_scale",
@@ -85,12 +84,12 @@ _MODULES = {
 
 
 def is_tensorrtllm(directory: Path) -> bool:
-    """Whether the directory holds ranks and not a Hugging Face model."""
+    """True if the directory contains ranks and not a Hugging Face model."""
     return (directory / "rank0.safetensors").exists()
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """config.json, with the layers' own formats under quantization.quantized_layers."""
+    """Content of config.json, with the layers' own formats in quantization.quantized_layers."""
     config: dict[str, Any] = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     path = directory / LAYER_CONFIG
     if (config.get("quantization") or {}).get("quant_algo") == _MIXED:
@@ -102,23 +101,21 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def merge_ranks(directory: Path) -> Tensors:
-    """All ranks put together: the tensors of an export without parallelism, by TensorRT-LLM's names."""
+    """Merge all ranks: the tensors of an export without parallelism, by TensorRT-LLM's names."""
     config = read_config(directory)
     layout = Layout.of(config)
     ranks = []
     for rank in range(layout.tensor * layout.pipeline):
         path = directory / f"rank{rank}.safetensors"
         if not path.exists():
-            raise corrupt(
-                f"rank{rank}.safetensors is missing; config.json speaks of {layout.tensor * layout.pipeline} ranks"
-            )
+            raise corrupt(f"rank{rank}.safetensors is missing; config.json has {layout.tensor * layout.pipeline} ranks")
         read_header(path)
         ranks.append(load_file(path))
     return merge(ranks, config)
 
 
 def load_directory(directory: Path, device: str, dtype: torch.dtype, *, keep_packed: bool = False) -> Any:
-    """The model in eval mode."""
+    """Load the directory as a model in eval mode."""
     tensors, config = merge_ranks(directory), read_config(directory)
     model = load_tensors(tensors, config, device=device, dtype=dtype, keep_packed=keep_packed)
     if (directory / "generation_config.json").exists():
@@ -134,7 +131,7 @@ def load_tensors(
     dtype: torch.dtype,
     keep_packed: bool = False,
 ) -> Any:
-    """A transformers model of merged tensors and what config.json says; raises BuilderFailure for what it cannot."""
+    """A transformers model from merged tensors and config.json. Raises BuilderFailure if they are not supported."""
     settings = _model_config(config, tensors)
     layout = Layout.of(config)
     with torch.device("meta"):
@@ -191,7 +188,7 @@ def _model_config(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
 
 
 def _to_hugging_face(tensors: Mapping[str, Tensor], layout: Layout, algorithm: str) -> Tensors:
-    """Transformers' names; attention.qkv in its three parts. Scales of the cache are left out: _set_cache has them."""
+    """Tensors by transformers' names, with attention.qkv split into three. Scales of the KV cache are left out."""
     state: Tensors = {}
     for name, tensor in tensors.items():
         module, _, part = name.rpartition(".")
@@ -213,9 +210,9 @@ def _to_hugging_face(tensors: Mapping[str, Tensor], layout: Layout, algorithm: s
             elif rest in _MODULES:
                 state[f"{target}{_MODULES[rest]}.{_PARTS[part]}"] = tensor
             else:
-                raise corrupt(f"{name} is a tensor of no layer that is known here")
+                raise corrupt(f"{name} belongs to no known layer")
         else:
-            raise corrupt(f"{name} is a tensor of no layer that is known here")
+            raise corrupt(f"{name} belongs to no known layer")
     state.setdefault("lm_head.weight", state.get("model.embed_tokens.weight", torch.empty(0)))
     return state
 
@@ -228,7 +225,7 @@ def _split_qkv(part: str, tensor: Tensor, layout: Layout, axis: int) -> Tensors:
 
 
 def _formats(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Algorithm by transformers' name of each quantized layer. Raises NotSupported for one that is not computed."""
+    """Algorithm of each quantized layer, by transformers' name. Raises NotSupported for an unsupported one."""
     quantization = config.get("quantization") or {}
     general = quantization.get("quant_algo")
     layers = quantization.get("quantized_layers") or {}
@@ -243,23 +240,25 @@ def _formats(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         scaled = any(f"{module}.{scale}" in tensors for scale in ("weights_scaling_factor", "per_channel_scale"))
         packed = tensors[name].element_size() == 1
         if packed and not scaled:
-            raise corrupt(f"The weight of {module} is packed, but there is no scale for it")
-        told = local in layers if general == _MIXED else general not in _NONE and not _excluded(local, quantization)
-        if packed and not told:
-            raise corrupt(f"The weight of {module} is packed, and config.json says that it is not quantized")
-        if not packed and (scaled or (told and algorithm not in _WEIGHT_ONLY)):
+            raise corrupt(f"The weight of {module} is packed, but has no scale")
+        is_quantized = (
+            local in layers if general == _MIXED else general not in _NONE and not _excluded(local, quantization)
+        )
+        if packed and not is_quantized:
+            raise corrupt(f"The weight of {module} is packed, but is not quantized according to config.json")
+        if not packed and (scaled or (is_quantized and algorithm not in _WEIGHT_ONLY)):
             raise corrupt(f"The weight of {module} is {algorithm}, but not packed")
-        if not told:
+        if not is_quantized:
             continue
         if algorithm not in SUPPORTED:
             raise _unknown(f"the quantization {algorithm} (layer {module})")
         smoothed = f"{module}.prequant_scaling_factor" in tensors
         if smoothed != _is_smoothed(algorithm, layers.get(local, quantization)):
-            raise corrupt(f"{module} is {algorithm}, and its prequant_scaling_factor is not as config.json says")
+            raise corrupt(f"{module} is {algorithm}, but its prequant_scaling_factor does not agree with config.json")
         for target in _targets(module):
             found[target] = algorithm
     if general not in _NONE and not found:
-        raise corrupt(f"config.json says that the checkpoint is quantized ({general}), but no layer is")
+        raise corrupt(f"The quantization in config.json is {general}, but no layer is quantized")
     return found
 
 
@@ -268,9 +267,11 @@ def _is_smoothed(algorithm: str, own: Mapping[str, Any]) -> bool:
 
 
 def _excluded(module: str, quantization: Mapping[str, Any]) -> bool:
-    """As trtllm-build judges it: by the module's name, its block's for a format of whole blocks, and the tensor's for
-    one that it packs itself.
-    """  # noqa: D205 - one thought
+    """True if trtllm-build does not quantize the module.
+
+    It uses the name of the module, or that of its block for a format of whole blocks; and also the name of the tensor
+    for a format that it packs itself.
+    """
     patterns = quantization.get("exclude_modules") or ["*lm_head"]
     algorithm = quantization.get("quant_algo")
 
@@ -296,7 +297,7 @@ def _targets(module: str) -> list[str]:
 
 
 def _put(model: Any, module: str, algorithm: str, state: Tensors) -> None:
-    """A QuantizedLinear in the place of the linear layer, its tensors in `state` as it wants them."""
+    """Replace the linear layer by a QuantizedLinear, and convert its tensors in `state`."""
     linear = cast("nn.Linear", model.get_submodule(module))
     weight = state[f"{module}.weight"]
     if algorithm in _WEIGHT_ONLY:
@@ -320,7 +321,7 @@ def _put(model: Any, module: str, algorithm: str, state: Tensors) -> None:
 
 
 def _columns(packed: Tensor) -> Tensor:
-    """int8 [in, out/2], two outputs per byte, the low nibble first -> int8 [out, in]."""
+    """Unpack int8 [in, out/2], with two outputs per byte, low nibble first, to int8 [out, in]."""
     wide = packed.view(torch.uint8).to(torch.int16)
     pair = torch.stack((wide & 0xF, wide >> 4), dim=-1).reshape(packed.shape[0], -1)
     return torch.where(pair > 7, pair - 16, pair).to(torch.int8).t()
@@ -333,7 +334,7 @@ def _set_cache(model: Any, cache: str | None, tensors: Mapping[str, Tensor], lay
     for number in range(layers):
         scale = tensors.get(f"{LAYERS}{number}.attention.kv_cache_scaling_factor")
         if scale is None:
-            raise corrupt(f"config.json says that the KV cache is {cache}, but layer {number} has no scale for it")
+            raise corrupt(f"The KV cache in config.json is {cache}, but layer {number} has no scale for it")
         attention = model.model.layers[number].self_attn
         for proj, part in zip(("k_proj", "v_proj"), sorted(CACHE_SCALES), strict=True):
             getattr(attention, proj).register_buffer(part, scale.float().reshape(()))
@@ -341,17 +342,17 @@ def _set_cache(model: Any, cache: str | None, tensors: Mapping[str, Tensor], lay
 
 
 def _load(model: Any, state: Tensors, formats: Mapping[str, str], dtype: torch.dtype) -> None:
-    """The tensors themselves, and nothing missing or left over."""
+    """Load the tensors, and refuse missing and unused ones."""
     held = {**dict(model.named_parameters()), **dict(model.named_buffers(remove_duplicate=False))}
     caches = {name for name in held if name.rpartition(".")[2] in CACHE_SCALES}
     wanted = {name for name in held if "rotary_emb" not in name and name not in caches and held[name] is not None}
     lost, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
     if lost or extra:
-        what = f"no tensor for {lost[0]}" if lost else f"{extra[0]}, which no layer takes"
-        raise corrupt(f"The checkpoint holds {what} ({len(lost)} missing, {len(extra)} left over)")
+        what = f"has no tensor for {lost[0]}" if lost else f"contains {extra[0]}, which no layer uses"
+        raise corrupt(f"The checkpoint {what} ({len(lost)} missing, {len(extra)} unused)")
     for name in wanted:
         if held[name].shape != state[name].shape:
-            raise corrupt(f"{name} has shape {list(state[name].shape)}, where {list(held[name].shape)} belongs")
+            raise corrupt(f"{name} has shape {list(state[name].shape)}, and should have {list(held[name].shape)}")
     quantized = {f"{module}.{part}" for module in formats for part in ("weight", "zero", *SCALES)}
     ready = {name: state[name] if name in quantized else state[name].to(dtype) for name in wanted}
     model.load_state_dict({**ready, **{name: held[name] for name in caches}}, strict=False, assign=True)
@@ -361,6 +362,6 @@ def _unknown(what: str) -> BuilderFailure:
     return BuilderFailure(
         ExitCode.NOT_SUPPORTED,
         Reason.QUANTIZATION_NOT_SUPPORTED,
-        f"{what[0].upper()}{what[1:]} of a TensorRT-LLM checkpoint is not one that this builder computes.",
+        f"{what[0].upper()}{what[1:]} of a TensorRT-LLM checkpoint is not supported by this builder.",
         f"Supported are {', '.join(sorted(SUPPORTED))} on {', '.join(ARCHITECTURES)}.",
     )

@@ -1,4 +1,4 @@
-"""Fetch a source: pin it, bring it, verify every file, read ModelFacts, publish its manifest; run.py calls it."""
+"""Fetches a source: pins it, downloads it, verifies every file, reads ModelFacts, and publishes its manifest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trtllm_builder.store import Store
 def run_fetch(
     request: FetchRequest, store: Store, progress: Progress, request_digest: str, source: Path = Path(SOURCE_PATH)
 ) -> FetchResult:
-    """Bring the source into the store, or find it in place; the result names its digest."""
+    """Download the source into the store, or find it in place; the result has its digest."""
     download: Download | None = None
     claim = request.source.persistent_volume_claim
     if claim is not None:
@@ -36,7 +36,7 @@ def run_fetch(
         raise BuilderFailure(
             ExitCode.BAD_REQUEST,
             Reason.BAD_REQUEST,
-            "The request names no source.",
+            "The request has no source.",
             "Set one of spec.source.huggingFace, persistentVolumeClaim and uri.",
         )
     place = directory if claim is None else source
@@ -44,7 +44,7 @@ def run_fetch(
         checkpoint = inspect(directory, trust_remote_code=request.trust_remote_code, claim=place)
     except BuilderFailure:
         if download is not None:
-            # what looks like a bad model may be a bad download
+            # the cause may be a damaged download
             download.check(_describe(directory, place, progress))
         raise
     facts = bounded_facts(checkpoint)

@@ -1,4 +1,4 @@
-"""The Hugging Face hub, or the one that HF_ENDPOINT names: pin the commit, then download what a model needs."""
+"""Fetches a model from the Hugging Face hub or the hub of HF_ENDPOINT: pins the commit, then downloads the files."""
 
 from __future__ import annotations
 
@@ -36,41 +36,40 @@ from trtllm_builder.progress import Progress, Step
 from trtllm_builder.store import Store
 
 _ROOM_PERCENT = 105
-"""The download and a little room for file systems that round up."""
+"""Space for the download, with a reserve for file systems that round up."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256_DIGITS = 64
 _CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
-"""Libraries whose errors mean that the hub could not be talked to."""
+"""Libraries whose errors mean that the hub cannot be reached."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """Files of a repository as they were downloaded."""
+    """Downloaded files of a repository."""
 
     directory: Path
     commit: str
     digests: dict[str, str]
-    """By file name what the hub says of the contents: sha256 of files in its large file storage, else git's sha1."""
+    """The hub's digests by file name: sha256 for files in its large file storage, otherwise git's sha1."""
 
     def check(self, files: tuple[ManifestFile, ...]) -> None:
-        """Compare the files with the hub's digests; raises SourceCorrupt, and removes what must be fetched again."""
+        """Compare the files with the hub's digests. Raises SourceCorrupt, and removes the file that differs."""
         for file in files:
-            said, path = self.digests.get(file.path), self.directory / file.path
-            if said is None or said == (file.sha256 if len(said) == _SHA256_DIGITS else _git_digest(path)):
+            digest, path = self.digests.get(file.path), self.directory / file.path
+            if digest is None or digest == (file.sha256 if len(digest) == _SHA256_DIGITS else _git_digest(path)):
                 continue
             path.unlink()
             raise transient(
                 Reason.SOURCE_CORRUPT,
-                f"{shown(file.path)} was downloaded with other content than the hub says: {file.bytes} bytes, whose "
-                f"digest is not {said[:12]}.",
-                "It is downloaded again. If it fails again, a proxy on the way to the hub changes the files.",
+                f"The downloaded {shown(file.path)} ({file.bytes} bytes) does not have the hub's digest {digest[:12]}.",
+                "The Job is retried. If it fails again, check whether a proxy changes the files.",
             )
 
 
 def fetch_from_hub(source: HuggingFaceSource, store: Store, progress: Progress, request_digest: str) -> Download:
-    """Download what a model needs, pinned to a commit.
+    """Download the model's files, pinned to a commit.
 
-    Files that a killed download finished are not fetched again; a cut connection is taken up where it broke.
+    Complete files of an earlier pod are not fetched again, and an interrupted file continues where it stopped.
     """
     hub = hub_of(os.environ)
     token = hub.token(HF_TOKEN_ENV, "spec.source.huggingFace.tokenSecretRef")
@@ -95,8 +94,8 @@ def _fetch(
     if _COMMIT.fullmatch(commit) is None:
         raise transient(
             Reason.SOURCE_UNREACHABLE,
-            f"The hub answered for {source.repo} with {shown(commit)!r}, which is not a commit.",
-            "Check that HF_ENDPOINT names a Hugging Face hub. It is tried again.",
+            f"The hub returned {shown(commit)!r} for {source.repo}, which is not a commit.",
+            "The Job is retried. Check that HF_ENDPOINT names a Hugging Face hub.",
         )
     files = [sibling for sibling in info.siblings or () if is_wanted(sibling.rfilename)]
     digests = {file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id or "") for file in files}
@@ -105,7 +104,7 @@ def _fetch(
     if total > hub.installation.max_bytes:
         raise input_missing(
             Reason.SOURCE_NOT_FOUND,
-            f"{source.repo} has {total} bytes, more than the {hub.installation.max_bytes} that are fetched.",
+            f"{source.repo} has {total} bytes, more than the limit of {hub.installation.max_bytes}.",
             f"Ask the cluster's administrator to raise {SOURCE_MAX_BYTES} of the builder pods.",
         )
     directory = work / f"download-{commit}"
@@ -131,7 +130,7 @@ def _fetch(
 
 
 def _git_digest(path: Path) -> str:
-    """Name that git gives to the contents."""
+    """sha1 that git computes for the file."""
     digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -140,7 +139,7 @@ def _git_digest(path: Path) -> str:
 
 
 def _tidy(work: Path, directory: Path) -> None:
-    """Keep finished files of this commit; of other commits and of killed downloads keep nothing."""
+    """Keep the complete files of this commit, and remove all other downloads."""
     for other in work.glob("download*"):
         if other != directory:
             shutil.rmtree(other, ignore_errors=True)
@@ -150,7 +149,7 @@ def _tidy(work: Path, directory: Path) -> None:
 
 
 def _bar(step: Step) -> type[tqdm]:
-    """What huggingface_hub takes for a progress bar: it prints nothing and advances the step."""
+    """Progress bar for huggingface_hub that prints nothing and advances the step."""
 
     class Bar(tqdm):  # type: ignore[misc, unused-ignore]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -160,16 +159,16 @@ def _bar(step: Step) -> type[tqdm]:
             step.advance(n or 0)
 
         def update_transfer(self, n: float) -> None:
-            """Of a file in Xet storage, what came over the network is not what `update` counts: bytes on disk."""
+            """Do nothing: for files in Xet storage, `update` counts bytes on disk, and this bytes on the network."""
 
         def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None:
-            """Nothing is printed."""
+            """Print nothing."""
 
     return Bar
 
 
 def _failure(error: Exception, source: HuggingFaceSource, hub: str, with_token: bool) -> BuilderFailure | None:
-    """What an error of huggingface_hub means to the user; None for a fault of another kind."""
+    """Failure for an error of huggingface_hub; None for another kind of error."""
     if isinstance(error, GatedRepoError):
         return _denied(source, with_token=with_token)
     if isinstance(error, RevisionNotFoundError):
@@ -179,34 +178,36 @@ def _failure(error: Exception, source: HuggingFaceSource, hub: str, with_token: 
             "Correct spec.source.huggingFace.revision: a branch, a tag or a commit.",
         )
     if isinstance(error, RepositoryNotFoundError):
-        hint = ", or the account of the token may not see it" if with_token else ", or it is private: there is no token"
+        hint = ", or the token may not read it" if with_token else ", or it is private and no token is set"
         return input_missing(
             Reason.SOURCE_NOT_FOUND,
-            f"There is no repository {source.repo} on {hub}{hint}.",
-            "Correct spec.source.huggingFace.repo; for a private one name a token in tokenSecretRef.",
+            f"{source.repo} does not exist on {hub}{hint}.",
+            "Correct spec.source.huggingFace.repo. For a private repository, set tokenSecretRef.",
         )
     if isinstance(error, HFValidationError):
         return input_missing(
             Reason.SOURCE_NOT_FOUND,
-            f"{source.repo} cannot be the name of a repository: {first_line(error)}",
+            f"{source.repo} is not a valid repository name: {first_line(error)}",
             "Correct spec.source.huggingFace.repo.",
         )
     if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
         return transient(
             Reason.SOURCE_NOT_FOUND,
-            f"A file of {source.repo} vanished while it was fetched.",
-            "It is tried again.",
+            f"A file of {source.repo} was removed from the hub during the download.",
+            "The Job is retried.",
         )
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         if status in {401, 403}:
             return _refused(source, hub, status) if with_token else _denied(source, with_token=False)
-        return transient(Reason.SOURCE_UNREACHABLE, f"{hub} answered {status} for {source.repo}.", "It is tried again.")
+        return transient(
+            Reason.SOURCE_UNREACHABLE, f"{hub} answered {status} for {source.repo}.", "The Job is retried."
+        )
     if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
         return transient(
             Reason.SOURCE_UNREACHABLE,
             f"{hub} cannot be reached for {source.repo}: {type(error).__name__}.",
-            "Check the pods' way to the hub; HF_ENDPOINT in spec.podTemplate.env names a mirror. It is tried again.",
+            "The Job is retried. Check the pods' network access; HF_ENDPOINT in spec.podTemplate.env sets a mirror.",
         )
     return None
 
@@ -215,15 +216,15 @@ def _refused(source: HuggingFaceSource, hub: str, status: int) -> BuilderFailure
     return input_missing(
         Reason.SOURCE_ACCESS_DENIED,
         f"{hub} does not accept the token in tokenSecretRef for {source.repo}: it answered {status}.",
-        "Put a token into that Secret that is valid and may read the repository.",
+        "Store a valid token in that Secret that may read the repository.",
     )
 
 
 def _denied(source: HuggingFaceSource, *, with_token: bool) -> BuilderFailure:
     if with_token:
-        message = f"{source.repo} is gated, and the account of the token in tokenSecretRef has not been granted access."
-        remedy = "Accept the model's licence with that account on the hub, or use a token of an account that has."
+        message = f"{source.repo} is gated, and the account of the token in tokenSecretRef has no access."
+        remedy = "Accept the model's licence with that account on the hub, or use a token of an account with access."
     else:
         message = f"{source.repo} is gated or private, and spec.source.huggingFace has no tokenSecretRef."
-        remedy = "Accept the licence on the hub, put an access token into a Secret, and name it in tokenSecretRef."
+        remedy = "Accept the licence on the hub, store an access token in a Secret, and set tokenSecretRef."
     return BuilderFailure(ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED, message, remedy)

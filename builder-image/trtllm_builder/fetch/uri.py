@@ -1,4 +1,4 @@
-"""A directory behind a URI: a web server's (web.py), or one of an object store that fsspec reads."""
+"""Fetches a directory at a URI: from a web server (web.py), or from an object store through fsspec."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trtllm_builder.progress import Progress
 from trtllm_builder.store import Store
 
 _CLIENTS = {"aiohttp", "botocore", "aiobotocore", "gcsfs", "google"}
-"""Libraries whose errors mean that the object store did not give the file."""
+"""Libraries whose errors mean that the object store could not be read."""
 _DENIED = {401, 403}
 
 
@@ -34,13 +34,13 @@ class _Remote:
 
     name: str
     size: int | None
-    """Bytes; None where the server does not say."""
+    """Bytes; None if the server does not announce them."""
     write: Callable[[Path], object]
-    """Download it to the path."""
+    """Downloads the file to a path."""
 
 
 def fetch_from_uri(source: UriSource, store: Store, progress: Progress, request_digest: str) -> Path:
-    """Download the files at the URI; files that are there with the right size are not fetched again."""
+    """Download the files at the URI. Files that already have the right size are not fetched again."""
     directory = store.work(request_digest) / "download"
     directory.mkdir(exist_ok=True)
     installation, host = Installation.read(), host_of(source.uri)
@@ -90,12 +90,12 @@ def _check(files: list[_Remote], host: str, most: int) -> None:
     large = [file for file in files if (file.size or 0) > web.MAX_SMALL and not file.name.endswith(".safetensors")]
     if total <= most and not large:
         return
-    what = f"{large[0].name} has {large[0].size}" if large else f"the model has {total}"
+    what = f"{large[0].name} on {host} has {large[0].size}" if large else f"The model on {host} has {total}"
     limit = web.MAX_SMALL if large else most
     raise BuilderFailure(
         ExitCode.INPUT_MISSING,
         Reason.SOURCE_NOT_FOUND,
-        f"On {host} {what} bytes, more than the {limit} that are fetched.",
+        f"{what} bytes, more than the limit of {limit}.",
         "Correct spec.source.uri.uri."
         if large
         else f"Correct spec.source.uri.uri, or ask the cluster's administrator to raise {SOURCE_MAX_BYTES}.",
@@ -115,11 +115,11 @@ def _download(files: list[_Remote], host: str, store: Store, progress: Progress,
             target = directory / file.name
             step.advance(0, file.name)
             if not target.exists() or target.stat().st_size != file.size:
-                _bring(file, target)
+                _fetch(file, target)
             step.advance(file.size or 0)
 
 
-def _bring(file: _Remote, target: Path) -> None:
+def _fetch(file: _Remote, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
         file.write(unfinished)
@@ -128,7 +128,7 @@ def _bring(file: _Remote, target: Path) -> None:
             raise transient(
                 Reason.SOURCE_UNREACHABLE,
                 f"{target.name} ended after {found} of {file.size} bytes.",
-                "It is tried again.",
+                "The Job is retried.",
             )
         unfinished.rename(target)
     finally:
@@ -136,20 +136,20 @@ def _bring(file: _Remote, target: Path) -> None:
 
 
 def _failure(error: Exception, host: str) -> BuilderFailure | None:
-    """What an error of the transfer means to the user; None for a fault of another kind."""
+    """Failure for an error of the transfer; None for another kind of error."""
     status = getattr(error, "status", None)
     if isinstance(error, FileNotFoundError) or status == 404:
         return web.not_found(host)
     if isinstance(error, PermissionError) or status in _DENIED or type(error).__name__ == "NoCredentialsError":
         return input_missing(
             Reason.SOURCE_ACCESS_DENIED,
-            f"spec.source.uri.uri on {host} may not be read with the credentials of spec.source.uri.secretRef.",
-            "Put credentials that may list and read it into that Secret.",
+            f"The credentials in spec.source.uri.secretRef may not read spec.source.uri.uri on {host}.",
+            "Store credentials in that Secret that may list and read it.",
         )
     if (isinstance(error, OSError) and not is_disk_full(error)) or type(error).__module__.partition(".")[0] in _CLIENTS:
         return transient(
             Reason.SOURCE_UNREACHABLE,
             f"{host} cannot be read: {type(error).__name__ if status is None else f'it answered {status}'}.",
-            "Check the address and the credentials in spec.source.uri.secretRef. It is tried again.",
+            "The Job is retried. Check spec.source.uri.uri and the credentials in spec.source.uri.secretRef.",
         )
     return None

@@ -1,4 +1,4 @@
-"""A source on a claim is read in place; only its manifest goes to the store."""
+"""Finds a source on a claim. It is read in place; only its manifest is written to the store."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from trtllm_builder.failure import input_missing
 
 
 def locate(mount: Path, source: VolumeSource) -> Path:
-    """The model's directory inside the mounted claim; raises SourceNotFound with what is there instead."""
+    """The model's directory inside the mounted claim. Raises SourceNotFound with the existing names."""
     directory = mount / source.path
     if directory.is_dir():
         if not directory.resolve().is_relative_to(mount.resolve()):
             raise input_missing(
                 Reason.SOURCE_NOT_FOUND,
-                f"{source.path} of the claim {source.claim_name} is a symbolic link to a place outside the claim.",
+                f"{source.path} of the claim {source.claim_name} is a symbolic link out of the claim.",
                 "Set spec.source.persistentVolumeClaim.path to a directory of the claim.",
             )
         return directory
@@ -25,6 +25,7 @@ def locate(mount: Path, source: VolumeSource) -> Path:
     place = "its root" if existing == mount else str(existing.relative_to(mount))
     raise input_missing(
         Reason.SOURCE_NOT_FOUND,
-        f"The claim {source.claim_name} has no directory {source.path}; {place} holds {', '.join(names) or 'nothing'}.",
-        "Correct spec.source.persistentVolumeClaim.path, or copy the model there.",
+        f"The claim {source.claim_name} has no directory {source.path}. Found in {place}: "
+        f"{', '.join(names) or 'nothing'}.",
+        "Correct spec.source.persistentVolumeClaim.path, or copy the model to that directory.",
     )

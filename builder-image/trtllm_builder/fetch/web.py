@@ -1,4 +1,4 @@
-"""A model in a directory of a web server: an index page with links, each file fetched with limits; uri.py calls it."""
+"""Fetches a model from a directory of a web server: an index page with links. Every file has limits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from trtllm_builder.checkpoint_files import is_wanted
 from trtllm_builder.failure import BuilderFailure, input_missing, shown, transient
 
 MAX_SMALL: Final = 256 * 2**20
-"""Largest file that holds no weights, and largest one whose server does not say its size; bytes."""
+"""Most bytes of a file without weights, and of a file whose size the server does not announce."""
 MAX_FILES: Final = 4096
 _MAX_PAGE: Final = 4 * 2**20
 _MAX_REDIRECTS: Final = 5
 _TIMEOUT_SECONDS: Final = 60.0
-"""For one answer of the socket."""
+"""Time limit of one read from the socket."""
 _PATIENCE_SECONDS: Final = 300.0
 _SLOWEST: Final = 64 * 2**10
-"""Bytes a second; a slower server is given up after the patience."""
+"""Least bytes per second. A slower download is given up after _PATIENCE_SECONDS."""
 _CHUNK: Final = 1 << 20
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
 _DENIED: Final = {401, 403}
@@ -41,7 +41,7 @@ class WebFile:
     name: str
     url: str
     size: int | None
-    """Bytes; None where the server does not say."""
+    """Bytes; None if the server does not announce them."""
 
 
 def listed(uri: str) -> list[WebFile]:
@@ -59,12 +59,12 @@ def listed(uri: str) -> list[WebFile]:
         if f"{parent}/" == base and is_wanted(name):
             names[name] = url
     if len(names) > MAX_FILES:
-        raise _refused(f"The index page has links to {len(names)} files, more than the {MAX_FILES} that are fetched.")
+        raise _refused(f"The index page has links to {len(names)} files, more than the limit of {MAX_FILES}.")
     return [WebFile(name, url, _size(url)) for name, url in sorted(names.items())]
 
 
 def download(file: WebFile, target: Path) -> None:
-    """Write the file's bytes, no more of them than its size or the limit."""
+    """Write the file, at most its announced size or the limit."""
     most = MAX_SMALL if file.size is None else file.size
     with closing(_opened("GET", file.url)) as answer, target.open("wb") as opened:
         for chunk in _body(answer, most, file.name):
@@ -82,19 +82,19 @@ class _Links(HTMLParser):
 
 
 class _Answer:
-    """A server's answer, and the address that gave it after all redirects."""
+    """Answer of a server, and its address after all redirects."""
 
     def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, url: str) -> None:
         self._connection, self.response, self.url = connection, response, url
 
     @property
     def size(self) -> int | None:
-        """Bytes of the body as the server announces them."""
+        """Announced size of the body in bytes; None if there is none."""
         text = self.response.headers.get("content-length", "")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
     def close(self) -> None:
-        """Close the connection, too."""
+        """Close the answer and its connection."""
         self.response.close()
         self._connection.close()
 
@@ -104,14 +104,14 @@ def _size(url: str) -> int | None:
         with closing(_opened("HEAD", url)) as answer:
             return answer.size
     except _Status as error:
-        # a server without HEAD; whatever else is wrong is found by the download
+        # the server may not support HEAD; the download reports other errors
         if error.status in _DENIED:
             raise
         return None
 
 
 class _Status(OSError):
-    """An answer that brings no file."""
+    """Answer with a status that is not 200."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP status {status}")
@@ -119,16 +119,16 @@ class _Status(OSError):
 
 
 def _opened(method: str, uri: str) -> _Answer:
-    """Follow redirects and return the answer; raises OSError, with `status` where the server answered."""
+    """Follow redirects and return the answer. Raises OSError, with `status` if the server answered."""
     url, first = uri, _parts(uri)
     for _ in range(_MAX_REDIRECTS + 1):
         parts = _parts(url)
         if first.scheme == "https" and parts.scheme != "https":
-            raise _refused(f"{host_of(url)} is reached over http after a redirect from https.")
+            raise _refused(f"An https address redirects to http on {host_of(url)}.")
         if _origin(parts) == _origin(first):
             answer = _asked(method, parts)
         else:
-            # a server inside the cluster that is allowed must not lead to its neighbours
+            # an allowed server in a private network must not redirect to other private addresses
             with guarded(()) as guard:
                 try:
                     answer = _asked(method, parts)
@@ -144,7 +144,7 @@ def _opened(method: str, uri: str) -> _Answer:
             raise _Status(response.status)
         if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
             answer.close()
-            raise _refused(f"{host_of(url)} sends compressed content, which is not unpacked.")
+            raise _refused(f"{host_of(url)} sends compressed content, which is not supported.")
         return answer
     raise _refused(f"{host_of(url)} redirects more than {_MAX_REDIRECTS} times.")
 
@@ -168,17 +168,18 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def _body(answer: _Answer, most: int, what: str) -> Iterator[bytes]:
-    """Chunks of the body; raises BuilderFailure beyond the limit, or where the server is too slow."""
+    """Chunks of the body. Raises BuilderFailure above the limit, or if the server is too slow."""
     began, read = time.monotonic(), 0
     while chunk := _read(answer.response):
         read += len(chunk)
         if read > most:
-            raise _refused(f"{shown(what)} of {host_of(answer.url)} has more than the {most} bytes that are read.")
+            raise _refused(f"{shown(what)} of {host_of(answer.url)} has more than {most} bytes, the limit.")
         if time.monotonic() - began > _PATIENCE_SECONDS + read / _SLOWEST:
             raise transient(
                 Reason.SOURCE_UNREACHABLE,
-                f"{host_of(answer.url)} sent {read} bytes of {shown(what)} in {_PATIENCE_SECONDS:.0f} s and more.",
-                "It is tried again.",
+                f"{host_of(answer.url)} is too slow: it sent {read} bytes of {shown(what)} in more than "
+                f"{_PATIENCE_SECONDS:.0f} s.",
+                "The Job is retried.",
             )
         yield chunk
 
@@ -191,7 +192,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _joined(base: str, reference: str) -> str:
-    """Address that a page or an answer refers to; empty if it is none."""
+    """Address that a page or an answer refers to; empty if it is not valid."""
     try:
         return urljoin(base, reference)
     except ValueError:
@@ -207,12 +208,12 @@ def _parts(url: str) -> SplitResult:
     if not known or not url.isascii() or any(map(str.isspace, url)):
         raise _refused("An address is not an http or https URL.")
     if "@" in parts.netloc:
-        raise _refused(f"The address on {host_of(url)} has a user name or password in it.")
+        raise _refused(f"The address on {host_of(url)} contains a user name or a password.")
     return parts
 
 
 def host_of(url: str) -> str:
-    """Host of a URL: all that messages say of one, because its path and query may hold a secret."""
+    """Host of a URL. Messages show nothing else of it, because its path and query may contain a secret."""
     try:
         return shown(urlsplit(url).hostname or "the server")
     except ValueError:
@@ -224,15 +225,14 @@ def _refused(message: str) -> BuilderFailure:
         ExitCode.INPUT_MISSING,
         Reason.SOURCE_NOT_FOUND,
         message,
-        "Serve the model's files as they are from one directory with an index page, and name it in "
-        "spec.source.uri.uri.",
+        "Set spec.source.uri.uri to a directory that serves the model's files unchanged, with an index page.",
     )
 
 
 def not_found(host: str) -> BuilderFailure:
-    """The directory is not there, or is empty."""
+    """Failure because the directory does not exist or is empty."""
     return input_missing(
         Reason.SOURCE_NOT_FOUND,
-        f"There is nothing at spec.source.uri.uri on {host}.",
-        "Correct spec.source.uri.uri: it names the directory that holds config.json.",
+        f"spec.source.uri.uri does not exist on {host}, or contains no model.",
+        "Set spec.source.uri.uri to the directory with config.json.",
     )

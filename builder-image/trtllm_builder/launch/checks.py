@@ -37,7 +37,7 @@ def read_request(path: Path) -> LaunchRequest:
         ExitCode.BAD_REQUEST,
         Reason.BAD_REQUEST,
         f"The LaunchRequest cannot be read: {what}.",
-        "Use the operator and the builder image of one release.",
+        "The operator and the builder image have different versions. Use both from one release.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Quantize a source: measure it, then try the candidates until the gate passes one; run.py calls `run_quantize`.
+"""Quantizes a source: measures it, then tries the candidates until the gate accepts one.
 
 Importing this package imports torch and transformers.
 """

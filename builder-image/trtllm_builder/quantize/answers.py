@@ -1,4 +1,4 @@
-"""Greedy answers: canaries, the degenerate-output check and the probe that a server must answer; ladder.py calls it."""
+"""Greedy answers, for canaries, the check for degenerate output, and the known prompt of servers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from trtllm_api.manifest import Probe
 
 QUESTION = "What is the capital of France?"
 OPENING = "The capital of France is"
-"""For models without a chat template."""
+"""Prompt for models without a chat template."""
 FREE_TOKENS = 48
 PROBE_TOKENS = 16
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A prompt and the model's answer, as text and tokens."""
 
     prompt: str
     prompt_ids: tuple[int, ...]
@@ -27,7 +27,7 @@ class Answer:
 
 
 def answer(model: Any, tokenizer: Any, prompt: str, tokens: int) -> Answer:
-    """Greedy, through the chat template where there is one."""
+    """Greedy answer to the prompt, with the chat template if there is one."""
     ids = prompt_ids(tokenizer, prompt)
     rows = torch.tensor([ids], device=model.device)
     with torch.inference_mode():
@@ -46,19 +46,19 @@ def answer(model: Any, tokenizer: Any, prompt: str, tokens: int) -> Answer:
 
 
 def free_answer(model: Any, tokenizer: Any) -> Answer:
-    """To a prompt that any model has something to say about."""
+    """Answer to a general question, which every model can answer in language."""
     return answer(model, tokenizer, QUESTION if tokenizer.chat_template else OPENING, FREE_TOKENS)
 
 
 def probe_of(free: Answer) -> Probe:
-    """The first tokens of the free answer: what this artifact says wherever it is served."""
+    """Known prompt of the artifact: the first tokens of its free answer, which every server must repeat."""
     return Probe(
         prompt=free.prompt, prompt_token_ids=free.prompt_ids, answer_token_ids=free.ids[:PROBE_TOKENS], answer=free.text
     )
 
 
 def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
-    """As a server would send it to the model."""
+    """Tokens of the prompt, as a server sends them to the model."""
     if tokenizer.chat_template:
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True

@@ -1,6 +1,6 @@
-"""One candidate on the claim: its identity, its files while they are there, and what was measured of them.
+"""One candidate on the claim: its identity, its files while they exist, and their measurements.
 
-ladder.py calls it, for candidates in their order; what a killed pod has done is not done again.
+Work that an earlier pod completed is not repeated.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from trtllm_builder.quantize.refusals import Refused
 from trtllm_builder.store import Artifact, Store, read_manifest
 
 _RECIPE = 1
-"""Raised with every change here that makes other bytes from the same inputs."""
+"""Version of the quantization; a change that gives other bytes for the same inputs increments it."""
 _SEARCH = 2
-"""Likewise, of Auto's search alone."""
+"""Version of Auto's search, which is incremented in the same way."""
 _EXPORT_PERCENT = 110
-"""A candidate is never larger than its source; a little room for scales and metadata."""
+"""Size of a candidate in percent of the source: it is never larger, apart from scales and metadata."""
 _RANKS_PERCENT = 250
-"""Of a TensorRT-LLM checkpoint: its head is not tied, and weight-only layers are exported twice."""
+"""Size of a TensorRT-LLM checkpoint: its head is not tied, and weight-only layers are exported twice."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One request's places and parts."""
+    """Inputs and directories of one request."""
 
     request: QuantizeRequest
     digest: str
@@ -48,22 +48,22 @@ class Run:
     evidence: Evidence
     progress: Progress
     spare: list[Path] = field(default_factory=list)
-    """Directories that are kept for later, and go when a candidate needs their room."""
+    """Directories that are kept for later, and removed if a candidate needs the space."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """A candidate's files: made when something needs them, published already, or removed."""
+    """Files of a candidate: made when they are needed, already published, or removed."""
 
     run: Run
     plan: CandidatePlan
 
     @cached_property
     def inputs(self) -> dict[str, object]:
-        """Everything that changes the artifact's bytes; not the gate, which only decides whether they ship."""
+        """Everything that changes the artifact's bytes. The gate does not: it only accepts or refuses them."""
         calibration = self.run.bench.calibration().identity if modelopt_adapter.needs_calibration(self.plan) else None
         checkpoint = self.run.request.checkpoint
-        # artifacts of the usual format keep the digests that they had before there were others
+        # artifacts of the Hugging Face format keep the digests that they had before other formats existed
         other = {} if checkpoint.format is CheckpointFormat.HUGGING_FACE else {"checkpoint": checkpoint.to_wire()}
         if self.plan.method is Method.AUTO:
             other["search"] = {"version": _SEARCH}
@@ -79,22 +79,22 @@ class Files:
 
     @property
     def name(self) -> str:
-        """Of its evidence and its directory."""
+        """Name of its evidence and of its directory."""
         return short(digest_of(self.inputs), 16)
 
     @property
     def directory(self) -> Path:
-        """Where it is made."""
+        """Directory in which it is made."""
         return self.run.work / self.name
 
     @property
     def published(self) -> Path | None:
-        """Where it is, where it was published before."""
+        """Directory of the artifact, if it was published before."""
         found = self.run.store.lookup(digest_of(self.inputs), ArtifactKind.QUANTIZED_CHECKPOINT)
         return None if found is None else found.directory
 
     def make(self, size: int) -> dict[str, float]:
-        """Seconds by stage; `size` is the source's."""
+        """Make the files, and return the seconds by stage; `size` is the source's."""
         if self.published is not None or is_made(self.directory):
             return {}
         ranks = self.run.request.checkpoint.format is CheckpointFormat.TENSORRT_LLM
@@ -114,7 +114,7 @@ class Files:
             self.run.store.require_space(needed, what)
 
     def refused(self, attempt: Tried, source: Measured) -> Refused:
-        """To look into why."""
+        """The refused candidate, for its explanation."""
 
         def whole() -> Path:
             self.make(source.bytes)
@@ -123,12 +123,12 @@ class Files:
         return Refused(self.run.bench, self.run.evidence, source, self.name, attempt, whole)
 
     def remove(self) -> None:
-        """What was not published."""
+        """Remove the unpublished files."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def measured_of(files: Files, source: Measured) -> Measured:
-    """Of the files that would ship; what is known to be refused needs none."""
+    """Measurements of the exported files. A candidate that is known to be refused needs no files."""
     run = files.run
     known = run.evidence.load(files.name)
     if known is not None:
@@ -142,7 +142,7 @@ def measured_of(files: Files, source: Measured) -> Measured:
 
 
 def publish(tried: Tried, files: Files) -> ArtifactResult:
-    """Under the digest of everything that changes its bytes."""
+    """Publish the files under the digest of everything that changes their bytes."""
     if tried.measured is None:
         raise ValueError("only what was measured is published")
     run, digest = files.run, digest_of(files.inputs)

@@ -1,8 +1,8 @@
-"""Why the gate refused a candidate: which layers, and which kinds of linear layers, cause its divergence.
+"""Explains a refused candidate: the layers, and the kinds of linear layers, that cause its divergence.
 
-refusals.py calls it. Each is given the source's weights by itself, on one window: layers + kinds forward passes, not
-layers x kinds, and what lies before the layer is not computed again (beginning.py). What goes away of the KL divergence
-is its share; shares of what errs together need not add up to 1.
+Each layer and each kind is given the source's weights alone, on one window: layers + kinds forward passes, not
+layers x kinds, and the layers before it are not computed again (beginning.py). Its share is the part of the KL
+divergence that disappears. Errors of parts interact, so shares need not add up to 1.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from trtllm_builder.quantize.restoring import Restorable
 from trtllm_builder.quantize.windows import Windows
 
 _LEAST_DIVERGENCE = 1e-6
-"""Below it, rounding is all that there is to explain."""
+"""KL divergence below which rounding is the only cause."""
 
 
 def explain(bench: Bench, candidate: Restorable, tokens: int) -> Explanation | None:
-    """On the first window's beginning, at most `tokens`: shares are of differences on the same text, which few tell.
+    """Explanation from the first `tokens` tokens of the first window: differences on the same text need few tokens.
 
-    None where there is nothing that could be restored, or no divergence that could be shared out.
+    None if nothing can be restored, or if there is no divergence to explain.
     """
     if bench.reference is None:
         raise ValueError("the source is measured first")
@@ -61,7 +61,7 @@ def explain(bench: Bench, candidate: Restorable, tokens: int) -> Explanation | N
 
 
 def _first(windows: Windows, reference: Reference, tokens: int) -> tuple[Windows, Reference]:
-    """The beginning of the first window: what the source predicts there does not depend on what follows."""
+    """Beginning of the first window, with the source's predictions, which do not depend on later tokens."""
     rows = windows.rows[:1, :tokens]
     predicted = rows.shape[1] - 1
     return (

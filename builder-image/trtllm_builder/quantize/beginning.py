@@ -1,6 +1,6 @@
-"""Begin a model's forward pass at one of its decoder layers: what lies before gives what it gave last time.
+"""Begins a model's forward pass at one of its decoder layers: earlier layers return their recorded outputs.
 
-attribution.py uses it: a layer's turn changes nothing before that layer, which is half of the work on the average.
+Changing one layer leaves the outputs of the layers before it unchanged, which saves half of the work on average.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _IN_LIST = re.compile(r"(?P<list>.+?)\.(?P<number>\d+)\..+")
 
 
 class Beginning:
-    """The decoder layers of a model, and what each of them gave in the pass that was recorded."""
+    """Decoder layers of a model, and their outputs in a recorded pass."""
 
     def __init__(self, model: nn.Module, modules: Sequence[str]) -> None:
-        """`modules` are linear layers; without one list of decoder layers that holds them all nothing is left out."""
+        """`modules` are linear layers. If they are not all in one list of decoder layers, no layer is skipped."""
         found = {match["list"] for match in map(_IN_LIST.fullmatch, modules) if match}
         self._layers: Sequence[nn.Module] = ()
         if len(found) == 1:
@@ -30,7 +30,7 @@ class Beginning:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Keep what each layer gives in the one pass that is made meanwhile."""
+        """Record each layer's output during one pass."""
         self._given = [None] * len(self._layers)
         with ExitStack() as stack:
             for number, layer in enumerate(self._layers):
@@ -43,7 +43,7 @@ class Beginning:
 
     @contextmanager
     def left_out(self, before: int) -> Iterator[None]:
-        """The layers before this one are not computed in the passes that are made meanwhile."""
+        """Skip the layers before this one: they return their recorded outputs."""
         layers = list(zip(self._layers, self._given, strict=True))[:before]
         for layer, given in layers:
             layer.forward = _giving(given)
@@ -54,27 +54,27 @@ class Beginning:
                 del layer.forward
 
     def keep_if_true(self, measured: float, again: Callable[[], float]) -> None:
-        """Leave nothing out from now on where a pass that begins in the middle measures anything else.
+        """Skip no layers from now on if a pass that begins in the middle gives another result.
 
-        Layers may depend on more than what they are called with: on keys and values that an earlier one left somewhere.
+        Layers may depend on more than their arguments, for instance on keys and values of an earlier layer.
         """
         try:
             with self.left_out(len(self._layers) // 2):
                 same = abs(again() - measured) <= _SAME * abs(measured)
-        except Exception:  # whatever such a model does without its first layers
+        except Exception:  # a model may fail in any way without its first layers
             same = False
         if not same:
             self._layers, self._given = (), []
 
     def first_of(self, modules: Sequence[str]) -> int:
-        """The number of the first decoder layer that these linear layers are in; 0 where nothing may be left out."""
+        """Number of the first decoder layer that contains one of these linear layers; 0 if no layer may be skipped."""
         matches = [_IN_LIST.fullmatch(name) for name in modules]
         numbers = [int(match["number"]) for match in matches if match]
         return min(numbers) if self._layers and len(numbers) == len(matches) else 0
 
 
 _SAME = 1e-3
-"""Relative; processors give the same bits, GPUs may not."""
+"""Largest relative difference of equal results: CPUs give the same bits, GPUs may not."""
 
 
 def _giving(given: Any) -> Callable[..., Any]:

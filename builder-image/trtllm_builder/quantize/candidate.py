@@ -1,4 +1,4 @@
-"""One candidate: quantize, export, and measure the files that would ship; ladder.py calls it for each."""
+"""One candidate: quantizes, exports, and measures the exported files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WHOLE = ".whole"
 
 @dataclass
 class Bench:
-    """The source and the data that all candidates are made from and measured with."""
+    """The source, and the data for calibration and evaluation, which all candidates share."""
 
     request: QuantizeRequest
     source: Path
@@ -47,10 +47,10 @@ class Bench:
     progress: Progress
     reference: Reference | None = None
     source_model: Any = field(default=None, repr=False)
-    """Loaded and untouched; the first candidate takes it, later ones load the source again."""
+    """The loaded source. The first candidate is quantized from it in place; later ones load the source again."""
 
     def take_source(self) -> Any:
-        """The source model, to be quantized in place."""
+        """The source model, which the caller may quantize in place."""
         model, self.source_model = self.source_model, None
         if model is None:
             with self.progress.step("LoadingSource"):
@@ -59,7 +59,7 @@ class Bench:
 
 
 def measure_reference(bench: Bench) -> Measured:
-    """The source model's own perplexity, answers and predictions."""
+    """Measurements, answers and predictions of the source model."""
     started = time.monotonic()
     model = bench.take_source()
     loaded = time.monotonic()
@@ -85,12 +85,12 @@ def measure_reference(bench: Bench) -> Measured:
 
 
 def is_made(directory: Path) -> bool:
-    """Whether the candidate's checkpoint is there, whole."""
+    """True if the candidate's checkpoint is complete."""
     return (directory / _WHOLE).exists()
 
 
 def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]:
-    """Write the candidate's checkpoint; seconds by stage. Done already when an earlier pod wrote it whole."""
+    """Write the candidate's checkpoint, if an earlier pod did not complete it, and return the seconds by stage."""
     if is_made(directory):
         return {}
     shutil.rmtree(directory, ignore_errors=True)
@@ -128,7 +128,7 @@ def make(bench: Bench, plan: CandidatePlan, directory: Path) -> dict[str, float]
 
 
 def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, float]) -> Measured:
-    """Load the files that would ship, and measure what they answer."""
+    """Load the exported files, and measure the model."""
     if bench.reference is None:
         raise ValueError("the source is measured first")
     bench.source_model = None
@@ -170,7 +170,7 @@ def examine(bench: Bench, source: Measured, directory: Path, seconds: dict[str, 
 
 
 def ask_canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tuple[CanaryOutcome, ...]:
-    """What the model answers to the user's prompts."""
+    """Outcomes of the user's canary prompts."""
     outcomes = []
     for canary in canaries:
         text = answer(model, tokenizer, canary.prompt, canary.max_tokens).text
@@ -180,7 +180,7 @@ def ask_canaries(model: Any, tokenizer: Any, canaries: tuple[Canary, ...]) -> tu
 
 
 def _link(source: Path, directory: Path) -> None:
-    """The source's own files: hard links on one file system, copies otherwise."""
+    """Add the source's own files: hard links on one file system, copies otherwise."""
     for path in files_below(source):
         target = directory / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def _weight_bytes(directory: Path) -> int:
 
 
 def free_memory() -> None:
-    """After the last reference to a model is gone."""
+    """Free the memory of a model after its last reference is gone."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

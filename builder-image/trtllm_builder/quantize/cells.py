@@ -1,7 +1,7 @@
-"""Which parts of a model to leave in full precision: layers x kinds of linear layers, their gains, their names; pure.
+"""Chooses the parts of a model that stay in full precision: layers x kinds of linear layers. Pure.
 
-attribution.py and mixing.py call it. A cell is what a runtime needs quantized alike: the linears of one kind in one
-decoder layer, with those that it fuses and all experts as one.
+A cell holds the linear layers that a runtime needs quantized alike: those of one kind in one decoder layer. Layers that
+the runtime fuses are one kind, and so are all experts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_PATTERN_CHARACTERS = 800
-"""Of all patterns of a proposal: they travel in a termination message of 4096 bytes."""
+"""Most characters of all patterns of a proposal, which must fit into a termination message of 4096 bytes."""
 _LAYER = re.compile(r"(?P<stack>(?:.*?\.)?(?P<list>[A-Za-z_]\w*))\.(?P<number>\d+)\.(?P<rest>.+)")
 _EXPERTS = re.compile(r"(?P<holder>(?:.+\.)?experts)\.\d+\..+")
 _FUSED = {**dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv"), **dict.fromkeys(("gate_proj", "up_proj"), "gate_up")}
@@ -23,18 +23,18 @@ class Cell:
     """One kind of linear layers in one decoder layer."""
 
     layer: str
-    """As patterns name it: layers.3."""
+    """Name of the layer in patterns, such as layers.3."""
     kind: str
-    """mlp.down_proj, self_attn.qkv, mlp.experts."""
+    """Kind of the linear layers, such as mlp.down_proj, self_attn.qkv or mlp.experts."""
     modules: tuple[str, ...]
     names: tuple[str, ...]
-    """The modules below the layer as patterns name them; none where the module is the layer itself."""
+    """Names of the modules inside the layer, as in patterns; empty if the module is the layer itself."""
     bytes: int
-    """What leaving it in full precision adds to the artifact."""
+    """Bytes that the cell adds to the artifact in full precision."""
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Names of this cell alone."""
+        """Patterns that match this cell only."""
         return tuple(f"{self.layer}.{name}" for name in self.names) or (self.layer,)
 
 
@@ -48,7 +48,7 @@ def cells_of(modules: Mapping[str, int]) -> tuple[Cell, ...]:
         if match is None:
             held.setdefault((name, name), []).append((name, ""))
             continue
-        # the short name means the same modules where there is one list of layers
+        # with one list of layers the short name matches the same modules
         start = match["list"] if len(stacks) == 1 and not nested else match["stack"]
         kind, below = _kind(match["rest"])
         held.setdefault((f"{start}.{match['number']}", kind), []).append((name, below))
@@ -84,7 +84,7 @@ def groups(cells: Iterable[Cell]) -> tuple[dict[str, list[str]], dict[str, list[
 
 
 def ordered(cells: Sequence[Cell], layers: Mapping[str, float], kinds: Mapping[str, float]) -> tuple[Cell, ...]:
-    """The most gain for a byte first: what its layer gains times what its kind gains, where they do gain."""
+    """The cells by gain per byte, largest first. The gain is the layer's share times the kind's share, if positive."""
 
     def worth(cell: Cell) -> tuple[float, float]:
         layer, kind = max(0.0, layers.get(cell.layer, 0.0)), max(0.0, kinds.get(cell.kind, 0.0))
@@ -95,7 +95,7 @@ def ordered(cells: Sequence[Cell], layers: Mapping[str, float], kinds: Mapping[s
 
 
 def patterns_of(chosen: Iterable[Cell], cells: Sequence[Cell]) -> tuple[str, ...]:
-    """Names for excludeModules that mean the chosen of all cells: whole kinds, then whole layers, then the rest."""
+    """Patterns for excludeModules that match exactly the chosen cells: whole kinds, then whole layers, then others."""
     left = list(chosen)
     sizes = Counter(cell.kind for cell in cells), Counter(cell.layer for cell in cells)
     kinds, layers = Counter(cell.kind for cell in left), Counter(cell.layer for cell in left)
@@ -113,21 +113,21 @@ def patterns_of(chosen: Iterable[Cell], cells: Sequence[Cell]) -> tuple[str, ...
 
 @dataclass(frozen=True)
 class Mix:
-    """Cells to leave in full precision together, as patterns name them."""
+    """Cells that stay in full precision together, and the patterns that match them."""
 
     cells: tuple[Cell, ...]
     patterns: tuple[str, ...]
 
     @property
     def bytes(self) -> int:
-        """What they add."""
+        """Bytes that the cells add to the artifact."""
         return sum(cell.bytes for cell in self.cells)
 
 
 def mix_of(order: Sequence[Cell], count: int, room: int) -> Mix | None:
-    """The first `count` of all cells in at most `room` patterns: where names are too many, more cells are taken.
+    """The first `count` of all cells in at most `room` patterns. If that needs too many patterns, cells are added.
 
-    None where that comes to all of them, or does not help.
+    None if all cells would be added, or if adding cells does not reduce the patterns.
     """
     held = dict.fromkeys(order[:count])
     while len(held) < len(order):
@@ -142,7 +142,7 @@ def mix_of(order: Sequence[Cell], count: int, room: int) -> Mix | None:
 
 
 def _widening(held: Collection[Cell], cells: Sequence[Cell]) -> list[Cell]:
-    """The rest of the layer, or of the kind, that saves the most names for a byte; nothing where none saves any."""
+    """Missing cells of the layer or kind that saves the most patterns per byte; empty if none saves any."""
     missing: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell not in held:
@@ -162,7 +162,7 @@ def _widening(held: Collection[Cell], cells: Sequence[Cell]) -> list[Cell]:
 
 
 def smallest(count: int, passes: Callable[[int], bool]) -> int | None:
-    """The smallest of 1 to `count` that passes, by bisection: what passes is taken to pass with more, too."""
+    """The smallest number from 1 to `count` that passes, by bisection: larger numbers than it are assumed to pass."""
     low, high, known = 0, count, False
     while high - low > 1:
         middle = (low + high) // 2

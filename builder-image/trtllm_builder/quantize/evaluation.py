@@ -1,7 +1,8 @@
-"""Measure a model on held-out windows against what the source model predicted there; ladder.py calls it.
+"""Measures a model on held-out windows against the source model's predictions there.
 
-The source's predictions are kept as its most likely tokens and the mass of the rest: KL over them is never more than
-the true one, and the part that is left out is that within the rest. Memory and disk stay bounded for any vocabulary.
+The source's predictions are stored as its most likely tokens and the total probability of all others. The KL divergence
+over them is never more than the true one: only the divergence among the others is missing. Memory and disk use stay
+bounded for any vocabulary.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from trtllm_builder.progress import Step
 from trtllm_builder.quantize.windows import Windows
 
 TOP = 1024
-"""Tokens kept at each position."""
+"""Tokens that are stored for each position."""
 _POSITIONS = 64
-"""Positions whose full distributions are in memory at a time."""
+"""Positions whose full distributions are in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the source model predicts: [windows, length - 1, TOP], and its perplexity."""
+    """Predictions of the source model, [windows, length - 1, TOP], and its perplexity."""
 
     tokens: torch.Tensor
     log_probabilities: torch.Tensor
     perplexity: float
 
     def save(self, path: Path) -> None:
-        """Durable enough for a later pod."""
+        """Write the predictions for a later pod."""
         unfinished = path.with_suffix(".unfinished")
         save_file(
             {"tokens": self.tokens, "log_probabilities": self.log_probabilities},
@@ -43,7 +44,7 @@ class Reference:
 
     @classmethod
     def load(cls, path: Path) -> Reference | None:
-        """What `save` wrote, or None."""
+        """Predictions that an earlier pod wrote; None if there are none."""
         if not path.exists():
             return None
         from safetensors import safe_open
@@ -56,7 +57,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over all predicted positions; nats."""
+    """Means over all predicted positions; the divergence is in nats."""
 
     perplexity: float
     kl_divergence: float
@@ -85,7 +86,7 @@ def measure_source(model: Any, windows: Windows, step: Step) -> Reference:
 
 
 def measure(model: Any, windows: Windows, reference: Reference, step: Step) -> Scores:
-    """An artifact's scores; its predictions are compared position by position."""
+    """Scores of an artifact, from a comparison of every position."""
     loss, divergence, agreed = 0.0, 0.0, 0
     with torch.inference_mode():
         for index, row in enumerate(windows.rows):
@@ -105,7 +106,7 @@ def measure(model: Any, windows: Windows, reference: Reference, step: Step) -> S
 
 
 def _divergence(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
-    """KL over the kept tokens and one class for the rest: [positions]."""
+    """KL divergence over the stored tokens and one class for all others: [positions]."""
     p = log_p.exp()
     rest_p = (1 - p.sum(-1)).clamp(min=0)
     rest_q = (1 - log_q.exp().sum(-1)).clamp(min=1e-12)
@@ -114,7 +115,7 @@ def _divergence(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
 
 
 def _logits(model: Any, row: torch.Tensor) -> torch.Tensor:
-    """[length - 1, vocabulary]: the predictions of every token but the first."""
+    """Predictions of every token but the first: [length - 1, vocabulary]."""
     logits: torch.Tensor = model(row[None].to(model.device), use_cache=False).logits[0, :-1]
     return logits
 

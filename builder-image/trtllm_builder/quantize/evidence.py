@@ -1,4 +1,4 @@
-"""What was found out about each candidate, kept in the request's work directory: a killed pod does not do it again."""
+"""Measurements of each candidate, stored in the request's work directory so that a later pod does not repeat them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Measured:
     measures: ModelMeasures
     bytes: int
     seconds: dict[str, float]
-    """By stage."""
+    """Seconds by stage."""
     free_text: str
     free_ids: tuple[int, ...]
     probe: Probe | None = None
 
 
 class Evidence:
-    """JSON files, named by the digest of what they are about."""
+    """JSON files, named by the digest of the candidate that they are about."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def load(self, name: str) -> Measured | None:
-        """What an earlier pod measured."""
+        """Measurements of an earlier pod."""
         value = self._read(name)
         if value is None:
             return None
@@ -48,20 +48,20 @@ class Evidence:
         )
 
     def save(self, name: str, measured: Measured) -> None:
-        """Durable before anything is decided on it."""
+        """Write the measurements, before any decision depends on them."""
         self._write(name, {**asdict(measured), "probe": measured.probe.to_wire() if measured.probe else None})
 
     def explanation(self, name: str) -> Explanation | None:
-        """Why a candidate errs, as an earlier pod found out."""
+        """Explanation of an earlier pod."""
         value = self._read(f"{name}-explanation")
         return None if value is None else Explanation(**value)
 
     def save_explanation(self, name: str, explanation: Explanation) -> None:
-        """It costs a pass for every layer."""
+        """Write the explanation, which takes a pass per layer."""
         self._write(f"{name}-explanation", asdict(explanation))
 
     def proposal(self, name: str) -> Proposal | None:
-        """What an earlier pod proposed."""
+        """Proposal of an earlier pod."""
         value = self._read(f"{name}-proposal")
         if value is None:
             return None
@@ -69,7 +69,7 @@ class Evidence:
         return Proposal(**{**value, "patterns": tuple(value["patterns"]), "measures": measures})
 
     def save_proposal(self, name: str, proposal: Proposal) -> None:
-        """It costs a measurement for every halving."""
+        """Write the proposal, which takes a measurement per step of the bisection."""
         self._write(f"{name}-proposal", asdict(proposal))
 
     def _read(self, name: str) -> dict[str, Any] | None:
@@ -90,20 +90,20 @@ def _measures(value: dict[str, Any]) -> ModelMeasures:
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate with what became of it; `measured` is None when it could not be made."""
+    """A candidate and its result; `measured` is None if it could not be made."""
 
     plan: CandidatePlan
     decision: GateDecision
     measured: Measured | None
     kept: tuple[str, ...] = ()
-    """Of the plan's excludeModules those that fallback Mixed has added."""
+    """Patterns of the plan's excludeModules that fallback Mixed has added."""
     explanation: Explanation | None = None
     proposal: Proposal | None = None
     unexplained: str = ""
-    """Why there is no explanation or proposal, where one could be expected."""
+    """Reason why there is no explanation or proposal, if one could be expected."""
 
     def status(self, reference: ModelMeasures) -> CandidateStatus:
-        """As the resource's status has it."""
+        """The candidate as the resource's status shows it."""
         measured = self.measured
         return CandidateStatus(
             method=self.plan.method,
@@ -130,7 +130,7 @@ class Tried:
 
     @property
     def explained(self) -> str:
-        """Why it errs, and what becomes of it in a mix where none is proposed."""
+        """Explanation of the candidate's error and, if no mix is proposed, the reason."""
         parts = (
             self.explanation.sentence() if self.explanation else "",
             self.proposal.note if self.proposal else "",
@@ -140,5 +140,5 @@ class Tried:
 
     @property
     def usable(self) -> bool:
-        """The gate lets it ship."""
+        """True if the gate accepts the candidate."""
         return self.decision.verdict in {Verdict.PASSED, Verdict.WARNED}

@@ -1,7 +1,4 @@
-"""What is found out about a refused candidate: why it errs, and which mixed precision of it passes; plain values.
-
-attribution.py and mixing.py make them, evidence.py keeps them, status and report tell them.
-"""
+"""Findings about a refused candidate: the causes of its error, and a mixed precision that passes. Plain values."""
 
 from __future__ import annotations
 
@@ -10,55 +7,55 @@ from dataclasses import dataclass
 
 from trtllm_builder.gate import ModelMeasures
 
-_TOLD = 3
+_MOST_NAMED = 3
 _LEAST_SHARE = 0.005
-"""Half a percent: less is not told."""
+"""Smallest share that is named."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Shares of the candidate's KL divergence that go away when one part of it alone has full precision.
+    """Shares of the candidate's KL divergence that disappear if one part alone has full precision.
 
-    Parts err together, so that shares need not add up to 1; one that errs against the others' errors is below 0.
+    Errors of parts interact, so shares need not add up to 1. A share is negative if the part compensates other errors.
     """
 
     divergence: float
-    """Of the candidate, on the text that the shares were measured on."""
+    """KL divergence of the candidate on the text of the shares."""
     tokens: int
     layers: dict[str, float]
-    """By decoder layer, as layers.3."""
+    """Shares by decoder layer, such as layers.3."""
     kinds: dict[str, float]
-    """By kind of linear layer, as mlp.down_proj."""
+    """Shares by kind of linear layer, such as mlp.down_proj."""
     seconds: float
 
     def sentence(self) -> str:
-        """The top three of both, as one clause."""
-        layers, kinds = _told(self.layers), _told(self.kinds)
+        """The three largest shares of both, as a clause."""
+        layers, kinds = _named(self.layers), _named(self.kinds)
         if not layers and not kinds:
-            return "the KL divergence comes from everywhere: no layer or kind of layer alone reduces it"
+            return "the KL divergence comes from all layers: no layer or kind of layer alone reduces it"
         parts = (f"by layer {layers}" if layers else "", f"by kind {kinds}" if kinds else "")
         return f"the KL divergence comes, {'; '.join(part for part in parts if part)}"
 
 
 def top(shares: Mapping[str, float], count: int) -> list[tuple[str, float]]:
-    """The largest that are worth telling."""
+    """The largest shares, without those that are too small to name."""
     best = sorted(shares.items(), key=lambda item: item[1], reverse=True)
     return [(name, share) for name, share in best[:count] if share >= _LEAST_SHARE]
 
 
-def _told(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{100 * share:.0f} % from {name}" for name, share in top(shares, _TOLD))
+def _named(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{100 * share:.0f} % from {name}" for name, share in top(shares, _MOST_NAMED))
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mixed precision of a refused candidate that was measured and passes, or why there is none."""
+    """A mixed precision of a refused candidate that was measured and passes, or the reason why there is none."""
 
     patterns: tuple[str, ...]
-    """For excludeModules, besides the candidate's own; empty where no mix passes."""
+    """Patterns for excludeModules, in addition to the candidate's own; empty if no mix passes."""
     measures: ModelMeasures | None
     bytes: int
-    """Of the candidate with these modules in full precision."""
+    """Bytes of the candidate with these modules in full precision."""
     note: str
-    """Why there is none."""
+    """Reason why there is none."""
     seconds: float

@@ -1,4 +1,4 @@
-"""The result of a finished request, kept beside its report: a resource that is made again finds it."""
+"""Result of a finished request, stored beside its report. A resource that is created again uses it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def keep(store: Store, request_digest: str, result: QuantizeResult) -> None:
 
 
 def finished(store: Store, request_digest: str) -> QuantizeResult | None:
-    """The result of an equal request, if its artifact is still whole: every file is compared with its sha256.
+    """Result of an equal request, if its artifact is still complete: every file is compared with its sha256.
 
-    None where there is no such result, where it cannot be read, or where the artifact is damaged or gone.
+    None if there is no such result, if it cannot be read, or if the artifact is damaged or missing.
     """
     path = report_directory(store, request_digest) / _FILE
     try:

@@ -1,4 +1,4 @@
-"""The ladder: candidates in their order until the gate lets one ship; what is refused leaves only its measurements."""
+"""Tries the candidates in order until the gate accepts one. Of a refused candidate only the measurements remain."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from trtllm_builder.store import Store, read_artifact
 def run_quantize(
     request: QuantizeRequest, store: Store, progress: Progress, request_digest: str, title: str
 ) -> QuantizeResult:
-    """Measure the source, try the candidates, publish the first that may ship; `title` heads the report.
+    """Measure the source, try the candidates, and publish the first accepted one; `title` is the report's.
 
-    Raises BuilderFailure QualityRefused with everything measured when none may, and the last candidate's own failure
-    when none could be made.
+    Raises BuilderFailure QualityRefused with all measurements if none is accepted, and the last candidate's failure if
+    none could be made.
     """
     known = finished(store, request_digest)
     if known is not None:
-        progress.say("an equal request was finished before: its artifact is used")
+        progress.say("An equal request was finished before. Its artifact is used.")
         return known
     use_all_processors()
     work = store.work(request_digest)
@@ -82,7 +82,7 @@ def run_quantize(
 
 
 def _try(run: Run, source: Measured, asked: CandidatePlan, tried: list[Tried]) -> tuple[Files, Tried]:
-    """Make it and judge it; raises BuilderFailure where it cannot be made."""
+    """Make the candidate and decide on it. Raises BuilderFailure if it cannot be made."""
     plan, kept = mixed(tried) if asked.method is Method.MIXED else (asked, ())
     files = Files(run, plan)
     try:
@@ -104,8 +104,8 @@ def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
         raise BuilderFailure(
             ExitCode.TRANSIENT,
             Reason.INTERNAL_ERROR,
-            "The pod has no usable GPU, although spec.device is GPU.",
-            "Check the node's driver and device plugin, or set spec.device: CPU. It is tried again.",
+            "spec.device is GPU, but the pod has no usable GPU.",
+            "Check the node's driver and device plugin, or set spec.device to CPU. The Job is retried.",
         )
     tokenizer = load_tokenizer(source, trust_remote_code=request.trust_remote_code)
     gate, calibration = request.gate, request.calibration
@@ -129,7 +129,7 @@ def _bench(request: QuantizeRequest, progress: Progress) -> Bench:
         )
 
     if any(modelopt_adapter.needs_calibration(plan) for plan in request.candidates):
-        # an unusable dataset is told before anything is computed
+        # report an unusable dataset before any computation
         calibration_windows()
     return Bench(request, source, device, tokenizer, evaluation, calibration_windows, progress)
 
@@ -150,7 +150,7 @@ def _measure_source(run: Run) -> Measured:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A refused candidate whose files are kept until the end: a mix of it may be asked for."""
+    """A refused candidate whose files are kept until the end, for a mix of it."""
 
     index: int
     files: Files
@@ -163,7 +163,7 @@ def _divergence(attempt: Tried) -> float:
 
 
 def _better(best: _Kept | None, new: _Kept) -> _Kept | None:
-    """The nearer to the source; the other's files go."""
+    """The candidate with the smaller divergence; the files of the other one are removed."""
     if new.divergence == math.inf or (best is not None and best.divergence <= new.divergence):
         new.files.remove()
         return best
@@ -186,12 +186,12 @@ def _finish(run: Run, source: Measured, tried: list[Tried], artifact: ArtifactRe
 
 
 def _refused(run: Run, tried: list[Tried], result: QuantizeResult) -> BuilderFailure:
-    told = "; ".join(f"{attempt.plan.method}: {attempt.decision.message}" for attempt in tried)
+    decisions = "; ".join(f"{attempt.plan.method}: {attempt.decision.message}" for attempt in tried)
     return BuilderFailure(
         ExitCode.QUALITY_REFUSED,
         Reason.QUALITY_REFUSED,
-        f"The quality gate refused every candidate. {told}",
-        "Choose a gentler method or a smaller group size, name fallbacks, or raise the limits in spec.quality; "
-        f"the report is reports/{short(run.digest, HEX)}/report.html on the claim.",
+        f"The quality gate refused every candidate. {decisions}",
+        "Choose a method with less loss or a smaller groupSize, add spec.quality.fallbacks, or relax the limits in "
+        f"spec.quality. The report is reports/{short(run.digest, HEX)}/report.html on the claim.",
         quantize=result,
     )

@@ -1,7 +1,7 @@
-"""A mixed precision that passes the gate: the refused candidate with the fewest modules in full precision that do.
+"""Finds a mixed precision that passes the gate: a refused candidate with as few modules in full precision as possible.
 
-refusals.py calls it. Every mix is measured like a candidate, its modules restored in place; fallback Mixed then makes
-it, and measures the files that ship.
+Every mix is measured like a candidate, with its modules restored in place. Fallback Mixed then makes the files of the
+mix, and measures those.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from trtllm_report.numbers import human_bytes
 
 @dataclass(frozen=True)
 class Limits:
-    """What a proposal must keep."""
+    """Limits of a proposal."""
 
     patterns: int
-    """Of modules, at most."""
+    """Most patterns of module names."""
     bytes: int
-    """The artifact must be smaller."""
+    """Bytes that the artifact must stay below."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class _Judged:
 def propose(
     bench: Bench, source: Measured, measured: Measured, candidate: Restorable, explanation: Explanation, limits: Limits
 ) -> Proposal:
-    """The smallest mix that passes the whole gate, in the order of the explanation; or why there is none."""
+    """The smallest mix that passes the whole gate, in the order of the explanation; or the reason why there is none."""
     started = time.monotonic()
     order = ordered(candidate.cells, explanation.layers, explanation.kinds)
 
@@ -55,7 +55,7 @@ def propose(
     most = (smallest(len(order), lambda count: mixed(count) is None) or 1) - 1
     possible = [mix for mix in (mixed(count) for count in range(1, most + 1)) if mix is not None]
     if not possible:
-        note = f"no mix of it is smaller than the source and named by {limits.patterns} patterns or fewer"
+        note = f"no mix is smaller than the source with {limits.patterns} patterns or fewer in excludeModules"
         return Proposal((), None, 0, note, 0.0)
     judged: dict[int, _Judged] = {}
     rounds = math.ceil(math.log2(len(possible))) + 1
@@ -74,15 +74,16 @@ def propose(
     size = measured.bytes + found.mix.bytes
     if count is None:
         note = (
-            f"no mix passes: even with {len(found.mix.cells)} of {len(order)} parts in full precision "
-            f"({human_bytes(size)}; the source has {human_bytes(source.bytes)}) it is refused: {found.decision.message}"
+            f"no mix passes: with {len(found.mix.cells)} of {len(order)} parts in full precision "
+            f"({human_bytes(size)}; the source has {human_bytes(source.bytes)}) it is still refused: "
+            f"{found.decision.message}"
         )
         return Proposal((), None, 0, note, seconds)
     return Proposal(found.mix.patterns, found.measures, size, "", seconds)
 
 
 def _judge(bench: Bench, source: Measured, candidate: Restorable, step: Step) -> tuple[ModelMeasures, GateDecision]:
-    """By the whole gate; what its numbers refuse is asked nothing."""
+    """Measures and decision of the whole gate. A mix that the numbers refuse gets no canaries."""
     if bench.reference is None:
         raise ValueError("the source is measured first")
     gate = bench.request.gate

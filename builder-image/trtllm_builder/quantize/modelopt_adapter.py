@@ -1,7 +1,8 @@
-"""Everything that touches ModelOpt: its configurations' schema, its entry points, its messages. ladder.py calls it.
+"""Adapter for ModelOpt: its configuration schema, its entry points and its messages.
 
-The schema (a list of entries since 0.47), the export module's place and the pins on transformers all moved lately:
-nothing of them may leak out of here. Importing modelopt takes seconds, so each function imports it itself.
+The schema (a list of entries since 0.47), the place of the export module and the supported versions of transformers
+change between releases, so no other module of quantization uses them. Importing modelopt takes seconds, so each
+function imports it.
 """
 
 from __future__ import annotations
@@ -39,21 +40,22 @@ _CONFIGS = {
 }
 _SCORE_BATCHES = 16
 _LOSS_SCALE = 1024.0
-"""Scores grow with its square: the search's solver takes differences below 1e-7, a robust model's, for none."""
+"""Factor of the loss; scores grow with its square. The search's solver ignores differences below 1e-7, which robust
+models have."""
 _LAYER = re.compile(r"(?P<stem>.*\.layers)\.(?P<number>\d+)\.(?P<rest>.+)")
 _FUSED = {
     **dict.fromkeys(("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), "self_attn.qkv"),
     **dict.fromkeys(("mlp.gate_proj", "mlp.up_proj"), "mlp.gate_up"),
 }
-"""Layers that engines fuse share a format."""
+"""Layers that engines fuse, so that they must share a format."""
 
 logging.getLogger("modelopt").setLevel(logging.ERROR)
 
 
 def needs_calibration(plan: CandidatePlan) -> bool:
-    """Weight-only scales come from the weights alone; a quantized cache needs to see keys and values.
+    """True if the plan needs calibration data: weight-only scales do not, but a quantized KV cache does.
 
-    Fallback Mixed is a method before it, and needs what that needs.
+    Fallback Mixed takes the method of an earlier candidate, whose plan decides.
     """
     return plan.method not in {*WEIGHT_ONLY_METHODS, Method.MIXED} or plan.kv_cache is not None
 
@@ -65,16 +67,16 @@ def quantize(
     step: Step,
     checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - frozen
 ) -> Any:
-    """Quantize in place, or by search for Auto; the model with simulated quantization.
+    """Quantize the model in place, or by search for Auto, and return it with simulated quantization.
 
-    `batches` are input_ids [batch, length] on the model's device; empty when `needs_calibration` says no.
-    `checkpoint` is what it will be exported as: some have no place for what others have.
-    Raises BuilderFailure QuantizationNotSupported with what ModelOpt said.
+    `batches` are input_ids [batch, length] on the model's device; empty if `needs_calibration` is false.
+    `checkpoint` is the export format; some formats cannot hold all quantizations.
+    Raises BuilderFailure QuantizationNotSupported with ModelOpt's message.
     """
     import modelopt.torch.quantization as mtq
 
     if plan.kv_cache is KVCache.INT8 and checkpoint.format is not CheckpointFormat.TENSORRT_LLM:
-        raise not_supported(plan, ValueError(f"its checkpoints have no place for a {plan.kv_cache} KV cache's scales"))
+        raise not_supported(plan, ValueError(f"its checkpoints cannot hold the scales of a {plan.kv_cache} KV cache"))
     if plan.method is Method.NONE:
         return model
 
@@ -108,7 +110,7 @@ def export(model: Any, plan: CandidatePlan, directory: Path, dtype: torch.dtype)
 
 
 def versions() -> dict[str, str]:
-    """Of every library whose change may change the bytes."""
+    """Versions of the libraries that can change the artifact's bytes."""
     from importlib.metadata import version
 
     return {name: version(name) for name in ("nvidia-modelopt", "torch", "transformers")}
@@ -148,12 +150,12 @@ def _set_group_size(entries: list[dict[str, Any]], size: int) -> None:
 
 
 def _named(patterns: Sequence[str]) -> list[str]:
-    """Modules of these names themselves, at any depth."""
+    """Patterns for the modules of these names, at any depth."""
     return [f"{start}{pattern}" for pattern in patterns for start in ("", "*.")]
 
 
 def _below(patterns: Sequence[str]) -> list[str]:
-    """Whatever lies below modules of these names, at any depth: `layers.1` is not a part of `layers.10`."""
+    """Patterns for everything inside modules of these names, at any depth: `layers.1` does not match `layers.10`."""
     return [f"{name}.*" for name in _named(patterns)]
 
 
@@ -188,7 +190,7 @@ def _search(model: Any, plan: CandidatePlan, batches: Sequence[torch.Tensor], st
 
 @contextmanager
 def _alike_in_stages(layers: int, pipeline: int) -> Iterator[None]:
-    """One recipe for layers with the same number in their stages: TensorRT-LLM checkpoints know no other names."""
+    """Use one recipe for layers with the same number in their stages: a TensorRT-LLM checkpoint gives them one name."""
     from modelopt.torch.quantization.algorithms import AutoQuantizeGradientSearcher as Searcher
 
     numbers = [number for stage in stages(layers, pipeline) for number in range(len(stage))]
@@ -208,7 +210,7 @@ def _alike_in_stages(layers: int, pipeline: int) -> Iterator[None]:
 
 
 def _add_cache(model: Any, cache: KVCache, forward_loop: Callable[[Any], None]) -> Any:
-    """The search knows weights and inputs alone: the cache's scales are calibrated when it is over."""
+    """Calibrate the scales of the KV cache after the search, which covers weights and inputs only."""
     import modelopt.torch.quantization as mtq
     from modelopt.torch.quantization.conversion import set_quantizer_by_cfg_context
 
@@ -219,24 +221,24 @@ def _add_cache(model: Any, cache: KVCache, forward_loop: Callable[[Any], None]) 
 
 
 def not_supported(plan: CandidatePlan, error: Exception) -> BuilderFailure:
-    """What ModelOpt said, as one sentence; modelopt_ranks.py says it so, too."""
-    said = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
-    least = re.search(r"(?:minimum achievable effective bits is|whose num_bits =) ([0-9]+(?:\.[0-9]+)?)", said)
+    """Failure with ModelOpt's message."""
+    reported = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
+    least = re.search(r"(?:minimum achievable effective bits is|whose num_bits =) ([0-9]+(?:\.[0-9]+)?)", reported)
     if least and plan.auto:
         message = (
-            f"effectiveBits {plan.auto.effective_bits} is out of reach of {', '.join(plan.auto.candidates)} in this "
-            f"model: {least[1]} is the least."
+            f"spec.quantization.auto.effectiveBits {plan.auto.effective_bits} cannot be reached with "
+            f"{', '.join(plan.auto.candidates)} in this model: the minimum is {least[1]}."
         )
         remedy = f"Set spec.quantization.auto.effectiveBits to {least[1]} or more, or add a candidate with fewer bits."
     else:
-        message = f"ModelOpt cannot make {plan.method} of this model: {said}"
-        remedy = "Choose another method or group size, or exclude the modules that it names with excludeModules."
+        message = f"ModelOpt cannot quantize this model to {plan.method}: {reported}"
+        remedy = "Choose another method or group size in spec.quantization, or add the named modules to excludeModules."
     return BuilderFailure(ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED, message, remedy)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """ModelOpt talks to people on stdout, where the operator reads progress."""
+    """Redirect ModelOpt's output from stdout, where the operator reads progress."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -1,7 +1,7 @@
-"""ModelOpt's TensorRT-LLM export: one file per rank. candidate.py calls it for checkpoint.format TensorRTLLM.
+"""Exports a TensorRT-LLM checkpoint with ModelOpt: one file per rank.
 
-ModelOpt cuts tensors; it deals out layers in equal numbers only, and names a mix of formats after its last stage alone.
-So stages are made here, from its export of one stage. What else it leaves out is mended by ranks_config.py.
+ModelOpt divides tensors, but it supports only stages of equal size, and names a mix of formats by its last stage. So
+this module makes the stages from an export of one stage, and ranks_config.py completes the configuration.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_builder.checkpoint.ranks import layer_count, stage_of, stages
 from trtllm_builder.checkpoint.tensorrtllm import CONFIG
 from trtllm_builder.quantize.modelopt_adapter import quiet
-from trtllm_builder.quantize.ranks_config import finish, tell_rotation
-from trtllm_builder.quantize.ranks_refusals import family_of, refuse_layout, told
+from trtllm_builder.quantize.ranks_config import finish, set_rotation
+from trtllm_builder.quantize.ranks_refusals import export_failure, family_of, refuse_layout
 
 _DECODERS = {"llama": "llama", "mistral": "llama", "qwen2": "qwen"}
 _RECIPE = ".recipe"
-"""An export that only says what is quantized how."""
+"""Name of an export that is used only for the format of each layer."""
 _ONE_STAGE = ".stage"
-"""The export before its layers are dealt out to stages."""
+"""Name of the export before its layers are divided into stages."""
 
 
 def export_ranks(model: Any, plan: CandidatePlan, checkpoint: Checkpoint, directory: Path, dtype: torch.dtype) -> None:
@@ -38,27 +38,27 @@ def export_ranks(model: Any, plan: CandidatePlan, checkpoint: Checkpoint, direct
     """
     refuse_layout(plan, checkpoint, model.config)
     family = family_of(model.config)
-    tell_rotation(model.config)
+    set_rotation(model.config)
     stored = dtype if dtype in {torch.float16, torch.bfloat16} else torch.float16
     whole = directory if checkpoint.pipeline == 1 else directory / _ONE_STAGE
     recipe = whole
     try:
-        with quiet(), torch.inference_mode(False), _vocabulary_as_it_is():
+        with quiet(), torch.inference_mode(False), _without_vocabulary_padding():
             weight_only = _weight_only_layers(model)
             if weight_only:
-                # trtllm-build quantizes such layers itself, from whole weights
+                # trtllm-build quantizes these layers itself, from weights in full precision
                 recipe = directory / _RECIPE
                 _export(model, family, stored, recipe, 1)
                 for layer in weight_only:
                     layer.weight_quantizer.disable()
             _export(model, family, stored, whole, checkpoint.tensor)
     except (AssertionError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise told(plan, checkpoint, model.config, error) from error
+        raise export_failure(plan, checkpoint, model.config, error) from error
     finish(model.config, whole, recipe, checkpoint)
     if recipe != whole:
         shutil.rmtree(recipe)
     if whole != directory:
-        _deal_out(whole, directory, checkpoint)
+        _divide(whole, directory, checkpoint)
         shutil.rmtree(whole)
 
 
@@ -75,8 +75,8 @@ def _export(model: Any, family: str, dtype: torch.dtype, directory: Path, tensor
     )
 
 
-def _deal_out(whole: Path, directory: Path, checkpoint: Checkpoint) -> None:
-    """The layers of each rank to its stages."""
+def _divide(whole: Path, directory: Path, checkpoint: Checkpoint) -> None:
+    """Divide the layers of each rank into stages."""
     for path in whole.glob("*.json"):
         path.rename(directory / path.name)
     for position in range(checkpoint.tensor):
@@ -103,10 +103,12 @@ def _weight_only_layers(model: Any) -> list[Any]:
 
 
 @contextmanager
-def _vocabulary_as_it_is() -> Iterator[None]:
-    """With AWQ, ModelOpt pads the vocabulary to a multiple of 64 and says that it is that large: tokens that no
-    tokenizer knows, with logits of 0. It is needed for a quantized head only, and heads are not quantized here.
-    """  # noqa: D205 - one thought
+def _without_vocabulary_padding() -> Iterator[None]:
+    """Disable ModelOpt's padding of the vocabulary to a multiple of 64 for AWQ.
+
+    The added tokens are unknown to the tokenizer and have logits of 0. Only a quantized head needs them, and heads are
+    never quantized here.
+    """
     from modelopt.torch.export import model_config_export
 
     pad = model_config_export.pad_embedding_lm_head

@@ -1,4 +1,4 @@
-"""Turn ModelOpt's export into a directory that every reader understands; ladder.py calls it after the export."""
+"""Completes ModelOpt's export, so that every runtime can read the directory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 def complete(source: Path, directory: Path) -> None:
-    """Add the tokenizer, the chat template, the generation settings and what config.json lacks.
+    """Add the tokenizer, the chat template, the generation settings and the missing fields of config.json.
 
-    Beside a TensorRT-LLM checkpoint, whose config.json is its own, the source's is hf_config.json.
+    A TensorRT-LLM checkpoint has a config.json of its own; the source's is hf_config.json there.
     """
     for path in model_files(source):
         weights = path.suffix == ".safetensors" or path.name.endswith(".safetensors.index.json")
@@ -40,13 +40,13 @@ def complete(source: Path, directory: Path) -> None:
 
 
 def stored_type(source: Path) -> torch.dtype:
-    """The precision that the source ships in."""
+    """Data type of the source's weights."""
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     return _TYPES.get(config.get("dtype") or config.get("torch_dtype"), torch.bfloat16)
 
 
 def _restore_precision(config: dict[str, Any], dtype: torch.dtype, directory: Path) -> None:
-    """What is not quantized ships in the source's precision: a CPU computes in float32, and ModelOpt exports that."""
+    """Store unquantized tensors in the source's precision: on a CPU ModelOpt exports them in float32."""
     config["dtype"] = str(dtype).removeprefix("torch.")
     config.pop("torch_dtype", None)
     if dtype is torch.float32:
@@ -73,9 +73,10 @@ def _is_scale(name: str) -> bool:
 
 
 def _restore_rope(config: dict[str, Any], original: dict[str, Any]) -> None:
-    """transformers 5 writes rope_parameters, which transformers 4 (TensorRT-LLM 1.2) does not read: it would silently
-    fall back to a base of 10000. Both read rope_theta, rope_scaling and partial_rotary_factor.
-    """  # noqa: D205, D403 - one thought, and a library's name
+    """Write rope_theta, rope_scaling and partial_rotary_factor, which transformers 4 and 5 both read.
+
+    transformers 5 writes rope_parameters. transformers 4 (TensorRT-LLM 1.2) ignores it, and uses a base of 10000.
+    """
     rope = config.get("rope_parameters") or original.get("rope_parameters") or {}
     if isinstance(config.get("text_config"), dict):
         _restore_rope(config["text_config"], original.get("text_config") or {})
@@ -92,7 +93,7 @@ def _restore_rope(config: dict[str, Any], original: dict[str, Any]) -> None:
 
 
 def _complete_quantization(config: dict[str, Any], directory: Path) -> None:
-    """ModelOpt writes the group size to its own file only; a reader of config.json needs it, too."""
+    """Copy the group size from ModelOpt's own file to config.json, where readers need it."""
     quantization = config.get("quantization_config")
     file = directory / _QUANTIZATION
     if not isinstance(quantization, dict) or not file.exists():

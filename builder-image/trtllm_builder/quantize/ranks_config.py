@@ -1,7 +1,7 @@
-"""config.json of a TensorRT-LLM checkpoint: what ModelOpt leaves out of it, and names as engines look for them.
+"""Completes config.json of a TensorRT-LLM checkpoint: fields that ModelOpt omits, and names that engines expect.
 
-modelopt_ranks.py calls it. trtllm-build matches exclude_modules and quantized_layers against modules of its own rank,
-whose layers are numbered within the stage; of weight-only formats it matches the tensors' names, too.
+trtllm-build matches exclude_modules and quantized_layers against modules of its own rank,
+whose layers are numbered within the stage. For weight-only formats it also matches the names of tensors.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ MIXED = "MIXED_PRECISION"
 _ROWWISE = "FP8_PER_CHANNEL_PER_TOKEN"
 _SCALES = frozenset({"weights_scaling_factor", "per_channel_scale"})
 _EMBEDDINGS = ("*vocab_embedding", "*position_embedding", "*router")
-"""trtllm-build would quantize these, too, were they not named in exclude_modules."""
+"""Modules that trtllm-build would quantize if exclude_modules did not name them."""
 _LAST_NORMS = ("*ln_f", "*ln_embed")
-"""Left out of FP8_PER_CHANNEL_PER_TOKEN by trtllm-build only while exclude_modules is empty."""
+"""Norms that trtllm-build leaves out of FP8_PER_CHANNEL_PER_TOKEN only if exclude_modules is empty."""
 _NORMS = {"attention": "input_layernorm", "mlp": "post_layernorm"}
-"""Blocks that this format quantizes as a whole, and the norms that round their inputs."""
+"""Blocks that FP8_PER_CHANNEL_PER_TOKEN quantizes as a whole, and the norms that round their inputs."""
 
 _Recipe = dict[str, frozenset[tuple[str, str]]]
-"""Parts and types of each linear layer's tensors."""
+"""Names and data types of each linear layer's tensors."""
 
 
 def rotation(config: Any) -> tuple[float, float, dict[str, Any] | None]:
-    """Base, part of the head that rotates, and scaling."""
+    """Rotary embedding of the model: base, rotated fraction of the head, and scaling."""
     rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
     base = float(rope.pop("rope_theta", None) or getattr(config, "rope_theta", None) or 10000.0)
     part = float(rope.pop("partial_rotary_factor", None) or getattr(config, "partial_rotary_factor", None) or 1.0)
@@ -42,17 +42,17 @@ def rotation(config: Any) -> tuple[float, float, dict[str, Any] | None]:
     return base, part, rope if scaled else None
 
 
-def tell_rotation(config: Any) -> None:
-    """ModelOpt reads the fields of transformers 4; without them TensorRT-LLM would take a base of 10000 in silence."""
+def set_rotation(config: Any) -> None:
+    """Set the fields of transformers 4, which ModelOpt reads. Without them TensorRT-LLM would use a base of 10000."""
     base, _, scaling = rotation(config)
     config.__dict__["rope_theta"] = base
     config.__dict__["rope_scaling"] = scaling and {**scaling, "type": scaling.get("rope_type", scaling.get("type"))}
 
 
 def finish(source: Any, directory: Path, recipe: Path, checkpoint: Checkpoint) -> None:
-    """Complete config.json and quant_cfg.json of an export of one stage; `recipe` says what is quantized how.
+    """Complete config.json and quant_cfg.json of an export of one stage; `recipe` has the format of every layer.
 
-    Raises BuilderFailure QuantizationNotSupported for what a TensorRT-LLM checkpoint cannot say.
+    Raises BuilderFailure QuantizationNotSupported if a TensorRT-LLM checkpoint cannot express the quantization.
     """
     config = _read(directory / CONFIG)
     config["mapping"]["cp_size"] = 1
@@ -68,13 +68,13 @@ def finish(source: Any, directory: Path, recipe: Path, checkpoint: Checkpoint) -
     else:
         (directory / LAYER_CONFIG).unlink(missing_ok=True)
         if quantization.get("quant_algo"):
-            _tell_scales(quantization, [name for name in layers if _is_quantized(layers[name])], layers)
+            _set_scales(quantization, [name for name in layers if _is_quantized(layers[name])], layers)
             quantization["exclude_modules"] = _excluded(str(quantization["quant_algo"]), layers)
     _write(directory / CONFIG, config)
 
 
 def _complete_architecture(source: Any, config: dict[str, Any], tensors: Mapping[str, str]) -> None:
-    """What trtllm-build's own configuration classes need and ModelOpt does not write."""
+    """Add fields that trtllm-build's configuration classes need and ModelOpt does not write."""
     if source.model_type == "qwen2":
         config["qwen_type"] = "qwen2"
     else:
@@ -83,7 +83,7 @@ def _complete_architecture(source: Any, config: dict[str, Any], tensors: Mapping
 
 
 def _by_stage(tensors: Mapping[str, str], layers: int, checkpoint: Checkpoint) -> _Recipe:
-    """By the names within a stage: what is called the same must be quantized in the same way."""
+    """Recipes by the names within a stage. Layers of the same name must be quantized in the same way."""
     parts: dict[str, set[tuple[str, str]]] = {}
     for name, kind in tensors.items():
         module, part = name.rpartition(".")[::2]
@@ -94,9 +94,9 @@ def _by_stage(tensors: Mapping[str, str], layers: int, checkpoint: Checkpoint) -
         local = local_name(module, layers, checkpoint.pipeline)
         if found.setdefault(local, frozenset(own)) != own:
             raise _refused(
-                f"{module} is not quantized as {local} of another pipeline stage is, and a TensorRT-LLM checkpoint of "
-                f"{checkpoint.pipeline} stages numbers layers within their stage.",
-                "Set checkpoint.pipeline: 1 and raise checkpoint.tensor, or exclude the same layers of every stage.",
+                f"{module} is quantized differently from {local} of another pipeline stage, but a TensorRT-LLM "
+                f"checkpoint of {checkpoint.pipeline} stages numbers layers within their stage.",
+                "Set spec.checkpoint.pipeline to 1 and raise tensor, or exclude the same layers of every stage.",
             )
     return found
 
@@ -106,23 +106,23 @@ def _localize(mixed: dict[str, Any], layers: _Recipe, count: int, checkpoint: Ch
     for module, layer in mixed["quantized_layers"].items():
         if layer["quant_algo"] == _ROWWISE:
             raise _refused(
-                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, and {module} cannot have it in a mix.",
+                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, so {module} cannot have it in a mix.",
                 "Use FP8 instead of FP8PerChannelPerToken in spec.quantization.auto.candidates.",
             )
         local = local_name(module, count, checkpoint.pipeline)
-        _tell_scales(layer, [local], layers)
+        _set_scales(layer, [local], layers)
         named[local] = layer
     mixed["quantized_layers"] = named
 
 
-def _tell_scales(layer: dict[str, Any], modules: list[str], layers: _Recipe) -> None:
-    """INT4 weight-only is written as AWQ; engines would look for scales of its inputs, which it has not."""
+def _set_scales(layer: dict[str, Any], modules: list[str], layers: _Recipe) -> None:
+    """Set pre_quant_scale from the tensors: INT4 weight-only is written as AWQ, but has no scales of its inputs."""
     if layer.get("pre_quant_scale"):
         scaled = {any(part == "prequant_scaling_factor" for part, _ in layers[module]) for module in modules}
         if len(scaled) > 1:
             raise _refused(
-                "ModelOpt's export has scales of the inputs for some layers only, and TensorRT-LLM wants them for all.",
-                "Use INT4WeightOnly, or checkpoint.format HuggingFace with runtime PyTorch.",
+                "ModelOpt's export has input scales for some layers only, but TensorRT-LLM needs them for all.",
+                "Use INT4WeightOnly, or set spec.checkpoint.format to HuggingFace and use runtime PyTorch.",
             )
         layer["pre_quant_scale"] = scaled == {True}
 
@@ -141,13 +141,13 @@ def _excluded(algorithm: str, layers: _Recipe) -> list[str]:
 
 
 def _blocks(whole: list[str], layers: _Recipe) -> list[str]:
-    """Blocks with their norms instead of single layers."""
+    """Names of the blocks and their norms, instead of single layers."""
     found = [name for name in whole if not name.startswith(LAYERS)]
     for block in sorted({name.rpartition(".")[0] for name in whole if name.startswith(LAYERS)}):
         quantized = [name for name in layers if name.startswith(f"{block}.") and name not in whole]
         if quantized:
             raise _refused(
-                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, and excludeModules names only a part of {block}.",
+                f"TensorRT-LLM quantizes whole blocks to {_ROWWISE}, but excludeModules names only a part of {block}.",
                 "Exclude all of self_attn or all of mlp, or use another method.",
             )
         stem, _, kind = block.rpartition(".")
@@ -157,13 +157,13 @@ def _blocks(whole: list[str], layers: _Recipe) -> list[str]:
 
 def _refuse_other_rotation(source: Any, config: Mapping[str, Any]) -> None:
     base, part, scaling = rotation(source)
-    told = config.get("rotary_scaling") or None
-    written = (config.get("rotary_base"), config.get("rotary_pct"), told and told.get("factor"))
+    exported = config.get("rotary_scaling") or None
+    written = (config.get("rotary_base"), config.get("rotary_pct"), exported and exported.get("factor"))
     if written != (base, part, scaling and scaling.get("factor")):
         raise _refused(
-            f"ModelOpt's export has another rotary embedding than the model: base {written[0]} instead of {base}, "
-            f"part {written[1]} instead of {part}, scaling {told} instead of {scaling}.",
-            "Use checkpoint.format HuggingFace with runtime PyTorch for this model.",
+            f"The rotary embedding of ModelOpt's export differs from the model's: base {written[0]} instead of {base}, "
+            f"fraction {written[1]} instead of {part}, scaling {exported} instead of {scaling}.",
+            "Set spec.checkpoint.format to HuggingFace and use runtime PyTorch.",
         )
 
 

@@ -1,7 +1,4 @@
-"""Layouts that a model cannot have, and ModelOpt's assertions about them, as causes with numbers.
-
-candidate.py asks before it calibrates; modelopt_ranks.py, when ModelOpt's export fails.
-"""
+"""Refuses layouts that a model cannot have, before calibration, and turns ModelOpt's assertions into causes."""
 
 from __future__ import annotations
 
@@ -19,47 +16,48 @@ from trtllm_builder.quantize.modelopt_adapter import not_supported
 
 _PER_CHANNEL = frozenset({Method.INT8_SMOOTH_QUANT, Method.FP8_PER_CHANNEL_PER_TOKEN})
 _GROUPS = (64, 128)
-"""TensorRT-LLM has kernels for these."""
+"""Group sizes for which TensorRT-LLM has kernels."""
 
 
 def family_of(config: Any) -> str:
-    """Transformers' name of the model's family; raises BuilderFailure for one that cannot be checked."""
+    """Transformers' name of the model's family. Raises BuilderFailure for a family that cannot be checked."""
     architecture = (config.architectures or ["an unnamed architecture"])[0]
     if architecture in ARCHITECTURES:
         return ARCHITECTURES[architecture]
     raise BuilderFailure(
         ExitCode.NOT_SUPPORTED,
         Reason.ARCHITECTURE_NOT_SUPPORTED,
-        f"A TensorRT-LLM checkpoint of {architecture} is not one that this builder can check.",
-        f"Use checkpoint.format HuggingFace with runtime PyTorch; TensorRTLLM is for {', '.join(ARCHITECTURES)}.",
+        f"This builder cannot check a TensorRT-LLM checkpoint of {architecture}.",
+        f"Set spec.checkpoint.format to HuggingFace and use runtime PyTorch. TensorRTLLM supports "
+        f"{', '.join(ARCHITECTURES)}.",
     )
 
 
 def refuse_layout(plan: CandidatePlan, checkpoint: Checkpoint, config: Any) -> None:
-    """Raise BuilderFailure for what can be told from the configuration."""
+    """Raise BuilderFailure for a layout that the configuration rules out."""
     family_of(config)
     tensor, pipeline = checkpoint.tensor, checkpoint.pipeline
     heads, layers = config.num_attention_heads, config.num_hidden_layers
     shared = config.num_key_value_heads
     if plan.method is Method.NVFP4:
         raise _refused(
-            "This builder cannot compute, and so not measure, a TensorRT-LLM checkpoint in NVFP4.",
-            "Use checkpoint.format HuggingFace with runtime PyTorch for NVFP4.",
+            "This builder cannot compute a TensorRT-LLM checkpoint in NVFP4, so it cannot measure one.",
+            "Set spec.checkpoint.format to HuggingFace and use runtime PyTorch.",
         )
     if heads % tensor:
-        raise _impossible(f"{heads} attention heads do not divide by {tensor}", "tensor", _divisors(heads))
+        raise _impossible(f"{heads} attention heads are not divisible by {tensor}", "tensor", _divisors(heads))
     if shared % tensor and tensor % shared:
         possible = [size for size in _divisors(heads) if shared % size == 0 or size % shared == 0]
         raise _impossible(f"{shared} key-value heads and {tensor} ranks do not divide each other", "tensor", possible)
     if layers < pipeline:
         raise _refused(
-            f"The model cannot be cut as spec.checkpoint asks: {layers} layers are fewer than {pipeline} stages.",
+            f"The model cannot be divided as spec.checkpoint requests: {layers} layers, but {pipeline} stages.",
             f"Set spec.checkpoint.pipeline to {layers} or less.",
         )
     for what, size in (("intermediate size", config.intermediate_size), ("hidden size", config.hidden_size)):
         if size % tensor:
             possible = [number for number in _divisors(heads) if size % number == 0]
-            raise _impossible(f"the {what} of {size} does not divide by {tensor}", "tensor", possible)
+            raise _impossible(f"the {what} of {size} is not divisible by {tensor}", "tensor", possible)
     if plan.method in _PER_CHANNEL and tensor > shared:
         raise _copies(plan, shared, tensor, heads)
     if plan.method in GROUPED_METHODS and plan.group_size is not None:
@@ -79,25 +77,25 @@ def _refuse_groups(plan: CandidatePlan, group: int, tensor: int, config: Any) ->
                 raise _groups(columns, tensor, group, config)
 
 
-def told(plan: CandidatePlan, checkpoint: Checkpoint, config: Any, error: Exception) -> BuilderFailure:
-    """ModelOpt's assertions as causes with numbers."""
-    said = re.sub(r"\s+", " ", str(error))
-    whole = re.search(r"input dimension (\d+) and block size (\d+)", said)
-    cut = re.search(r"Weight shape (\d+) of each TP tp=(\d+) is not divisible for block size (\d+)", said)
+def export_failure(plan: CandidatePlan, checkpoint: Checkpoint, config: Any, error: Exception) -> BuilderFailure:
+    """Failure of ModelOpt's export: its assertion as a cause with numbers."""
+    reported = re.sub(r"\s+", " ", str(error))
+    whole = re.search(r"input dimension (\d+) and block size (\d+)", reported)
+    cut = re.search(r"Weight shape (\d+) of each TP tp=(\d+) is not divisible for block size (\d+)", reported)
     if cut:
         return _groups(int(cut[1]), int(cut[2]), int(cut[3]), config)
     if whole:
         return _refused(
-            f"{whole[1]} input columns are no multiple of the group size {whole[2]}.",
-            "Set spec.quantization.groupSize to 64 or 128, whichever divides the columns of every rank.",
+            f"{whole[1]} input columns are not a multiple of the group size {whole[2]}.",
+            "Set spec.quantization.groupSize to 64 or 128, so that it divides the columns of every rank.",
         )
-    if "Duplicating KV heads" in said:
+    if "Duplicating KV heads" in reported:
         return _copies(plan, config.num_key_value_heads, checkpoint.tensor, config.num_attention_heads)
-    if "different quantization formats" in said or "formats of q,k,v must be the same" in said:
+    if "different quantization formats" in reported or "formats of q,k,v must be the same" in reported:
         return _refused(
-            "TensorRT-LLM holds q_proj, k_proj and v_proj as one layer, and gate_proj and up_proj side by side, and "
-            "excludeModules names only some of them.",
-            "Exclude all of them, or none.",
+            "excludeModules names only some of the layers that TensorRT-LLM fuses: q_proj, k_proj and v_proj, or "
+            "gate_proj and up_proj.",
+            "Exclude all layers of a fused group, or none.",
         )
     return not_supported(plan, error)
 
@@ -105,8 +103,8 @@ def told(plan: CandidatePlan, checkpoint: Checkpoint, config: Any, error: Except
 def _groups(columns: int, tensor: int, group: int, config: Any) -> BuilderFailure:
     heads = _divisors(config.num_attention_heads)
     return _impossible(
-        f"{columns} input columns over {tensor} ranks are {columns / tensor:g} each, no multiple of the group size "
-        f"{group}",
+        f"{columns} input columns on {tensor} ranks are {columns / tensor:g} per rank, not a multiple of the group "
+        f"size {group}",
         "tensor",
         [size for size in heads if columns % size == 0 and columns // size % group == 0] or [1],
     )
@@ -126,7 +124,7 @@ def _divisors(number: int) -> list[int]:
 
 def _impossible(cause: str, field: str, possible: list[int]) -> BuilderFailure:
     return _refused(
-        f"The model cannot be cut as spec.checkpoint asks: {cause}.",
+        f"The model cannot be divided as spec.checkpoint requests: {cause}.",
         f"Set spec.checkpoint.{field} to one of {', '.join(map(str, possible[:12]))}.",
     )
 

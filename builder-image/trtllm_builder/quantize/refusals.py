@@ -1,7 +1,7 @@
-"""Look into candidates that the gate refused: explain each, and propose a mix of it where one is wanted.
+"""Explains candidates that the gate refused, and proposes a mix if one is wanted.
 
-ladder.py calls it. What is found outlives a killed pod; nothing here decides what ships, and its failure costs no
-verdict.
+Findings are stored, so that a later pod does not repeat them. They never change a verdict, and neither does a failure
+here.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from trtllm_builder.quantize.restoring import Restorable
 from trtllm_planner.quantization.mixing import why_no_mix
 
 MAX_PATTERNS = 64
-"""Of excludeModules, the spec's own included."""
+"""Most patterns of excludeModules, including the spec's own."""
 _TOKENS = 128
-"""Enough to name what errs most, of a candidate that another is tried after."""
+"""Tokens that are enough to name the layers with the largest errors."""
 _TOKENS_OF_MIX = 512
-"""A mix chosen by fewer needs more modules in full precision."""
+"""Tokens for the choice of a mix. With fewer, the mix needs more modules in full precision."""
 
 
 @dataclass
 class Refused:
-    """One refused candidate; its files are asked for, and loaded, when something about them is not known yet."""
+    """A refused candidate. Its files are made and loaded only if a finding is missing."""
 
     bench: Bench
     evidence: Evidence
     source: Measured
     name: str
-    """Of its evidence."""
+    """Name of its evidence."""
     attempt: Tried
     files: Callable[[], Path]
     _model: Restorable | None = field(default=None, repr=False)
 
     def explain(self, tokens: int) -> None:
-        """Why it errs, on that many tokens or more, unless it has no error that could be shared out."""
+        """Add the explanation, from that many tokens or more, if there is a divergence to explain."""
         measured = self.attempt.measured
         divergence = measured.measures.kl_divergence if measured else None
         if self.attempt.plan.method is Method.NONE or divergence is None or not math.isfinite(divergence):
@@ -62,7 +62,7 @@ class Refused:
         self.attempt = replace(self.attempt, explanation=found)
 
     def propose(self) -> None:
-        """A mix that passes, or why there is none."""
+        """Add a mix that passes, or the reason why there is none."""
         measured, explanation = self.attempt.measured, self.attempt.explanation
         if self.attempt.proposal is not None or measured is None or explanation is None:
             return
@@ -75,7 +75,7 @@ class Refused:
         if found is None:
             candidate = self._loaded()
             whole = measured.bytes + sum(cell.bytes for cell in candidate.cells)
-            # ranks hold more than the source does: a head that is not tied
+            # a TensorRT-LLM checkpoint is larger than the source: its head is not tied
             most = self.source.bytes if checkpoint.format is CheckpointFormat.HUGGING_FACE else whole
             limits = Limits(MAX_PATTERNS - len(plan.exclude_modules), most)
             found = propose(self.bench, self.source, measured, candidate, explanation, limits)
@@ -83,11 +83,11 @@ class Refused:
         self.attempt = replace(self.attempt, proposal=found)
 
     def note(self, reason: str) -> None:
-        """Why no more is known about it."""
+        """Record the reason why a finding is missing."""
         self.attempt = replace(self.attempt, unexplained=reason)
 
     def close(self) -> None:
-        """Give its memory back."""
+        """Free the memory of the model."""
         self._model = None
         free_memory()
 
@@ -108,7 +108,7 @@ class Refused:
 
 
 def look_into(refused: Refused, *, mix: bool) -> Tried:
-    """Explain it, and propose a mix of it where one is wanted."""
+    """Explain the candidate, and propose a mix of it if `mix` is set."""
     known = refused.attempt.explained
     try:
         refused.explain(_TOKENS_OF_MIX if mix else _TOKENS)
@@ -119,9 +119,9 @@ def look_into(refused: Refused, *, mix: bool) -> Tried:
             raise
         refused.note(error.message)
     except Exception as error:
-        # the verdict is known: it must not be lost for want of its explanation
+        # a missing explanation must not change the verdict
         traceback.print_exc()
-        refused.note(f"it could not be looked into: {type(error).__name__}: {first_line(error, 200)}")
+        refused.note(f"the explanation failed: {type(error).__name__}: {first_line(error, 200)}")
     refused.close()
     if refused.attempt.explained != known:
         refused.bench.progress.say(f"{refused.attempt.plan.method}: {refused.attempt.explained}")
@@ -129,17 +129,17 @@ def look_into(refused: Refused, *, mix: bool) -> Tried:
 
 
 def mixed(tried: Sequence[Tried]) -> tuple[CandidatePlan, tuple[str, ...]]:
-    """What fallback Mixed stands for: the smallest proposal of those refused before it, as a plan, and what it adds.
+    """Plan of fallback Mixed, from the smallest proposal of the candidates before it, and the patterns that it adds.
 
-    Raises BuilderFailure where there is none.
+    Raises BuilderFailure if there is no proposal.
     """
     proposed = [attempt for attempt in tried if attempt.proposal is not None and attempt.proposal.patterns]
     if not proposed:
         raise BuilderFailure(
             ExitCode.NOT_SUPPORTED,
             Reason.QUANTIZATION_NOT_SUPPORTED,
-            f"Fallback Mixed has nothing to take: {_why_nothing(tried)}.",
-            "Name another fallback, or raise the limits in spec.quality.",
+            f"Fallback Mixed has no proposal to use: {_why_nothing(tried)}.",
+            "Add another spec.quality.fallbacks entry, or relax the limits in spec.quality.",
         )
 
     def size(attempt: Tried) -> int:
@@ -155,13 +155,13 @@ def _why_nothing(tried: Sequence[Tried]) -> str:
     refused = [attempt for attempt in tried if attempt.decision.verdict is Verdict.REFUSED]
     if not refused:
         return "no method before it was refused by the quality gate"
-    told = [
+    reasons = [
         f"{attempt.plan.method}: "
         + (
             (attempt.proposal.note if attempt.proposal else "")
             or attempt.unexplained
-            or "its error cannot be shared out"
+            or "its error cannot be attributed to layers"
         )
         for attempt in refused
     ]
-    return "; ".join(told)
+    return "; ".join(reasons)

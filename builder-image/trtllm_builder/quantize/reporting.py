@@ -1,6 +1,6 @@
-"""Write a request's report, as JSON and as a page, to reports/<request> on the claim; ladder.py calls it at the end.
+"""Writes a request's report, as JSON and as a page, to reports/<request> on the claim.
 
-It lies outside of artifacts: a refusal has a report, too, and it is no part of what a digest stands for.
+Reports are not inside artifacts, because a refused request has a report as well, and a digest does not cover it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEX = 32
 
 
 def report_directory(store: Store, request_digest: str) -> Path:
-    """Where a request's report is."""
+    """Directory of a request's report."""
     return store.root / "reports" / short(request_digest, HEX)
 
 
@@ -38,7 +38,7 @@ def write_report(
     tried: Sequence[Tried],
     evaluation: str,
 ) -> str:
-    """The page's path relative to the claim."""
+    """Write the report, and return the page's path relative to the claim."""
     directory = report_directory(store, request_digest)
     directory.mkdir(parents=True, exist_ok=True)
     report = _report(title, request, source, tried, evaluation)
@@ -48,7 +48,7 @@ def write_report(
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write under a temporary name and rename: a reader never sees a half."""
+    """Write under a temporary name and rename, so that readers never see an incomplete file."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.rename(path)
@@ -107,16 +107,16 @@ def _mix(attempt: Tried) -> Mix | None:
 
 
 def _options(plan: CandidatePlan, checkpoint: Checkpoint) -> str:
-    told = [
+    options = [
         f"kvCache {plan.kv_cache}" if plan.kv_cache else "",
         f"smoothQuantAlpha {plan.smooth_quant_alpha}" if plan.smooth_quant_alpha else "",
-        f"{plan.auto.effective_bits} bits on average" if plan.auto else "",
+        f"{plan.auto.effective_bits} effective bits" if plan.auto else "",
         f"{', '.join(plan.exclude_modules)} excluded" if plan.exclude_modules else "",
         f"{checkpoint.format}, tensor {checkpoint.tensor}, pipeline {checkpoint.pipeline}"
         if checkpoint.format is CheckpointFormat.TENSORRT_LLM
         else "",
     ]
-    return ", ".join(part for part in told if part)
+    return ", ".join(part for part in options if part)
 
 
 def _machine() -> str:

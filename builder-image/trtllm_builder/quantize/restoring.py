@@ -1,6 +1,6 @@
-"""A candidate as it ships, parts of which can be given the source's weights and taken back; for attribution, mixing.
+"""A loaded candidate whose modules can be given the source's weights and back, for attribution and mixing.
 
-Weights are read from the source's files when they are wanted, and a layer that holds them gives up its unpacked weight:
+The source's weights are read from its files when they are needed, and replace the unpacked weight of the layer, so
 there are never two whole models in memory.
 """
 
@@ -21,11 +21,11 @@ from trtllm_builder.quantize.cells import Cell, cells_of
 from trtllm_builder.safetensors_header import read_header
 
 _SAME = 2**-7
-"""Relative: norms are stored with eight bits."""
+"""Largest relative difference of equal norms, which are stored with eight significant bits."""
 
 
 class Restorable:
-    """Wraps a model of `load_model` with keep_packed, in which every quantized layer is packed at the beginning."""
+    """Wraps a model from `load_model` with keep_packed: at the start, every quantized layer is packed."""
 
     def __init__(self, model: Any, source: Path, stored: torch.dtype) -> None:
         self.model = model
@@ -44,7 +44,7 @@ class Restorable:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All that can be restored, with the bytes that it adds to the artifact."""
+        """Cells that can be restored, with the bytes that they add to the artifact."""
         return cells_of({name: self._added(module) for name, module in self._packed.items()})
 
     def _added(self, module: QuantizedLinear) -> int:
@@ -55,7 +55,7 @@ class Restorable:
         return max(0, int(module.unpacked.numel()) * self._stored.itemsize - packed)
 
     def restore(self, modules: Iterable[str]) -> None:
-        """Exactly these have the source's weights from now on."""
+        """Give exactly these modules the source's weights."""
         wanted = set(modules)
         for name in sorted(self._whole - wanted):
             module = self._packed[name]
@@ -71,7 +71,7 @@ class Restorable:
         return found
 
     def _original(self, name: str) -> nn.Module:
-        """The linear layer before it was quantized; scales of a quantized cache stay at it."""
+        """The linear layer with the source's weight. It keeps the scales of a quantized KV cache."""
         module = self._packed[name]
         unpacked = module.unpacked
         if unpacked is None:
@@ -95,9 +95,9 @@ class Restorable:
 
     @cached_property
     def _moved_norms(self) -> Mapping[str, tuple[Tensor, ...]]:
-        """Scales by which the inputs of a block's layers have grown, by block: AWQ's export moves them into norms.
+        """Scales of the inputs of a block's layers, by block: AWQ's export moves them into the norms.
 
-        A norm multiplies by its weight, or by one more than it.
+        A norm multiplies by its weight, or by its weight plus one.
         """
         found: dict[str, list[Tensor]] = {}
         for name, parameter in self.model.named_parameters():
@@ -112,14 +112,14 @@ class Restorable:
 
 
 def _block(name: str) -> str:
-    """The decoder layer of a module: all up to its first number."""
+    """Name of the decoder layer of a module: everything up to its first number."""
     parts = name.split(".")
     numbers = [index for index, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[: numbers[0] + 1]) if numbers else ""
 
 
 def _unfolded(weight: Tensor, module: QuantizedLinear, scales: Iterable[Tensor]) -> Tensor:
-    """The source's weight for the candidate's inputs: divided by the scale that the candidate's weight tells of."""
+    """The source's weight for the candidate's inputs: divided by the scale that fits the candidate's weight best."""
     own = module.unpacked
     if own is None:
         raise ValueError("the candidate's own weight is needed")

@@ -1,4 +1,4 @@
-"""As many computing threads as the container has processors; torch would take the node's."""
+"""Sets torch's threads to the container's processors: by default torch counts those of the node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _V1 = (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu
 
 
 def use_all_processors() -> int:
-    """Set torch's threads to the cgroup's quota, or to the processors that the process may run on; the number."""
+    """Set torch's threads to the cgroup's quota or to the processors of the process, and return the number."""
     threads = min(len(os.sched_getaffinity(0)), _quota() or os.cpu_count() or 1)
     torch.set_num_threads(threads)
     return threads

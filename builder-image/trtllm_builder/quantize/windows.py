@@ -1,4 +1,4 @@
-"""Texts as rows of token ids: what calibration sees and what evaluation measures; ladder.py cuts both once."""
+"""Texts as rows of token ids, for calibration and for evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_builder.datasets import Purpose, TextSet, unusable
 
 @dataclass(frozen=True)
 class Windows:
-    """`rows` is int64 [count, length]."""
+    """Rows of token ids, int64 [count, length], and the identity of their text."""
 
     name: str
     digest: str
@@ -20,7 +20,7 @@ class Windows:
 
     @property
     def identity(self) -> dict[str, object]:
-        """For artifact digests and reports: the same numbers, the same rows."""
+        """Identity for artifact digests and reports: equal identities mean equal rows."""
         return {"texts": self.digest, "windows": list(self.rows.shape)}
 
     def batches(self, size: int, device: str) -> list[torch.Tensor]:
@@ -29,10 +29,10 @@ class Windows:
 
 
 def cut(texts: TextSet, tokenizer: Any, *, count: int, length: int, purpose: Purpose) -> Windows:
-    """`count` rows of `length` tokens from the texts in their order.
+    """`count` rows of `length` tokens from the texts, in their order.
 
-    The builder's own texts may overlap to give as many as asked for; a user's dataset must hold them, so that numbers
-    mean what they say: DatasetUnusable otherwise, with both counts.
+    Rows of the builder's own texts may overlap. A user's dataset must have enough tokens without overlap, so that its
+    measurements are meaningful; otherwise raises DatasetUnusable with both counts.
     """
     ids: list[int] = []
     separator = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
@@ -43,9 +43,9 @@ def cut(texts: TextSet, tokenizer: Any, *, count: int, length: int, purpose: Pur
     if len(ids) < length or (not texts.own and len(ids) < count * length):
         field = "calibration.samples" if purpose == "calibration" else "quality.evaluation.tokens"
         raise unusable(
-            f"The {purpose} dataset {texts.name} holds {len(ids)} tokens; {count} x {length} = {count * length} are "
-            "asked for.",
-            f"Lower spec.{field} or sequenceLength, or add text.",
+            f"The {purpose} dataset {texts.name} has {len(ids)} tokens, but {count} x {length} = {count * length} are "
+            "needed.",
+            f"Lower spec.{field} or {field.rpartition('.')[0]}.sequenceLength, or add text to the dataset.",
         )
     spread = (len(ids) - length) / max(1, count - 1)
     starts = [round(index * min(float(length), spread)) for index in range(count)]

@@ -1,4 +1,4 @@
-"""The quality report, what was tried, measured and chosen: as JSON, and as a page through trtllm_report."""
+"""The quality report (candidates, measurements, choice) as JSON, and as a page through trtllm_report."""
 
 from trtllm_builder.report.as_json import report_json
 from trtllm_builder.report.as_page import report_html

@@ -1,4 +1,4 @@
-"""The quality report as JSON, for programs. Written by the quantize stage beside the page, with the same content.
+"""The quality report as JSON for programs, with the same content as the page.
 
 JSON has no NaN and no infinity: such measurements are null here, and the candidate's reason says NotANumber.
 """
@@ -15,7 +15,7 @@ FORMAT = "trtllm-quality-report/1"
 
 
 def report_json(report: Report) -> str:
-    """The whole report as indented JSON with a final newline; the same report gives the same text."""
+    """The report as indented JSON with a final newline. Equal reports give equal texts."""
     document = {
         "format": FORMAT,
         "model": report.model,

@@ -1,4 +1,4 @@
-"""The quality report as trtllm_report's page shows it: numbers become texts, and charts get their values."""
+"""The quality report as a page of trtllm_report: numbers as texts, and values for charts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from trtllm_report.page import report_html as page_html
 
 
 def report_html(report: Report) -> str:
-    """The whole page; the same report gives the same text."""
+    """The page as HTML. Equal reports give equal texts."""
     return page_html(as_page(report))
 
 
 def as_page(report: Report) -> page.Report:
-    """The report with every number as a text."""
+    """The report with numbers as texts."""
     return page.Report(
         title=report.model,
         date=report.date,
@@ -55,7 +55,7 @@ def _mix(report: Report, mix: Mix) -> page.Mix:
 
 
 def _measures(measures: ModelMeasures, reference: ModelMeasures | None) -> page.Measures:
-    """Measures of a candidate against the reference; of the reference itself without one."""
+    """Measures of a candidate, compared with the reference if there is one."""
     increase = perplexity_increase(reference, measures) if reference is not None else None
     share = agreement_percent(measures)
     return page.Measures(
@@ -88,7 +88,7 @@ def _limits(report: Report) -> page.Limits:
 
 
 def _facts(report: Report) -> list[page.Fact]:
-    """Everything needed to repeat the measurement."""
+    """Facts that are needed to repeat the measurement."""
     gate = report.gate
     evaluated = f"{report.reference.tokens:,} of at most {gate.tokens:,}".replace(",", " ")
     return [

@@ -1,4 +1,4 @@
-"""What a quality report says, before it is written as JSON or as a page. Filled by the quantize stage's ladder.
+"""Content of a quality report, before it is written as JSON or as a page.
 
 Nothing here is measured or decided: the numbers come from the evaluation, the verdicts from the gate.
 """
@@ -15,7 +15,7 @@ from trtllm_builder.gate import ModelMeasures
 
 @dataclass(frozen=True)
 class FreeAnswer:
-    """A prompt without an expected answer, and what the source and a candidate wrote."""
+    """A prompt without an expected answer, and the answers of the source and a candidate."""
 
     prompt: str
     source: str
@@ -29,63 +29,63 @@ class Mix:
     exclude_modules: tuple[str, ...]
     measures: ModelMeasures
     size: int
-    """Bytes that its files would have."""
+    """Bytes of its files."""
 
 
 @dataclass(frozen=True)
 class ReportCandidate:
-    """One method tried."""
+    """One candidate."""
 
     label: str
-    """The method as users write it: INT4AWQ."""
+    """Method, such as INT4AWQ."""
     group_size: int | None
     options: str
-    """Further options as one text: "kvCache FP8, lm_head excluded"; empty when there are none."""
+    """Further options as one text, such as "kvCache FP8, lm_head excluded"; empty if there are none."""
     measures: ModelMeasures | None
-    """None when the candidate failed before it could be measured."""
+    """Measurements; None if the candidate failed before."""
     size: int | None
-    """Bytes of the files that would ship."""
+    """Bytes of the exported files."""
     seconds: Mapping[str, float]
-    """How long each stage took."""
+    """Duration of each stage in seconds."""
     verdict: Verdict
     reason: str
     message: str
     answers: tuple[FreeAnswer, ...] = ()
     mixed: bool = False
-    """Fallback Mixed of the method."""
+    """True for fallback Mixed."""
     explanation: str = ""
-    """Why it was refused, as one clause; empty where that was not looked into."""
+    """Explanation of a refusal as a clause; empty if there is none."""
     shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Of its KL divergence, what comes from each part: by heading (layers, kinds), then by name."""
+    """Shares of its KL divergence, by heading (layers, kinds) and by name of the part."""
     mix: Mix | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the report shows about one run of the quality gate."""
+    """Content of the report about one run of the quality gate."""
 
     model: str
-    """The model's name: its repository, path or URI."""
+    """Name of the model: its repository, path or URI."""
     source_digest: str
     source_revision: str | None
     date: str
-    """When the report was made, written by the caller."""
+    """Date of the report, as text."""
     tools: Mapping[str, str]
-    """Versions of the tools that matter: modelopt, torch, transformers, ..."""
+    """Versions of the tools: modelopt, torch, transformers, ..."""
     machine: str
     calibration: str
-    """One sentence: which texts, how many, how long."""
+    """Texts of the evaluation, their number and length, as a sentence."""
     evaluation: str
     gate: GateRequest
     reference: ModelMeasures
     reference_size: int
     candidates: tuple[ReportCandidate, ...]
     chosen: int | None
-    """Index of the candidate that is published; None when none is."""
+    """Index of the published candidate; None if there is none."""
     notes: tuple[str, ...] = field(default=())
-    """Reasons of the plan, for readers who wonder why these candidates in this order."""
+    """Reasons of the plan for these candidates and their order."""
 
     def __post_init__(self) -> None:
-        """Refuse an index that names no candidate: every reader relies on it."""
+        """Refuse an index without a candidate."""
         if self.chosen is not None and not 0 <= self.chosen < len(self.candidates):
             raise ValueError(f"chosen is {self.chosen}, but there are {len(self.candidates)} candidates")

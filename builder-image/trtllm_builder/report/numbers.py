@@ -1,4 +1,4 @@
-"""Measurements as a reader sees them; as_page.py writes every number through here."""
+"""Measurements as texts for readers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from trtllm_report.numbers import NONE
 
 
 def fixed(value: float) -> str:
-    """A perplexity: two decimals where people can read them."""
+    """A perplexity with two decimals, or with an exponent if it is large."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "infinite"
     return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.2e}"
 
 
 def divergence(measures: ModelMeasures) -> str:
-    """KL divergence, four digits."""
+    """A KL divergence with four digits."""
     value = measures.kl_divergence
     if value is None:
         return NONE
@@ -24,7 +24,7 @@ def divergence(measures: ModelMeasures) -> str:
 
 
 def agreement(measures: ModelMeasures) -> str:
-    """The share as a percentage."""
+    """A share as a percentage."""
     value = measures.top_token_agreement
     if value is None:
         return NONE
@@ -33,12 +33,12 @@ def agreement(measures: ModelMeasures) -> str:
 
 
 def canary_count(measures: ModelMeasures) -> str | None:
-    """Passed and all, as `2/2`; None without canaries."""
+    """Passed canaries and their number, such as `2/2`; None without canaries."""
     if not measures.canaries:
         return None
     return f"{sum(canary.passed for canary in measures.canaries)}/{len(measures.canaries)}"
 
 
 def finite(value: float | None) -> float | None:
-    """A length to draw; None for what has none."""
+    """Length for a chart; None if the value has none."""
     return value if value is not None and math.isfinite(value) else None

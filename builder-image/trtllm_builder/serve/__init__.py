@@ -1,4 +1,4 @@
-"""Serves one artifact over OpenAI's HTTP API with transformers; `python -m trtllm_builder serve` calls `main`."""
+"""Serves one artifact over OpenAI's HTTP API with transformers: `python -m trtllm_builder serve`."""
 
 from __future__ import annotations
 

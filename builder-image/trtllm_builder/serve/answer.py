@@ -1,4 +1,4 @@
-"""How each endpoint words its answer, whole and in chunks; app.py feeds it the pieces of a session."""
+"""Responses of each endpoint, whole and in chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_builder.serve.protocol import Answer, Choice, GenerationRequest, Usa
 
 
 class Writer(ABC):
-    """One answer to one request."""
+    """Writer of the answer to one request."""
 
     kind: str
     chunk_kind: str
@@ -25,11 +25,11 @@ class Writer(ABC):
         self._opened = False
 
     def whole(self, text: str, finish: str, usage: Usage) -> Answer:
-        """The response of a request that does not stream."""
+        """Response of a request that does not stream."""
         return self._answer(self.kind, [self._whole(text, finish)], usage)
 
     def chunks(self, piece: Piece) -> Iterator[Answer]:
-        """The chunks that a piece is sent as: none while it has no text."""
+        """Chunks for a piece of the answer; none if it has no text."""
         if not self._opened:
             self._opened = True
             yield from (self._chunk(choice) for choice in self._opening())
@@ -39,7 +39,7 @@ class Writer(ABC):
             yield self._chunk(self._closing(piece.finish))
 
     def usage_chunk(self, usage: Usage) -> Answer:
-        """The last chunk, for who asked for it."""
+        """Last chunk, if the client requested it."""
         return self._answer(self.chunk_kind, [], usage)
 
     def _chunk(self, choice: Choice) -> Answer:
@@ -64,7 +64,7 @@ class Writer(ABC):
 
 
 class ChatAnswer(Writer):
-    """A message by the assistant."""
+    """Answer as a message of the assistant."""
 
     kind = "chat.completion"
     chunk_kind = "chat.completion.chunk"
@@ -84,7 +84,7 @@ class ChatAnswer(Writer):
 
 
 class CompletionAnswer(Writer):
-    """Text that continues the prompt."""
+    """Answer as text that continues the prompt."""
 
     kind = "text_completion"
     chunk_kind = "text_completion"
@@ -104,7 +104,7 @@ class CompletionAnswer(Writer):
 
 
 def usage_of(prompt_tokens: int, completion_tokens: int) -> Usage:
-    """The sum, for who cannot add."""
+    """Sum of prompt and completion tokens."""
     return Usage(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,

@@ -1,4 +1,4 @@
-"""The HTTP routes: OpenAI's endpoints, health, version and metrics; main.py gives the application to uvicorn."""
+"""HTTP routes: OpenAI's endpoints, health, version and metrics."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ R = TypeVar("R", bound=GenerationRequest)
 
 
 class Routes:
-    """The handlers, around one Runtime."""
+    """Handlers of the routes for one Runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._created = int(time.time())
 
     async def chat(self, request: Request) -> Response:
-        """POST /v1/chat/completions."""
+        """Handle POST /v1/chat/completions."""
         body, session = await self._start(request, ChatCompletionRequest, chat_job)
         return await respond(request, session, ChatAnswer(body), self._runtime.metrics)
 
     async def completion(self, request: Request) -> Response:
-        """POST /v1/completions."""
+        """Handle POST /v1/completions."""
         body, session = await self._start(request, CompletionRequest, completion_job)
         return await respond(request, session, CompletionAnswer(body), self._runtime.metrics)
 
     async def models(self, _: Request) -> Response:
-        """GET /v1/models."""
+        """Handle GET /v1/models."""
         model = {"id": self._runtime.model_name, "object": "model", "created": self._created, "owned_by": "trtllm"}
         return JSONResponse({"object": "list", "data": [model]})
 
     async def version(self, _: Request) -> Response:
-        """GET /version: of the server and its engine, and the artifact once it is loaded."""
+        """Handle GET /version: versions of the server and its engine, and the artifact if it is loaded."""
         return JSONResponse(
             {
                 "version": _version("trtllm-builder"),
@@ -65,22 +65,22 @@ class Routes:
         )
 
     async def live(self, _: Request) -> Response:
-        """GET /health/live: the process answers, that is all."""
+        """Handle GET /health/live: the process answers."""
         return JSONResponse({"status": "live"})
 
     async def ready(self, _: Request) -> Response:
-        """GET /health/ready and /health: requests are welcome."""
+        """Handle GET /health/ready and /health: the server takes requests."""
         phase = self._runtime.phase
         failure = self._runtime.failure
         detail = {"reason": failure.reason, "message": failure.message} if failure else {}
         return JSONResponse({"status": phase, **detail}, 200 if phase is Phase.READY else 503)
 
     async def metrics(self, _: Request) -> Response:
-        """GET /metrics."""
+        """Handle GET /metrics."""
         return Response(self._runtime.metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def refuse(self, _: Request, error: Exception) -> Response:
-        """Any error, as OpenAI words errors."""
+        """Handle an error: the response has OpenAI's format."""
         if isinstance(error, HTTPException):
             error = ApiError(error.status_code, f"{error.detail}.")
         if not isinstance(error, ApiError):
@@ -100,14 +100,14 @@ class Routes:
         if body.model != name:
             raise ApiError(
                 404,
-                f"The model {body.model} does not exist; this server serves {name}.",
+                f"The model {body.model} does not exist. This server serves {name}.",
                 param="model",
                 code="model_not_found",
             )
         engine = self._runtime.engine
         if engine is None or self._runtime.phase is not Phase.READY:
             raise ApiError(
-                503, f"{name} is {self._runtime.phase}; try again later.", code=self._runtime.phase, headers=_RETRY
+                503, f"{name} is {self._runtime.phase}. Retry later.", code=self._runtime.phase, headers=_RETRY
             )
         job = job_of(engine, body)
         try:
@@ -116,14 +116,14 @@ class Routes:
             waiting = self._runtime.scheduler.max_waiting
             raise ApiError(
                 429,
-                f"{waiting} requests wait already, which is as many as may; try again later.",
+                f"The queue is full: {waiting} requests are waiting. Retry later.",
                 code="queue_full",
                 headers=_RETRY,
             ) from error
 
 
 def create_app(runtime: Runtime) -> Starlette:
-    """The application; what it answers depends on the runtime's phase."""
+    """The application. Its answers depend on the runtime's phase."""
     routes = Routes(runtime)
     return Starlette(
         routes=[

@@ -1,4 +1,4 @@
-"""Runs a validated request and sends its answer, whole or as server-sent events; app.py calls `respond`."""
+"""Runs a validated request and sends its answer, whole or as server-sent events."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from trtllm_builder.serve.metrics import Metrics
 from trtllm_builder.serve.session import Session
 
 _CLIENT_CLOSED_REQUEST = 499
-"""Nobody reads it, and it must not count as an error of the server."""
+"""Status of a request whose client left. It must not count as an error of the server."""
 
 
 async def respond(request: Request, session: Session, writer: Writer, metrics: Metrics) -> Response:
-    """The response; the session is cancelled when its client leaves."""
+    """Response of the request. The session is cancelled if its client leaves."""
     if writer.request.stream:
         return _EventStream(session, _events(session, writer, metrics))
     return await _whole(request, session, writer)
@@ -54,13 +54,13 @@ async def _events(session: Session, writer: Writer, metrics: Metrics) -> AsyncIt
                 yield _event(writer.usage_chunk(usage_of(len(session.job.prompt), piece.tokens)).to_json())
         yield _event("[DONE]")
     except ApiError as error:
-        # The status line is long gone: the error is an event, and no [DONE] follows.
+        # the status line is already sent: the error is an event, and no [DONE] follows
         metrics.errors.inc()
         yield _event(json.dumps(error.body()))
 
 
 async def _checked(session: Session) -> AsyncIterator[Piece]:
-    """The pieces, with what went wrong as an ApiError."""
+    """Pieces of the answer. Errors are raised as ApiError."""
     try:
         async for piece in session.pieces():
             if piece.finish == ABORT:
@@ -81,7 +81,7 @@ async def _client_leaves(request: Request) -> None:
 
 
 class _EventStream(StreamingResponse):  # type: ignore[misc, unused-ignore]
-    """Cancels its session at the end, even if the client left before the first event was asked for."""
+    """Event stream that cancels its session at the end, even if the client left before the first event."""
 
     def __init__(self, session: Session, events: AsyncIterator[str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})

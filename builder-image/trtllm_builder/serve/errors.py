@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape, so that its clients show the sentence; app.py raises and renders them."""
+"""Errors in OpenAI's format, so that its clients show the message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 
 class ApiError(Exception):
-    """One sentence for whoever sent the request."""
+    """Error of a request, with a message for the client."""
 
     def __init__(
         self,
@@ -29,27 +29,27 @@ class ApiError(Exception):
 
     @property
     def servers_fault(self) -> bool:
-        """Whether it counts as an error of the server: the client did nothing wrong."""
+        """True if the error is the server's and not the client's."""
         return self.status == 429 or self.status >= 500
 
     def body(self) -> dict[str, Any]:
-        """The JSON that OpenAI's clients understand."""
+        """The error as JSON for OpenAI's clients."""
         kind = {404: "not_found_error", 429: "rate_limit_error"}.get(
             self.status, "server_error" if self.status >= 500 else "invalid_request_error"
         )
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
     def response(self) -> JSONResponse:
-        """The HTTP response."""
+        """The error as an HTTP response."""
         return JSONResponse(self.body(), self.status, self.headers)
 
 
 def invalid(error: ValidationError) -> ApiError:
-    """The first thing that is wrong with a request."""
+    """The first error of a request as an ApiError."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {first['ctx']['error']}.", code="invalid_json")
-    # A union reports every member that did not fit; the field's own name is what a person recognises.
+    # a union reports every member that did not match, so only the field's own name is used
     param = str(first["loc"][0]) if first["loc"] else None
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")

@@ -1,7 +1,7 @@
-"""The token loop: one request's prompt in, pieces of text out; session.py runs it in a worker thread.
+"""Token loop of one request: from its prompt to pieces of text.
 
-Requests do not share a batch: each runs its own loop over its own KV cache, which suits what a transformers model
-serves, a smoke test or a quantized model that no faster engine can load.
+Requests do not share a batch: each runs its own loop over its own KV cache. That is enough for smoke tests, and for
+quantized models that no faster engine can load.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from trtllm_builder.serve.text import Detokenizer, StopScanner
 
 STOP, LENGTH, ABORT = "stop", "length", "abort"
 _CONTEXT_TOKENS = 8
-"""How much of a continued text the detokenizer needs to place spaces rightly."""
+"""Tokens of a continued text that the detokenizer needs to place spaces correctly."""
 
 
 class LoadedModel(Protocol):
-    """What checkpoint.load_for_inference returns."""
+    """Interface of a loaded model, as checkpoint.load_for_inference returns it."""
 
     @property
     def model(self) -> Any:
-        """Transformers PreTrainedModel in eval mode."""
+        """PreTrainedModel of transformers in eval mode."""
 
     @property
     def tokenizer(self) -> Any:
-        """Transformers PreTrainedTokenizerBase."""
+        """PreTrainedTokenizerBase of transformers."""
 
     @property
     def manifest(self) -> Manifest:
-        """What the artifact says of itself."""
+        """Manifest of the artifact."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request, ready to run."""
+    """A validated request."""
 
     prompt: tuple[int, ...]
     max_tokens: int
     temperature: float = 1.0
-    """0 is greedy."""
+    """Sampling temperature; 0 is greedy."""
     top_p: float = 1.0
     seed: int | None = None
     stops: tuple[str, ...] = ()
     continues: bool = False
-    """The answer continues the prompt's text instead of beginning its own."""
+    """True if the answer continues the prompt's text."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What one step yields: `tokens` is the count so far, `finish` is set on the last piece."""
+    """Result of one step: `tokens` is the number so far, and `finish` is set for the last piece."""
 
     text: str
     tokens: int
@@ -64,34 +64,34 @@ class Piece:
 
 
 class Engine:
-    """A loaded model; safe to use from several threads."""
+    """A loaded model, which several threads may use."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._model, self.tokenizer = loaded.model, loaded.tokenizer
         generation = getattr(self._model, "generation_config", None)
         self._ends = _token_ids(getattr(generation, "eos_token_id", None)) | _token_ids(self.tokenizer.eos_token_id)
         self._penalty = float(getattr(generation, "repetition_penalty", None) or 1.0)
-        """Part of the answers that the artifact was measured with, so it is applied here too."""
+        """Repetition penalty of the model, which was applied when the artifact was measured."""
         settings = self._model.config.get_text_config()
         self.vocabulary: int = settings.vocab_size
         self.context: int | None = getattr(settings, "max_position_embeddings", None)
         accepted = inspect.signature(self._model.forward).parameters
         self._options = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-        # The first call clears a truncation that tokenizer.json may ask for; later calls then never change it, so
-        # that worker threads may decode meanwhile.
+        # the first call clears a truncation of tokenizer.json; later calls do not change the tokenizer, so worker
+        # threads may use it at the same time
         self.encode("", special=False)
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """Token ids of a text; `special` adds what the tokenizer puts around a prompt."""
+        """Token ids of a text; `special` adds the tokenizer's special tokens around a prompt."""
         return [int(token) for token in self.tokenizer(text, add_special_tokens=special)["input_ids"]]
 
     def greedy(self, prompt: Sequence[int], count: int) -> list[int]:
-        """Exactly `count` greedy tokens, past the end of the text if need be."""
+        """Exactly `count` greedy tokens, also after an end-of-text token."""
         tokens = self._tokens(Job(tuple(prompt), count, temperature=0))
         return [token for token, _ in zip(tokens, range(count), strict=False)]
 
     def run(self, job: Job, emit: Callable[[Piece], None], cancelled: Event) -> None:
-        """Generate until the end, a stop string, the limit or cancellation; the last piece has `finish`."""
+        """Generate until the end, a stop string, the limit or cancellation. The last piece has `finish`."""
         detokenizer = Detokenizer(self._decode, job.prompt[-_CONTEXT_TOKENS:] if job.continues else ())
         scanner = StopScanner(job.stops)
         finish = LENGTH
@@ -127,7 +127,7 @@ class Engine:
         ids = torch.tensor([job.prompt], device=device)
         seen, cache = ids, None
         while True:
-            # Not around the loop: a suspended generator must not leave its mode on in the caller's thread.
+            # not around the loop: a suspended generator would leave this mode active in the caller's thread
             with torch.inference_mode():
                 output = self._model(input_ids=ids, past_key_values=cache, use_cache=True, **self._options)
                 cache = output.past_key_values

@@ -1,4 +1,4 @@
-"""`trtllm_builder serve`: listens, loads the artifact, lets it answer its probe, serves until SIGTERM, drains."""
+"""`trtllm_builder serve`: listens, loads the artifact, checks its known prompt, serves until SIGTERM, drains."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _JOIN_SECONDS = 0.5
 
 
 def main(argv: list[str]) -> int:
-    """Serve until told to stop; the exit code."""
+    """Serve until SIGTERM, and return the exit code."""
     return serve(parse(argv), _load_artifact, Progress())
 
 
 def serve(options: Options, load: Load, progress: Progress) -> int:
-    """Serve what `load` returns."""
+    """Serve the model that `load` returns."""
     _log_through(progress)
     runtime = Runtime(options.served_model_name, options.max_concurrent_requests, options.max_queued_requests)
     config = uvicorn.Config(
@@ -45,7 +45,7 @@ def serve(options: Options, load: Load, progress: Progress) -> int:
         runtime.failure = transient(
             Reason.INTERNAL_ERROR,
             f"The server cannot listen on {options.host}:{options.port}: {error.strerror}.",
-            "Give the server a port that is free.",
+            "Set --port to a free port.",
         )
     else:
         progress.say(f"Listening on port {listener.getsockname()[1]}.")
@@ -69,11 +69,11 @@ def _bring_up(runtime: Runtime, options: Options, load: Load, progress: Progress
             loaded = load(options.artifact, options.device)
         with progress.step("Probing"):
             runtime.accept(loaded)
-        progress.say(f"Ready: {options.served_model_name} answered its probe as recorded.")
+        progress.say(f"Ready: {options.served_model_name} answered its known prompt as recorded.")
     except BuilderFailure as failure:
         runtime.failure = failure
     except Exception as error:
-        # Whatever it is, the process must end and say so.
+        # the process must end with a termination message in any case
         reason: Reason = Reason.INTERNAL_ERROR
         if isinstance(error, MemoryError):
             reason = Reason.HOST_OUT_OF_MEMORY
@@ -82,12 +82,12 @@ def _bring_up(runtime: Runtime, options: Options, load: Load, progress: Progress
         runtime.failure = transient(
             reason,
             f"The artifact cannot be loaded: {type(error).__name__}: {first_line(error)}",
-            "Look at the log; give the server more memory if it ran out of it.",
+            "Read the server's log. If memory ran out, raise spec.serving.podTemplate.resources.limits.memory.",
         )
 
 
 def _load_artifact(directory: Path, device: str) -> LoadedModel:
-    # Here, so that the server listens while torch and transformers are imported.
+    # imported here, so that the server already listens during the import of torch and transformers
     from trtllm_builder.checkpoint import load_for_inference
     from trtllm_builder.quantize.threads import use_all_processors
 
@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _write_termination(failure: BuilderFailure, progress: Progress) -> None:
-    # The kubelet keeps 4096 bytes: cut the texts, so that what it keeps is still JSON.
+    # the kubelet keeps 4096 bytes: shorter texts keep the JSON complete
     result = {"reason": failure.reason, "message": failure.message[:450], "remedy": failure.remedy[:450]}
     progress.say(f"{failure.reason}: {failure.message} {failure.remedy}")
     path = Path(os.environ.get("TERMINATION_LOG", TERMINATION_PATH))
@@ -114,7 +114,7 @@ def _write_termination(failure: BuilderFailure, progress: Progress) -> None:
 
 
 def _leave_stuck_threads(code: int) -> None:
-    """End at once if a thread still computes: the interpreter would wait for it, maybe longer than the kubelet does."""
+    """End at once if a thread still computes: the interpreter would wait for it, perhaps longer than the kubelet."""
     for thread in threading.enumerate():
         if thread.name.startswith(THREAD_PREFIX):
             thread.join(_JOIN_SECONDS)

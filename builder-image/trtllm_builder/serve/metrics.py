@@ -1,6 +1,6 @@
-"""Prometheus metrics of the server, named as TensorRT-LLM names its own; session.py counts, app.py shows.
+"""Prometheus metrics of the server, under TensorRT-LLM's names.
 
-The registry is the server's own: process metrics of the Python client would only be noise, and tests start several.
+Each server has its own registry, without the process metrics of the Python client; tests start several servers.
 """
 
 from __future__ import annotations
@@ -18,37 +18,41 @@ _QUEUE = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Metrics:
-    """One server's metrics."""
+    """Metrics of one server."""
 
     def __init__(self, model_name: str, running: Callable[[], float], waiting: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
         self._values = {"model_name": model_name, "engine_type": ENGINE_TYPE}
-        self._gauge("trtllm_num_requests_running", "Requests that generate now.", running)
-        self._gauge("trtllm_num_requests_waiting", "Requests that wait for a worker.", waiting)
+        self._gauge("trtllm_num_requests_running", "Requests that are generating.", running)
+        self._gauge("trtllm_num_requests_waiting", "Requests that are waiting for a worker.", waiting)
         self._success = Counter(
             "trtllm_request_success",
-            "Requests that ended as they should, or that the client abandoned.",
+            "Requests that completed, or that the client cancelled.",
             (*_LABELS, "finished_reason"),
             registry=self._registry,
         )
-        self.errors = self._counter("trtllm_request_error", "Requests that the server could not answer: 429 and 5xx.")
-        self.prompt_tokens = self._counter("trtllm_prompt_tokens", "Prompt tokens that were processed.")
-        self.generation_tokens = self._counter("trtllm_generation_tokens", "Tokens that were generated.")
-        self.latency = self._histogram("trtllm_e2e_request_latency_seconds", "From arrival to the end.", _LATENCY)
+        self.errors = self._counter("trtllm_request_error", "Requests with status 429 or 5xx.")
+        self.prompt_tokens = self._counter("trtllm_prompt_tokens", "Processed prompt tokens.")
+        self.generation_tokens = self._counter("trtllm_generation_tokens", "Generated tokens.")
+        self.latency = self._histogram(
+            "trtllm_e2e_request_latency_seconds", "Time from arrival to the end of the answer.", _LATENCY
+        )
         self.first_token = self._histogram(
-            "trtllm_time_to_first_token_seconds", "From arrival to the first token.", _FIRST_TOKEN
+            "trtllm_time_to_first_token_seconds", "Time from arrival to the first token.", _FIRST_TOKEN
         )
         self.per_token = self._histogram(
-            "trtllm_time_per_output_token_seconds", "Mean time of each token after the first.", _PER_TOKEN
+            "trtllm_time_per_output_token_seconds", "Mean time per token after the first.", _PER_TOKEN
         )
-        self.queue_time = self._histogram("trtllm_request_queue_time_seconds", "From arrival to a worker.", _QUEUE)
+        self.queue_time = self._histogram(
+            "trtllm_request_queue_time_seconds", "Time from arrival to the start of generation.", _QUEUE
+        )
 
     def success(self, finished_reason: str) -> None:
-        """Count a request's end."""
+        """Count the end of a request."""
         self._success.labels(**self._values, finished_reason=finished_reason).inc()
 
     def exposition(self) -> bytes:
-        """The text that Prometheus scrapes."""
+        """Metrics as text for Prometheus."""
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:

@@ -1,4 +1,4 @@
-"""The command line of `trtllm_builder serve`; main.py reads it."""
+"""Command line of `trtllm_builder serve`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_api.contract import SERVE_PORT
 
 @dataclass(frozen=True)
 class Options:
-    """The command line."""
+    """Options of the command line."""
 
     artifact: Path
     served_model_name: str
@@ -25,18 +25,20 @@ class Options:
 
 
 def parse(argv: list[str]) -> Options:
-    """Read the command line; argparse ends the process on a wrong one."""
+    """Parse the command line. argparse ends the process if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="trtllm_builder serve", description="Serve one artifact over OpenAI's HTTP API."
     )
     parser.add_argument("--artifact", type=Path, required=True, help="directory with manifest.json")
-    parser.add_argument("--served-model-name", required=True, help="what requests must name as their model")
-    parser.add_argument("--host", default="0.0.0.0", help="the pod's network by default")  # noqa: S104
+    parser.add_argument("--served-model-name", required=True, help="value of `model` in requests")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104
     parser.add_argument("--port", type=int, default=SERVE_PORT)
     parser.add_argument("--max-concurrent-requests", type=_at_least(1), default=4)
     parser.add_argument("--max-queued-requests", type=_at_least(0), default=256)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--drain-seconds", type=float, default=25.0, help="how long SIGTERM waits for requests")
+    parser.add_argument(
+        "--drain-seconds", type=float, default=25.0, help="time limit for running requests after SIGTERM"
+    )
     return Options(**vars(parser.parse_args(argv)))
 
 

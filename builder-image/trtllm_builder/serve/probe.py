@@ -1,6 +1,6 @@
-"""What ready means: the artifact answers its recorded probe as it did when it was measured; runtime.py asks first.
+"""Checks readiness: the artifact answers its known prompt as it did when it was measured.
 
-Kernels differ between machines, so late tokens may differ too; the first ones do not unless the weights do.
+Kernels differ between machines, so later tokens may differ. The first tokens differ only if the weights do.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from trtllm_builder.serve.generation import Engine
 
 REQUIRED_TOKENS = 4
 _PUBLISH_AGAIN = (
-    "Let the QuantizedModel publish it again: remove the artifact's directory and set the annotation trtllm.dev/retry."
+    "Remove its directory, and set the annotation trtllm.dev/retry on the QuantizedModel to publish it again."
 )
 _SHOWN = 120
 
 
 def agrees(recorded: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether the answers have their first tokens in common."""
+    """True if the first tokens of the answers are equal."""
     required = min(REQUIRED_TOKENS, len(recorded))
     return list(recorded[:required]) == list(given[:required])
 
 
 def check(engine: Engine, manifest: Manifest) -> None:
-    """Answer the manifest's probe; raises BuilderFailure ArtifactCorrupt when the answer is another one."""
+    """Check the answer to the manifest's known prompt. Raises BuilderFailure ArtifactCorrupt if it differs."""
     probe = manifest.probe
     if probe is None or not probe.prompt_token_ids or not probe.answer_token_ids:
-        raise _corrupt("The artifact's manifest has no probe, so nothing shows that it answers as it was measured.")
+        raise _corrupt("The artifact's manifest has no known prompt, so its answers cannot be checked.")
     ids = (*probe.prompt_token_ids, *probe.answer_token_ids)
     if max(ids) >= engine.vocabulary or min(ids) < 0:
         raise _corrupt(
-            f"The artifact's probe has the token {max(ids)}, but the model's vocabulary has {engine.vocabulary} tokens."
+            f"The artifact's known prompt has the token {max(ids)}, but its vocabulary has {engine.vocabulary} tokens."
         )
     given = engine.greedy(probe.prompt_token_ids, len(probe.answer_token_ids))
     if not agrees(probe.answer_token_ids, given):
@@ -41,7 +41,7 @@ def check(engine: Engine, manifest: Manifest) -> None:
             repr(engine.tokenizer.decode(list(tokens)))[:_SHOWN] for tokens in (probe.answer_token_ids, given)
         )
         raise _corrupt(
-            f"The artifact was recorded to answer its probe with {recorded_text}, but it answered {given_text}."
+            f"The recorded answer to the artifact's known prompt is {recorded_text}, but it answered {given_text}."
         )
 
 

@@ -1,4 +1,4 @@
-"""From an OpenAI request to a Job: the chat template, the tokenizer, and the limit of the context; app.py calls it."""
+"""Makes a Job from an OpenAI request: applies the chat template, the tokenizer, and the limit of the context."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from trtllm_builder.serve.generation import Engine, Job
 from trtllm_builder.serve.protocol import ChatCompletionRequest, CompletionRequest, GenerationRequest
 
 DEFAULT_MAX_TOKENS = 256
-"""For requests that name no limit."""
+"""Most tokens of an answer if the request has no limit."""
 
 
 def chat_job(engine: Engine, request: ChatCompletionRequest) -> Job:
-    """The messages as the model's template writes them."""
+    """Job for messages, which the model's chat template formats."""
     if not engine.tokenizer.chat_template:
         raise ApiError(
             400,
-            f"{request.model} has no chat template; send the finished prompt to /v1/completions.",
+            f"{request.model} has no chat template. Send a complete prompt to /v1/completions.",
             param="messages",
             code="no_chat_template",
         )
@@ -30,12 +30,12 @@ def chat_job(engine: Engine, request: ChatCompletionRequest) -> Job:
         raise ApiError(
             400, f"The chat template refuses the messages: {first_line(error)}", param="messages", code="invalid_value"
         ) from error
-    # The template writes the special tokens itself.
+    # the template adds the special tokens
     return _job(engine, request, engine.encode(text, special=False), "messages")
 
 
 def completion_job(engine: Engine, request: CompletionRequest) -> Job:
-    """The prompt as it is."""
+    """Job for a prompt, which is used unchanged."""
     prompt = request.single_prompt
     if isinstance(prompt, str):
         return _job(engine, request, engine.encode(prompt), "prompt", continues=True)
@@ -60,7 +60,7 @@ def _job(engine: Engine, request: GenerationRequest, prompt: list[int], param: s
             raise ApiError(
                 400,
                 f"The prompt has {len(prompt)} tokens, but {request.model} has a context of {engine.context} tokens, "
-                "of which one must be left for the answer.",
+                "and the answer needs at least one.",
                 param=param,
                 code="context_length_exceeded",
             )

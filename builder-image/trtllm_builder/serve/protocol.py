@@ -1,6 +1,6 @@
-"""OpenAI's requests and responses as pydantic models; app.py validates with them and answers in them.
+"""OpenAI's requests and responses as pydantic models.
 
-Unknown fields are ignored, as clients send fields of newer versions. What is known but cannot be honoured is refused.
+Unknown fields are ignored, because clients send fields of newer versions. Known but unsupported values are refused.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class _Wire(BaseModel):
 
 
 class StreamOptions(_Wire):
-    """What a stream carries besides the text."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
 
 
 class GenerationRequest(_Wire):
-    """What both endpoints understand."""
+    """Fields of both endpoints."""
 
     model: str
     max_tokens: PositiveInt | None = None
@@ -41,7 +41,7 @@ class GenerationRequest(_Wire):
     @classmethod
     def _one_answer(cls, value: int | None) -> int | None:
         if value not in {None, 1}:
-            raise ValueError(f"this server gives one answer a request, not {value}")
+            raise ValueError(f"this server supports one answer per request, not {value}")
         return value
 
     @field_validator("stop")
@@ -53,30 +53,30 @@ class GenerationRequest(_Wire):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The stop strings; an empty one would stop before the first character, so it means none."""
+        """Stop strings without empty ones, which would stop before the first character."""
         given = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return tuple(stop for stop in given if stop)
 
     @property
     def token_limit(self) -> int | None:
-        """How many tokens the client wants at most."""
+        """Most tokens that the client allows."""
         return self.max_tokens
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream ends with a chunk of usage."""
+        """True if a stream ends with a chunk of usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
 class ContentPart(_Wire):
-    """A part of a message; a text model reads text alone."""
+    """Part of a message. Only text is supported."""
 
     type: Literal["text"]
     text: str
 
 
 class ChatMessage(BaseModel):
-    """One message; what a chat template may want besides role and content is kept."""
+    """One message. Further fields are kept for the chat template."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -84,25 +84,25 @@ class ChatMessage(BaseModel):
     content: str | list[ContentPart] | None = None
 
     def for_template(self) -> dict[str, Any]:
-        """The message as chat templates expect it: content is one string."""
+        """The message for chat templates: its content is one string."""
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or [])
         return {**(self.model_extra or {}), "role": self.role, "content": text}
 
 
 class ChatCompletionRequest(GenerationRequest):
-    """POST /v1/chat/completions."""
+    """Body of POST /v1/chat/completions."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_completion_tokens: PositiveInt | None = None
 
     @property
     def token_limit(self) -> int | None:
-        """The newer name wins."""
+        """Most tokens that the client allows; the newer field takes precedence."""
         return self.max_completion_tokens or self.max_tokens
 
 
 class CompletionRequest(GenerationRequest):
-    """POST /v1/completions."""
+    """Body of POST /v1/completions."""
 
     prompt: str | list[int] | list[str] | list[list[int]]
 
@@ -115,7 +115,7 @@ class CompletionRequest(GenerationRequest):
 
     @property
     def single_prompt(self) -> str | list[int]:
-        """The prompt, as text or as token ids."""
+        """The prompt as text or as token ids."""
         if isinstance(self.prompt, str):
             return self.prompt
         first = self.prompt[0]
@@ -125,7 +125,7 @@ class CompletionRequest(GenerationRequest):
 
 
 class Usage(_Wire):
-    """How many tokens a request took; the end-of-text token counts, as it was computed."""
+    """Number of tokens of a request. The end-of-text token counts, because it was computed."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -133,7 +133,7 @@ class Usage(_Wire):
 
 
 class Choice(BaseModel):
-    """The one answer: `message` or `delta` of a chat, `text` of a completion."""
+    """The answer: `message` or `delta` of a chat, `text` of a completion."""
 
     index: int = 0
     message: dict[str, str] | None = None
@@ -154,7 +154,7 @@ class Answer(BaseModel):
     usage: Usage | None = None
 
     def to_json(self) -> str:
-        """As OpenAI writes it: logprobs and finish_reason may be null, what the other endpoint has is absent."""
+        """JSON as OpenAI writes it: logprobs and finish_reason may be null; fields of the other endpoint are absent."""
         absent: dict[str, Any] = {} if self.usage else {"usage": True}
         if self.choices:
             parts = ("message", "delta", "text")

@@ -1,4 +1,4 @@
-"""What the server is doing, loading, serving, draining or refusing, and what it does it with; main.py makes one."""
+"""Phase of the server (loading, serving, draining, refusing), with its engine and its scheduler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THREAD_PREFIX = "trtllm-"
 
 
 class Phase(StrEnum):
-    """What /health/ready says."""
+    """Phase that /health/ready reports."""
 
     LOADING = "loading"
     READY = "ready"
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 class Runtime:
-    """Shared by the routes, the loader thread and the signal handler, each of which sets one attribute once."""
+    """State that the routes, the loader thread and the signal handler share. Each sets one attribute once."""
 
     def __init__(self, model_name: str, max_concurrent: int, max_queued: int) -> None:
         self.model_name = model_name
@@ -49,18 +49,18 @@ class Runtime:
 
     @property
     def idle(self) -> bool:
-        """Whether no request runs or waits."""
+        """True if no request runs or waits."""
         return not self._sessions
 
     def accept(self, loaded: LoadedModel) -> None:
-        """Serve this model, once it has answered its probe; raises BuilderFailure."""
+        """Serve this model after a check of its known prompt. Raises BuilderFailure."""
         engine = Engine(loaded)
         probe.check(engine, loaded.manifest)
         self.artifact = loaded.manifest.digest
         self.engine = engine
 
     def start(self, engine: Engine, job: Job) -> Session:
-        """Begin a request, or line it up; raises QueueFull."""
+        """Start a request, or queue it. Raises QueueFull."""
         session = Session(engine, job, self.scheduler, self._executor, self.metrics, self._sessions.discard)
         self._sessions.add(session)
         return session
@@ -71,5 +71,5 @@ class Runtime:
             session.cancel()
 
     def close(self) -> None:
-        """Let the worker threads end."""
+        """End the worker threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,15 +1,15 @@
-"""From logits to the next token; generation.py calls it for every step."""
+"""Chooses the next token from logits."""
 
 from __future__ import annotations
 
 import torch
 
 _GREEDY_BELOW = 1e-5
-"""Dividing by less than this would overflow, and means the same."""
+"""Smallest temperature. Division by a smaller one would overflow, and gives the same tokens."""
 
 
 def penalized(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
-    """The logits with the model's repetition penalty for every token of prompt and answer, as transformers does it."""
+    """Logits with the model's repetition penalty for every token of prompt and answer, as in transformers."""
     if penalty == 1.0:
         return logits
     scores = logits.gather(1, seen)
@@ -17,13 +17,13 @@ def penalized(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
 
 
 def pick(logits: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
-    """The likeliest token, or one drawn from the likeliest that make up `top_p`."""
+    """The most likely token, or a sample from the most likely tokens that make up `top_p`."""
     if temperature < _GREEDY_BELOW:
         return int(logits.argmax())
     probabilities = torch.softmax(logits[0] / temperature, dim=-1)
     if top_p < 1:
         ordered, order = probabilities.sort(descending=True)
-        # The token that crosses the threshold stays, so at least one is left.
+        # the token that crosses the threshold is kept, so at least one remains
         ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
         probabilities = torch.zeros_like(probabilities).scatter(0, order, ordered)
     return int(torch.multinomial(probabilities, 1, generator=generator))

@@ -1,6 +1,6 @@
-"""Who may run now: as many requests as there are workers, the others first come, first served; session.py asks it.
+"""Schedules requests: as many as there are workers run, and the others wait in the order of their arrival.
 
-Every method runs on the event loop and none of them waits, so there is nothing to lock.
+Every method runs on the event loop without waiting, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import asyncio
 from collections import deque
 
 Turn = asyncio.Future[None]
-"""Done when the request may run."""
+"""Future that is done when the request may run."""
 
 
 class QueueFull(Exception):
-    """No request may even wait."""
+    """The queue is full."""
 
 
 class Scheduler:
-    """Counts the running, lines up the waiting."""
+    """Counts running requests, and queues waiting ones."""
 
     def __init__(self, max_running: int, max_waiting: int) -> None:
         self._max_running, self.max_waiting = max_running, max_waiting
@@ -26,16 +26,16 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Requests that generate."""
+        """Number of requests that generate."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Requests in line."""
+        """Number of queued requests."""
         return len(self._waiting)
 
     def enter(self) -> Turn:
-        """Join; the caller must `leave` whatever happens. Raises QueueFull."""
+        """Join the queue. The caller must call `leave` in every case. Raises QueueFull."""
         turn: Turn = asyncio.get_running_loop().create_future()
         if self.running < self._max_running:
             self._start(turn)
@@ -46,7 +46,7 @@ class Scheduler:
         return turn
 
     def leave(self, turn: Turn) -> None:
-        """Give up the place, running or waiting; the next in line starts."""
+        """Give up the place, running or waiting. The next request in the queue starts."""
         if turn in self._waiting:
             self._waiting.remove(turn)
         self._running.discard(turn)
@@ -55,6 +55,6 @@ class Scheduler:
 
     def _start(self, turn: Turn) -> None:
         self._running.add(turn)
-        # A turn whose waiter was cancelled a moment ago still holds its place until the waiter leaves.
+        # a turn whose waiter was just cancelled keeps its place until the waiter leaves
         if not turn.done():
             turn.set_result(None)

@@ -1,4 +1,4 @@
-"""uvicorn that drains: SIGTERM makes the server unready at once, and it closes when the last request has its answer."""
+"""uvicorn with draining: SIGTERM makes the server unready at once, and it closes after the last running request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtllm_builder.serve.runtime import Runtime
 
 
 class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
-    """Made by main.py; uvicorn itself would close the port first, so that nobody could ask whether it is ready."""
+    """Server that drains. uvicorn itself would close the port first, so that readiness probes would get no answer."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime, drain_seconds: float, progress: Progress) -> None:
         super().__init__(config)
@@ -20,22 +20,22 @@ class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
         self._deadline: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to drain; a second signal ends the patience."""
+        """Begin to drain. A second signal ends all requests."""
         if self._runtime.draining:
             self.force_exit = self.should_exit = True
         self._runtime.draining = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to shut down; asked ten times a second."""
+        """True if the server must shut down; uvicorn calls it ten times a second."""
         now = time.monotonic()
         if self._runtime.failure:
             self.should_exit = True
         elif self._runtime.draining:
             if self._deadline is None:
                 self._deadline = now + self._drain_seconds
-                self._progress.say("Draining: requests that are here are answered, others are refused.")
+                self._progress.say("Draining: running requests are answered, new ones are refused.")
             if now >= self._deadline and not self._runtime.idle:
-                self._progress.say(f"Requests are cut off after {self._drain_seconds:g} s of draining.")
+                self._progress.say(f"Running requests are cancelled after {self._drain_seconds:g} s of draining.")
                 self._runtime.cancel_all()
                 self.should_exit = True
             elif self._runtime.idle:

@@ -1,7 +1,7 @@
-"""One request on its way: waits for its turn, runs in a thread, hands its pieces over; completions.py reads them.
+"""Session of one request: waits for its turn, runs in a thread, and passes on the pieces of the answer.
 
-A session holds its turn until its thread has ended, whatever becomes of the HTTP request: so a client that leaves
-can never make the server run more requests at once than it should.
+A session keeps its turn until its thread has ended, even if the HTTP request ends earlier. So clients that leave cannot
+make the server run more requests at once than it has workers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trtllm_builder.serve.scheduler import Scheduler
 
 
 class Session:
-    """Made on the event loop; raises QueueFull when there is no place even to wait."""
+    """Session of a request, created on the event loop. Raises QueueFull if the queue is full."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Session:
         self._task.add_done_callback(self._ended)
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        """The pieces as they come; the last has `finish`. Raises what the model raised."""
+        """Pieces as they are generated; the last one has `finish`. Raises the model's exception."""
         while True:
             piece = await self._pieces.get()
             if isinstance(piece, Exception):
@@ -53,7 +53,7 @@ class Session:
                 return
 
     def cancel(self) -> None:
-        """Stop waiting, or stop at the next token; nothing happens after the end."""
+        """Stop waiting, or stop at the next token. Has no effect after the end."""
         self._cancelled.set()
         if not self._turn.done():
             self._task.cancel()
@@ -65,7 +65,7 @@ class Session:
         await self._loop.run_in_executor(self._executor, self._engine.run, self.job, self._emit, self._cancelled)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        # A callback runs even for a task that was cancelled before its first step; a `finally` would not.
+        # a callback also runs for a task that was cancelled before its first step; a `finally` would not
         self._scheduler.leave(self._turn)
         if task.cancelled():
             self._receive(Piece("", self._tokens, ABORT))

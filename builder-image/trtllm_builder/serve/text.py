@@ -1,4 +1,4 @@
-"""From token ids to text as it may be sent: whole characters only, nothing of a stop string; used by generation.py."""
+"""Turns token ids into text that may be sent: whole characters only, and no part of a stop string."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 _REPLACEMENT = "\ufffd"
 _LONGEST_CHARACTER = 4
-"""Bytes of the longest UTF-8 character, hence the most tokens that one character can take."""
+"""Bytes of the longest UTF-8 character, which is also the most tokens of one character."""
 
 Decode = Callable[[list[int]], str]
 
@@ -19,24 +19,24 @@ class Detokenizer:
     """
 
     def __init__(self, decode: Decode, context: Sequence[int] = ()) -> None:
-        """`context`: the end of the text that is continued; empty for an answer that begins anew."""
+        """`context` is the end of the text that is continued; empty for a new answer."""
         self._decode = decode
         self._tokens = list(context)
-        """What was sent last, then what is not sent yet: a short window, however long the answer."""
+        """Window of tokens: those that were sent last, then those that are not sent yet."""
         self._sent = len(self._tokens)
 
     def add(self, token: int) -> str:
-        """The text that is certain now; empty while a character is incomplete."""
+        """Text that is complete now; empty while a character is incomplete."""
         self._tokens.append(token)
         pending = len(self._tokens) - self._sent
         text = self._text(len(self._tokens))
         if not text.endswith(_REPLACEMENT):
             return self._send(pending) if text else ""
-        # Bytes that never become a character must not be held back for ever.
+        # bytes that never become a character must not be held back without end
         return self._send(1) if pending >= _LONGEST_CHARACTER else ""
 
     def finish(self) -> str:
-        """What is left at the end, incomplete as it may be."""
+        """Remaining text at the end, complete or not."""
         return self._send(len(self._tokens) - self._sent)
 
     def _text(self, end: int) -> str:
@@ -49,14 +49,14 @@ class Detokenizer:
 
 
 class StopScanner:
-    """Cuts the text at the first stop string, even one that spans tokens."""
+    """Ends the text at the first stop string, which may span several tokens."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
         self._held = ""
 
     def add(self, text: str) -> tuple[str, bool]:
-        """The text that may be sent, and whether a stop string was met."""
+        """Text that may be sent, and True if a stop string was found."""
         text = self._held + text
         found = [position for position in (text.find(stop) for stop in self._stops) if position >= 0]
         if found:
@@ -67,7 +67,7 @@ class StopScanner:
         return text[: len(text) - keep], False
 
     def finish(self) -> str:
-        """What was held back for a stop string that never came."""
+        """Text that was held back for a stop string that did not follow."""
         text, self._held = self._held, ""
         return text
 

@@ -1,1 +1,1 @@
-"""The local cluster: a real Kubernetes on one machine, without Docker; called by hack/cluster/cluster."""
+"""The local cluster: a real Kubernetes on one machine, without Docker."""

@@ -1,4 +1,4 @@
-"""The Kubernetes programs and Helm: two Go binaries, built from modules and kept by the key of their sources."""
+"""Builds the Kubernetes programs and Helm as two Go binaries from modules; cached by the key of their sources."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _SOURCES = Path(__file__).resolve().parents[1] / "k8s"
 
 
 def clients() -> Path:
-    """Directory with kubectl and helm; built when absent."""
+    """Directory with kubectl and helm; built if it is missing."""
     return _binary("clients", CLIENTS, "kubectl and Helm")
 
 
 def kubernetes_binaries() -> Path:
-    """Directory with a name for every program of the cluster; built when absent (8 minutes on two cores)."""
+    """Directory with every program of the cluster; built if it is missing (8 minutes on two cores)."""
     return _binary("cluster", PROGRAMS, f"Kubernetes {KUBERNETES}")
 
 
 def _binary(package: str, programs: Sequence[str], what: str) -> Path:
-    """Both packages are of one module and built with the same flags: what they share is compiled once."""
+    """Build both packages with the same flags: they are of one module, so shared code is compiled once."""
     major, minor, _ = KUBERNETES.split(".")
     version = "k8s.io/component-base/version"
     flags = f"-s -w -X {version}.gitVersion=v{KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
@@ -67,9 +67,9 @@ def pause_program() -> Path:
 def _go(*arguments: str) -> None:
     go = shutil.which("go")
     if go is None:
-        raise Problem("The local cluster is built from Go modules: install Go 1.26 or newer and put it on PATH.")
+        raise Problem("The local cluster is built from Go modules. Install Go 1.26 or newer, and add it to PATH.")
     environment = {**os.environ, "GOFLAGS": "-buildvcs=false"}
     command = [go, *arguments]
     result = subprocess.run(command, cwd=_SOURCES, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Problem(f"go {arguments[0]} did not succeed; it said last:\n{result.stderr[-1500:]}")
+        raise Problem(f"go {arguments[0]} failed. Its last output:\n{result.stderr[-1500:]}")

@@ -1,4 +1,4 @@
-"""Images by buildah, from the project's own Dockerfiles; storage is the cache's, so layers outlive a cluster."""
+"""Builds images with buildah from the project's Dockerfiles. Layers are kept in the cache."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _CERTIFICATES = Path("/etc/ssl/certs")
 
 
 def command() -> list[str]:
-    """Buildah with the cache's storage."""
+    """Command line of buildah with the storage in the cache."""
     storage = cache_directory() / "buildah"
     return ["buildah", "--root", str(storage), "--runroot", str(storage / "run"), "--storage-driver", "overlay"]
 
 
 def buildah(*arguments: str, prefix: Sequence[str] = ()) -> str:
-    """Run buildah, by `prefix` in another network namespace; what it prints is returned."""
+    """Run buildah, with `prefix` in another network namespace, and return its output."""
     result = subprocess.run([*prefix, *command(), *arguments], capture_output=True, check=False)
     if result.returncode:
-        raise Problem(f"buildah {arguments[0]} did not succeed; it said last:\n{result.stderr.decode()[-2000:]}")
+        raise Problem(f"buildah {arguments[0]} failed. Its last output:\n{result.stderr.decode()[-2000:]}")
     return result.stdout.decode().strip()
 
 
 def exists(image: str) -> bool:
-    """Whether the image is in the cache's storage."""
+    """True if the image is in the storage."""
     return bool(buildah("images", "--quiet", "--filter", f"reference={image}"))
 
 
 def build(context: Path, dockerfile: Path, image: str, arguments: dict[str, str]) -> None:
-    """Build a Dockerfile; pip and uv inside see the host's certificates and its package settings."""
+    """Build a Dockerfile. pip and uv inside use the host's certificates and package settings."""
     # chroot isolation needs no further namespaces, and shares the host's network
     options = ["--isolation", "chroot", "--layers", "--format", "docker"]
     if _CERTIFICATES.is_dir():
@@ -52,7 +52,7 @@ def build(context: Path, dockerfile: Path, image: str, arguments: dict[str, str]
 
 
 def diff_ids(image: str) -> list[str]:
-    """The image's layers, uncompressed digests, lowest first."""
+    """Digests of the image's uncompressed layers, lowest first."""
     described = json.loads(buildah("inspect", "--type", "image", image))
     layers: list[str] = described["OCIv1"]["rootfs"]["diff_ids"]
     return layers

@@ -1,4 +1,4 @@
-"""Everything that takes long is built once, kept outside the repository by a key of its inputs."""
+"""Cache of slow builds outside the repository, by a key of their inputs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from threading import Lock
 from clusterlib.settings import cache_directory
 
 _LOCKS: dict[Path, Lock] = {}
-"""Threads of this process that want the same thing wait for the first."""
+"""Lock for threads of this process that build the same thing."""
 
 
 def key_of(*inputs: bytes | str | Path) -> str:
-    """12 hex digits over texts and the contents of files and directories."""
+    """12 hex digits from texts and the contents of files and directories."""
     digest = hashlib.sha256()
     for item in inputs:
         for data in _contents(item):
@@ -39,7 +39,7 @@ def _contents(item: bytes | str | Path) -> Iterable[bytes]:
 
 
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
-    """<cache>/<kind>-<key>, built into a temporary name and renamed when it is absent."""
+    """Directory <cache>/<kind>-<key>. If it is missing, it is built under a temporary name and renamed."""
     target = cache_directory() / f"{kind}-{key}"
     with _LOCKS.setdefault(target, Lock()):
         if not target.exists():

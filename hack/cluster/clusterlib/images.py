@@ -1,4 +1,4 @@
-"""The project's images: built from its Dockerfiles, tagged by their contents, pushed to a registry on loopback."""
+"""Builds the project's images from its Dockerfiles, tags them by content, and pushes them to a local registry."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PACKAGES = "python3,python3-pip,ca-certificates"
 _CUSTOMIZE = 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED; ln -sf python3 "$1"/usr/bin/python'
 _EXCLUDED = ("man", "locale", "doc", "info")
 DOUBLE_VERSIONS = ("0.20.0", "1.0.0", "1.2.1")
-"""Versions of TensorRT-LLM of which there is a double."""
+"""Versions of TensorRT-LLM that have a double."""
 
 
 def base_image() -> str:
-    """Debian with Python, made from the host's own package sources."""
+    """Debian with Python, built from the host's package sources."""
     sources = _apt_sources()
     key = key_of(_RELEASE, _PACKAGES, _CUSTOMIZE, *sources)
     image = f"localhost/base:{key}"
@@ -56,7 +56,7 @@ def base_image() -> str:
 
 
 def ml_image() -> str:
-    """The base plus a marker that stands for the builder's packages.
+    """The base image with a marker for the builder's packages.
 
     Nodes get the packages as a layer of hard links (linkedlayer.py): 5.7 GB that are neither copied nor unpacked.
     """
@@ -79,21 +79,21 @@ def ml_image() -> str:
 
 
 def build_operator(settings: Settings) -> str:
-    """The operator's image, at the reference that its contents give it."""
+    """Reference of the operator's image, which depends on its contents."""
     inputs = ("Dockerfile", "requirements/operator.txt", *map(_package, SHARED), "operator/trtllm_operator")
     key = key_of(base_image(), *_inputs(*inputs))
     return _build(settings, f"trtllm-operator:{key}", "Dockerfile", {"BASE": base_image()})
 
 
 def build_builder(settings: Settings) -> str:
-    """The builder's image, at the reference that its contents give it."""
+    """Reference of the builder's image, which depends on its contents."""
     key = key_of(ml_image(), *_inputs("builder-image", *map(_package, WITH_REPORT)))
     arguments = {"BASE": base_image(), "DEPENDENCIES": ml_image()}
     return _build(settings, f"trtllm-builder:{key}", "builder-image/Dockerfile", arguments)
 
 
 def build_double(settings: Settings, version: str) -> str:
-    """The double of NVIDIA's image: its tag is the version alone, as NVIDIA's, so its contents' key is a directory."""
+    """Reference of the double of NVIDIA's image. Its tag is the version, as NVIDIA's, so a directory has the key."""
     inputs = (
         *("hack/tensorrt_llm_double", "tests/data/upstream"),
         *map(_package, WITH_REPORT),
@@ -105,7 +105,7 @@ def build_double(settings: Settings, version: str) -> str:
 
 
 def start_registry(settings: Settings, processes: Processes) -> None:
-    """A registry on loopback, its data in the cluster's state."""
+    """Start a registry on loopback, with its data in the cluster's state."""
     configuration = settings.state / "registry.yaml"
     configuration.write_text(
         f"""version: 0.1
@@ -121,7 +121,7 @@ http:
 
 
 def pause_archive() -> Path:
-    """The pause image as a tar that containerd imports."""
+    """The pause image as a tar for containerd."""
     program = pause_program()
 
     def build(target: Path) -> None:
@@ -141,7 +141,7 @@ def _build(settings: Settings, name: str, dockerfile: str, arguments: dict[str, 
         with step(f"image {name}"):
             buildah.build(REPOSITORY, REPOSITORY / dockerfile, local, arguments)
     reference = f"localhost:{settings.registry_port}/{name}"
-    # over loopback it is quicker to send layers as they are than to compress them here and unpack them on every node
+    # over loopback, uncompressed layers are faster than compression here and decompression on every node
     push = ["push", "--quiet", "--disable-compression", "--tls-verify=false", local, f"docker://{reference}"]
     buildah.buildah(*push, prefix=inside(settings))
     return reference

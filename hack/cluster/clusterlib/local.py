@@ -1,4 +1,4 @@
-"""The provider `local`: a real Kubernetes from processes of this machine; cli.py calls it."""
+"""Provider `local`: a real Kubernetes from processes of this machine."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _DISK_GIB = 20
 
 
 class LocalCluster:
-    """One cluster of this machine."""
+    """A cluster on this machine."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def up(self) -> None:
-        """Start what does not run; wait until the API answers and every node is Ready."""
+        """Start the programs that do not run, and wait until every node is Ready."""
         settings = self.settings
         if not settings.control_plane_only:
             self._check_machine()
@@ -77,7 +77,7 @@ class LocalCluster:
             processes.stop(name)
         unmount_below(settings.state)
         Network(settings).down()
-        # a node has hundreds of thousands of links
+        # a node has hundreds of thousands of hard links
         for removal in [subprocess.Popen(["rm", "-rf", str(path)]) for path in settings.state.iterdir()]:
             removal.wait()
         settings.state.rmdir()
@@ -94,23 +94,23 @@ class LocalCluster:
         return references
 
     def double(self, version: str) -> str:
-        """Build and push the double of NVIDIA's image; its reference. Nodes get the builder's packages."""
+        """Build and push the double of NVIDIA's image, and return its reference. Nodes get the builder's packages."""
         reference = images.build_double(self.settings, version)
         self._provide_packages()
         return reference
 
     def status(self) -> str:
-        """What runs, in lines."""
+        """State of the programs, one per line."""
         processes = Processes(self.settings)
         lines = [f"{name}: {'running' if processes.running(name) else 'ended'}" for name in processes.names()]
-        return "\n".join(lines) or "nothing runs"
+        return "\n".join(lines) or "No program runs."
 
     def sized_volume(self, name: str, size: str) -> None:
-        """A volume that is full at `size`."""
+        """Create a volume that is full at `size`."""
         storage.sized_volume(self._control(), name, size)
 
     def exchange_gpus(self, node: str, *, product: str, compute: str, memory: int) -> None:
-        """Turn a node's simulated GPUs into others; memory is MiB of one of them."""
+        """Change a node's simulated GPUs; `memory` is MiB per GPU."""
         gpus.simulate(self._control(), node, product=product, compute=compute, memory=memory)
 
     def _control(self) -> ControlPlane:
@@ -119,7 +119,7 @@ class LocalCluster:
     def _provide_packages(self) -> None:
         pki, processes = Pki(self.settings), Processes(self.settings)
         nodes = [Node(self.settings, number, pki, processes, Path()) for number in self.settings.node_numbers]
-        images.ml_image()  # made before the nodes ask for it at the same time
+        images.ml_image()  # built before all nodes need it at the same time
         with ThreadPoolExecutor() as pool:
             for provided in [pool.submit(linkedlayer.provide, node) for node in nodes]:
                 provided.result()
@@ -135,11 +135,13 @@ class LocalCluster:
 
     def _check_machine(self) -> None:
         if os.geteuid() != 0:
-            raise Problem("The local cluster needs root: it makes a bridge, mounts and cgroups.")
+            raise Problem("The local cluster needs root, because it creates a bridge, mounts and cgroups.")
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         if memory < _MEMORY_GIB:
-            raise Problem(f"The local cluster needs {_MEMORY_GIB} GiB of memory; this machine has {memory:.1f}.")
+            raise Problem(f"The local cluster needs {_MEMORY_GIB} GiB of memory, but this machine has {memory:.1f}.")
         existing = next(path for path in (self.settings.state, *self.settings.state.parents) if path.exists())
         free = shutil.disk_usage(existing).free / 2**30
         if free < _DISK_GIB:
-            raise Problem(f"The local cluster needs {_DISK_GIB} GiB of free disk at {existing}; there are {free:.1f}.")
+            raise Problem(
+                f"The local cluster needs {_DISK_GIB} GiB of free disk at {existing}, but there are {free:.1f}."
+            )

@@ -1,4 +1,4 @@
-"""The cluster's network: a namespace of its own with one bridge for pods, nodes and services; no overlay.
+"""Network of a cluster: a network namespace with one bridge for pods, nodes and services, and no overlay.
 
 A pair of interfaces leads from the host into it, so that the host reaches the API server, pods and Services. All that
 kube-proxy and the CNI plugins do to the kernel is inside, and is gone with the namespace.
@@ -24,7 +24,7 @@ class Network:
         self.path = Path("/run/netns") / str(settings.network_namespace)
 
     def up(self) -> None:
-        """Create the namespace with every address of the cluster; does nothing for what is there."""
+        """Create the namespace with every address of the cluster, as far as they are missing."""
         settings, namespace = self.settings, str(self.settings.network_namespace)
         if not self.path.exists():
             _run("ip", "netns", "add", namespace)

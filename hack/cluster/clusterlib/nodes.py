@@ -20,7 +20,7 @@ _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
 
 class Node:
-    """One node; nothing of it is shared with another: directories, cgroups, addresses, pod range."""
+    """One node. It shares no directories, cgroups, addresses or pod range with others."""
 
     def __init__(self, settings: Settings, number: int, pki: Pki, processes: Processes, binaries: Path) -> None:
         self.settings, self.number, self.pki, self.processes, self.binaries = settings, number, pki, processes, binaries
@@ -30,7 +30,7 @@ class Node:
         self.cgroup = f"{settings.name}-{self.name}"
 
     def down(self) -> None:
-        """Stop the kubelet, every container, containerd; unmount and remove what they made."""
+        """Stop the kubelet, every container and containerd, and remove their mounts and files."""
         self.processes.stop(f"kubelet-{self.name}")
         if self.processes.running(f"containerd-{self.name}"):
             self._remove_containers()
@@ -117,12 +117,12 @@ state = "{root}/state"
         self.processes.wait_until(self._containerd_answers, "containerd", 30, f"containerd-{self.name}")
 
     def _containerd_answers(self) -> bool:
-        """The socket of a containerd that was killed stays: only an answer counts."""
+        """True if containerd answers. Its socket alone proves nothing: it remains after a kill."""
         command = ["ctr", "-a", str(self.socket), "version"]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def start_kubelet(self) -> None:
-        """Start the kubelet; it registers the node."""
+        """Start the kubelet, which registers the node."""
         address = self.settings.node_address(self.number)
         self._make_cgroups()
         kubeconfig = self.pki.kubeconfig(
@@ -189,7 +189,7 @@ state = "{root}/state"
         )
 
     def _with_own_device_plugins(self) -> list[str | Path]:
-        """What to put before the kubelet: it has a fixed directory for device plugins, whatever its root is.
+        """Prefix of the kubelet's command line, because its directory for device plugins is fixed.
 
         So each gets a mount namespace in which that directory is its own; what it mounts for pods is shared.
         """

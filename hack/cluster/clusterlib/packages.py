@@ -1,4 +1,4 @@
-"""Debian packages that the local cluster needs; installed without starting any service."""
+"""Installs the Debian packages of the local cluster, without starting their services."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def ensure_packages() -> None:
-    """Install what is missing."""
+    """Install the missing packages."""
     missing = sorted({package for program, package in _NEEDED.items() if not _present(program)})
     if not missing:
         return
     if os.geteuid() != 0:
         raise Problem(
-            f"The local cluster needs the Debian packages {', '.join(missing)}: install them, or run as root."
+            f"The local cluster needs the Debian packages {', '.join(missing)}. Install them, or run as root."
         )
     if not shutil.which("apt-get"):
         raise Problem(
-            f"The local cluster needs {', '.join(missing)}, and installs them only on Debian and its kin: "
-            "install them, or use CLUSTER_PROVIDER=kind or current."
+            f"The local cluster needs {', '.join(missing)}, and can install them on Debian and its derivatives only. "
+            "Install them, or set CLUSTER_PROVIDER to kind or current."
         )
     with step(f"Debian packages: {' '.join(missing)}"):
         _install(missing)
@@ -68,7 +68,7 @@ def _install(packages: list[str]) -> None:
                     command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
                 ).returncode:
                     log.seek(0)
-                    raise Problem(f"{' '.join(command)} did not succeed; it said last:\n{log.read()[-1500:]}")
+                    raise Problem(f"{' '.join(command)} failed. Its last output:\n{log.read()[-1500:]}")
     finally:
         if own_policy:
             _POLICY.unlink()

@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs, made with openssl; the control plane and the nodes call it."""
+"""Creates certificates and kubeconfigs with openssl."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _openssl(*arguments: str, text: str = "") -> None:
 
 
 class Pki:
-    """One certificate authority per cluster; certificates are made when they are absent."""
+    """Certificate authority of a cluster. Missing certificates are created."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -32,11 +32,11 @@ class Pki:
 
     @property
     def service_account_key(self) -> Path:
-        """Signs ServiceAccount tokens."""
+        """Key that signs ServiceAccount tokens."""
         return self.directory / "sa.key"
 
     def certificate(self, name: str, subject: str, alt_names: str = "") -> tuple[Path, Path]:
-        """Certificate and key for both server and client use; alt_names as openssl writes them."""
+        """Certificate and key for servers and clients; `alt_names` in openssl's format."""
         certificate, key = self.directory / f"{name}.crt", self.directory / f"{name}.key"
         if certificate.exists():
             return certificate, key
@@ -60,7 +60,7 @@ class Pki:
         return certificate, key
 
     def kubeconfig(self, path: Path, name: str, subject: str) -> Path:
-        """A kubeconfig with everything embedded, for the user that the subject names."""
+        """A self-contained kubeconfig for the user of the subject."""
         certificate, key = self.certificate(name, subject)
         server = f"https://{self.settings.api_address}:{self.settings.api_port}"
         cluster = self.settings.name

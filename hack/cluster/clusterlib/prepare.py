@@ -1,4 +1,4 @@
-"""Build everything that takes long, at the same time, before a cluster is wanted; the demo and the tests begin here."""
+"""Runs all slow builds at the same time, before a cluster starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clusterlib.packages import ensure_packages
 
 
 def prepare(*, local: bool) -> None:
-    """Programs, Python environments, the images' bases and the demo's model; nothing is done for what is cached.
+    """Build programs, Python environments, base images and the demo's model, as far as they are not cached.
 
     The compiler keeps the processors busy while downloads wait for the network.
     """

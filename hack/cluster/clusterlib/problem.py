@@ -1,5 +1,5 @@
-"""What the user of hack/cluster must mend, in one sentence."""
+"""Error that the user of hack/cluster can fix."""
 
 
 class Problem(Exception):
-    """Ends the command; its text is the only thing printed."""
+    """Ends the command. Only its text is printed."""

@@ -1,4 +1,4 @@
-"""Start and stop the cluster's programs by process id; every module that runs one goes through here."""
+"""Starts and stops the cluster's programs by process id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clusterlib.settings import Settings
 
 
 def inside(settings: Settings) -> list[str]:
-    """What to put before a command so that it runs in the cluster's network namespace.
+    """Prefix of a command that runs in the cluster's network namespace.
 
     Not `ip netns exec`: that would give the command mounts of its own, which kubelet and containerd must share.
     """
@@ -23,7 +23,7 @@ def inside(settings: Settings) -> list[str]:
 
 
 class Processes:
-    """Process ids in <state>/run, logs in <state>/log."""
+    """Programs of a cluster, with process ids in <state>/run and logs in <state>/log."""
 
     def __init__(self, settings: Settings) -> None:
         self.run = settings.state / "run"
@@ -33,7 +33,7 @@ class Processes:
             directory.mkdir(parents=True, exist_ok=True)
 
     def running(self, name: str) -> int | None:
-        """Process id of a program that was started here and lives."""
+        """Process id of a program that was started here and still runs."""
         try:
             pid, started = (self.run / f"{name}.pid").read_text().split()
         except (FileNotFoundError, ValueError):
@@ -41,7 +41,7 @@ class Processes:
         return int(pid) if _start_time(int(pid)) == started else None
 
     def start(self, name: str, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> None:
-        """Start a program unless it runs; its output goes to the log of its name."""
+        """Start a program if it does not run. Its output goes to the log of its name."""
         if self.running(name):
             return
         with (self.log / f"{name}.log").open("ab") as log:
@@ -57,7 +57,7 @@ class Processes:
         (self.run / f"{name}.pid").write_text(f"{process.pid} {_start_time(process.pid)}")
 
     def stop(self, name: str, timeout: float = 10) -> None:
-        """TERM, then KILL; returns when the process is gone."""
+        """Send TERM, then KILL, and wait until the process has ended."""
         pid = self.running(name)
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
@@ -71,28 +71,28 @@ class Processes:
         (self.run / f"{name}.pid").unlink(missing_ok=True)
 
     def names(self) -> list[str]:
-        """Every program that was started and not stopped."""
+        """Programs that were started and not stopped."""
         return sorted(path.stem for path in self.run.glob("*.pid"))
 
     def tail(self, name: str, lines: int = 5) -> str:
-        """The last lines of a program's log."""
+        """Last lines of a program's log."""
         path = self.log / f"{name}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout: float, program: str | None = None) -> None:
-        """Poll until ready; a program that died meanwhile ends the wait with its last words."""
+        """Poll until ready. Raises Problem with the end of the log if the program ended."""
         deadline = time.monotonic() + timeout
         while not ready():
             if program and not self.running(program):
-                raise Problem(f"{program} ended while waiting for {what}; it said last:\n{self.tail(program)}")
+                raise Problem(f"{program} ended before {what} was ready. Its last output:\n{self.tail(program)}")
             if time.monotonic() > deadline:
-                said = f"; {program} said last:\n{self.tail(program)}" if program else ""
-                raise Problem(f"{what} did not come within {timeout:.0f} s{said}")
+                output = f" The last output of {program}:\n{self.tail(program)}" if program else ""
+                raise Problem(f"{what} was not ready within {timeout:.0f} s.{output}")
             time.sleep(0.05)
 
 
 def _start_time(pid: int) -> str | None:
-    """Tell a process from a later one with the same id; None for one that is gone or a zombie."""
+    """Start time of a process, which differs from a later one with the same id; None if it ended or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The providers that are not this machine: kind, where a Docker engine answers, and the cluster of KUBECONFIG."""
+"""Providers other than this machine: kind, if a Docker engine answers, and the cluster of KUBECONFIG."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _IMAGES = {"operator": "Dockerfile", "builder": "builder-image/Dockerfile"}
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine and kind are here."""
+    """True if a Docker engine answers and kind is installed."""
     return bool(shutil.which("docker") and shutil.which("kind")) and not _quiet("docker", "version")
 
 
 class KindCluster:
-    """kind: the same commands where Docker runs."""
+    """Provider `kind`, which needs Docker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def up(self) -> None:
-        """Create the cluster unless it exists."""
+        """Create the cluster if it does not exist."""
         self.settings.state.mkdir(parents=True, exist_ok=True)
         nodes = "- role: control-plane\n" + "- role: worker\n" * self.settings.nodes
         configuration = f"kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n{nodes}"
@@ -50,7 +50,7 @@ class KindCluster:
         _run(["kind", "delete", "cluster", "--name", self.settings.name])
 
     def images(self) -> dict[str, str]:
-        """Build with Docker and load into kind's nodes."""
+        """Build images with Docker and load them into kind's nodes."""
         references = {}
         for name, dockerfile in _IMAGES.items():
             reference = f"trtllm-{name}:dev"
@@ -60,25 +60,25 @@ class KindCluster:
         return references
 
     def status(self) -> str:
-        """The nodes, as Docker sees them."""
+        """Nodes as Docker lists them."""
         return subprocess.run(
             ["kind", "get", "nodes", "--name", self.settings.name], capture_output=True, text=True, check=False
         ).stdout.strip()
 
 
 class ExistingCluster:
-    """The cluster that KUBECONFIG names: nothing is started, and the images are where the user says."""
+    """Provider `current`: the cluster of KUBECONFIG. Nothing is started, and the user provides the images."""
 
     def up(self) -> None:
-        """Check that it answers."""
+        """Check that the cluster answers."""
         if _quiet("kubectl", "get", "--raw", "/readyz"):
-            raise Problem("CLUSTER_PROVIDER is current, but the cluster that KUBECONFIG names does not answer.")
+            raise Problem("CLUSTER_PROVIDER is current, but the cluster of KUBECONFIG does not answer.")
 
     def down(self) -> None:
-        """Leave it alone: it is not ours."""
+        """Do nothing: the cluster belongs to the user."""
 
     def images(self) -> dict[str, str]:
-        """The references that the user has pushed."""
+        """References of the images that the user has pushed."""
         references = {name: os.environ.get(f"TRTLLM_{name.upper()}_IMAGE", "") for name in _IMAGES}
         missing = [f"TRTLLM_{name.upper()}_IMAGE" for name, reference in references.items() if not reference]
         if missing:
@@ -86,7 +86,7 @@ class ExistingCluster:
         return references
 
     def status(self) -> str:
-        """The nodes."""
+        """Nodes of the cluster."""
         return subprocess.run(["kubectl", "get", "nodes"], capture_output=True, text=True, check=False).stdout.strip()
 
 
@@ -96,4 +96,4 @@ def _quiet(*command: str) -> int:
 
 def _run(command: list[str], stdin: str | None = None) -> None:
     if subprocess.run(command, input=stdin, text=True, check=False).returncode:
-        raise Problem(f"{' '.join(command[:4])} did not succeed.")
+        raise Problem(f"{' '.join(command[:4])} failed.")

@@ -1,4 +1,4 @@
-"""kube-proxy and CoreDNS, one of each for the whole cluster, as processes of the host."""
+"""Starts kube-proxy and CoreDNS, one of each per cluster, as processes of the host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from clusterlib.controlplane import ControlPlane
 
 
 def start_proxy(control: ControlPlane) -> None:
-    """kube-proxy in iptables mode; node ports open on the API's address only."""
+    """Start kube-proxy in iptables mode. Node ports open on the API's address only."""
     settings = control.settings
     kubeconfig = control.pki.kubeconfig(settings.state / "proxy.kubeconfig", "kube-proxy", "/CN=system:kube-proxy")
     config = settings.state / "proxy.json"
@@ -33,7 +33,7 @@ def start_proxy(control: ControlPlane) -> None:
 
 
 def start_dns(control: ControlPlane) -> None:
-    """CoreDNS on the API's address, and the Service kube-dns that leads there."""
+    """Start CoreDNS on the API's address, and create the Service kube-dns for it."""
     settings = control.settings
     kubeconfig = control.pki.kubeconfig(settings.state / "dns.kubeconfig", "coredns", "/CN=system:coredns")
     corefile = settings.state / "Corefile"

@@ -1,4 +1,4 @@
-"""Progress for people: one line when a step begins, one with its time when it ends; steps may overlap."""
+"""Prints progress: a line when a step begins, and one with its time when it ends. Steps may overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Show that `what` is being done, every 30 s that it still is, and how long it took."""
+    """Show that a step begins, every 30 s that it continues, and its time at the end."""
     started = time.monotonic()
     done = threading.Event()
 

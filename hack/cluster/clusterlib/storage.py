@@ -1,4 +1,4 @@
-"""Volumes that non-root pods of every node can write: a default StorageClass, and volumes of a given size for tests."""
+"""Volumes that non-root pods of every node can write: a default StorageClass, and volumes of a given size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIZED_CLASS = "local-sized"
 
 
 def install(control: ControlPlane) -> None:
-    """The default class: the controller manager makes a directory per claim, owned by the pods' user."""
+    """Create the default class: the controller manager makes a directory per claim, owned by the pods' user."""
     control.apply(
         {
             "apiVersion": "storage.k8s.io/v1",
@@ -35,7 +35,7 @@ def install(control: ControlPlane) -> None:
 
 
 def sized_volume(control: ControlPlane, name: str, size: str) -> None:
-    """A PersistentVolume of class local-sized that really ends at `size` (such as 64Mi): a tmpfs on every node."""
+    """Create a PersistentVolume of class local-sized that is full at `size` (such as 64Mi): a tmpfs on every node."""
     settings = control.settings
     directory = settings.state / "volumes" / name
     directory.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def test_a_git_lfs_pointer_is_found_in_small_files_too(tmp_path: Path, name: str
     assert f"{name} is a Git-LFS pointer" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
-@pytest.mark.parametrize(("change", "word"), [(-1000, "truncated"), (10, "longer than it should be")])
+@pytest.mark.parametrize(("change", "word"), [(-1000, "truncated"), (10, "too long")])
 def test_a_shard_of_another_size_than_its_header_says_is_named_with_both_sizes(
     tmp_path: Path, change: int, word: str
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_shard_of_another_size_than_its_header_says_is_named_with_both_sizes(
     failure = _refusal(directory, Reason.SOURCE_CORRUPT)
     assert (
         failure.message
-        == f"{_SHARD} is {word}: it has {len(whole) + change} bytes, and its header describes {len(whole)}."
+        == f"{_SHARD} is {word}: it has {len(whole) + change} bytes, but its header describes {len(whole)}."
     )
 
 
@@ -92,14 +92,14 @@ def test_a_file_that_is_no_safetensors_file_is_corrupt_and_no_fault_of_the_build
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     write_safetensors(directory / "model.safetensors", {})
-    assert "holds no tensors" in _refusal(directory, Reason.SOURCE_CORRUPT).message
+    assert "contains no tensors" in _refusal(directory, Reason.SOURCE_CORRUPT).message
 
 
 def test_an_index_that_names_a_missing_shard_counts_and_names_it(tmp_path: Path) -> None:
     directory = write_sharded(tmp_path / "model")
     (directory / _SHARD).unlink()
     failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
-    assert "1 of 2 shards are missing" in failure.message
+    assert "1 of 2 shards in model.safetensors.index.json are missing" in failure.message
     assert _SHARD in failure.message
 
 
@@ -132,7 +132,7 @@ def test_a_missing_tokenizer_is_incomplete(tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model")
     (directory / "tokenizer.json").unlink()
     failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
-    assert "There is no tokenizer" in failure.message
+    assert "The model has no tokenizer" in failure.message
     assert "save_pretrained" in failure.remedy
 
 
@@ -140,7 +140,7 @@ def test_a_missing_config_is_answered_with_what_the_directory_holds(tmp_path: Pa
     directory = write_checkpoint(tmp_path / "model")
     (directory / "config.json").unlink()
     failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
-    assert "There is no config.json" in failure.message
+    assert "The source has no config.json" in failure.message
     assert "model.safetensors" in failure.message
 
 
@@ -165,7 +165,7 @@ def test_weights_in_another_format_are_named_with_the_way_to_convert_them(tmp_pa
     directory = write_checkpoint(tmp_path / "model")
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
     failure = _refusal(directory, Reason.SOURCE_INCOMPLETE)
-    assert "it has pytorch_model.bin" in failure.message
+    assert "but pytorch_model.bin" in failure.message
     assert "save_pretrained" in failure.remedy
 
 

@@ -90,7 +90,7 @@ def test_a_file_in_another_encoding_is_unusable(tmp_path: Path) -> None:
 
 def test_a_parquet_file_without_the_column_names_the_columns_it_has(tmp_path: Path) -> None:
     pq.write_table(pa.table({"content": ["x"]}), tmp_path / "own.parquet")
-    assert "no column `text`; it has content" in _unusable(tmp_path / "own.parquet").message
+    assert "no column `text`. Its columns are content" in _unusable(tmp_path / "own.parquet").message
     (tmp_path / "own.parquet").write_bytes(b"not parquet at all")
     assert "not a Parquet file" in _unusable(tmp_path / "own.parquet").message
 

@@ -87,7 +87,7 @@ def test_second_copies_of_the_weights_and_subdirectories_are_not_downloaded(hub:
 def test_a_repository_that_does_not_exist_is_named_with_its_hub(hub: Hub, store: Store, log: Log) -> None:
     failure = failure_of(lambda: _fetch(store, log, "acme/nothing"))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
-    assert f"acme/nothing on {hub.server.url.removeprefix('http://')}" in failure.message
+    assert f"acme/nothing does not exist on {hub.server.url.removeprefix('http://')}" in failure.message
     assert "tokenSecretRef" in failure.remedy
 
 
@@ -98,7 +98,7 @@ def test_a_repository_that_does_not_exist_is_found_missing_with_a_good_token_too
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     failure = failure_of(lambda: _fetch(store, log, "acme/nothing"))
     assert failure.reason is Reason.SOURCE_NOT_FOUND
-    assert "account of the token" in failure.message
+    assert "the token may not read it" in failure.message
 
 
 def test_a_name_that_no_repository_can_have_is_not_tried_again(hub: Hub, store: Store, log: Log) -> None:
@@ -127,7 +127,7 @@ def test_a_gated_repository_with_another_accounts_token_asks_to_accept_the_licen
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     failure = failure_of(lambda: _fetch(store, log, "acme/gated"))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
-    assert "has not been granted access" in failure.message
+    assert "has no access" in failure.message
     assert "licence" in failure.remedy
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_is_not_what_the_hub_says_is_fetched_again(hub: Hub, store: 
         (repository / name).write_bytes(content.replace(b"\x01", b"a"))
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_CORRUPT)
-    assert failure.message.startswith(f"{name} was downloaded with other content than the hub says: ")
+    assert failure.message.startswith(f"The downloaded {name} (")
     hub.server.log.clear()
     result = _fetch(store, log)
     assert hub.downloads() == [name]
@@ -236,7 +236,7 @@ def test_an_endpoint_that_no_one_listens_at_is_tried_again(
     monkeypatch.setenv("TRTLLM_SOURCE_NETWORKS", "127.0.0.0/8")
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.TRANSIENT, Reason.SOURCE_UNREACHABLE)
-    assert failure.message.startswith("the hub that HF_ENDPOINT names cannot be reached for acme/small: ")
+    assert failure.message.startswith("the hub of HF_ENDPOINT cannot be reached for acme/small: ")
     assert "HF_ENDPOINT" in failure.remedy
 
 
@@ -273,7 +273,7 @@ def test_a_token_goes_only_to_the_origins_that_the_installation_lists(
     failure = failure_of(lambda: _fetch(store, log))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_ACCESS_DENIED)
     assert failure.message == (
-        "The token of spec.source.huggingFace.tokenSecretRef is not sent to the hub that HF_ENDPOINT names: "
+        "The token of spec.source.huggingFace.tokenSecretRef is not sent to the hub of HF_ENDPOINT: "
         "TRTLLM_TOKEN_ORIGINS does not list its origin."
     )
     assert hub.server.log == []
@@ -285,7 +285,7 @@ def test_a_model_larger_than_the_installation_allows_is_refused_before_the_downl
     hub.repository("acme/small")
     monkeypatch.setenv("TRTLLM_SOURCE_MAX_BYTES", "1000")
     failure = failure_of(lambda: _fetch(store, log))
-    assert "more than the 1000 that are fetched" in failure.message
+    assert "more than the limit of 1000" in failure.message
     assert hub.downloads() == []
 
 

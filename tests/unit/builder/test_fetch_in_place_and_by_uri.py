@@ -60,9 +60,9 @@ def test_a_path_that_the_claim_lacks_is_answered_with_what_is_there(tmp_path: Pa
     write_checkpoint(tmp_path / "claim" / "llama" / "small")
     failure = failure_of(lambda: _in_place(store, log, tmp_path / "claim", "llama/smal"))
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.SOURCE_NOT_FOUND)
-    assert failure.message == "The claim models has no directory llama/smal; llama holds small."
+    assert failure.message == "The claim models has no directory llama/smal. Found in llama: small."
     deeper = failure_of(lambda: _in_place(store, log, tmp_path / "claim", "lama/small/deep"))
-    assert "its root holds llama" in deeper.message
+    assert "Found in its root: llama" in deeper.message
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):

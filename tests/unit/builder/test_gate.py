@@ -95,7 +95,7 @@ def test_a_wrong_canary_is_quoted_with_what_it_should_contain() -> None:
 def test_a_canary_that_the_source_does_not_pass_refuses_and_asks_to_correct_the_canary() -> None:
     decision = decide(replace(SOURCE, canaries=(LYON,)), replace(GOOD, canaries=(LYON,)), gate())
     assert (decision.verdict, decision.reason) == (Verdict.REFUSED, "CanaryWrong")
-    assert "the source model does not pass it either: correct the canary" in decision.message
+    assert "the source model fails it as well: correct the canary" in decision.message
 
 
 def test_sixteen_wrong_canaries_with_long_texts_fit_a_message_and_all_are_named() -> None:

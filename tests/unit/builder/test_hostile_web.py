@@ -108,7 +108,7 @@ def test_compressed_content_is_not_unpacked(servers: tuple[Server, Server], stor
         bomb,
     )
     failure = server.refusal(store, log)
-    assert failure.message == "127.0.0.1 sends compressed content, which is not unpacked."
+    assert failure.message == "127.0.0.1 sends compressed content, which is not supported."
     assert sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file()) == 0
 
 
@@ -122,7 +122,7 @@ def test_a_file_without_an_end_is_cut_off_and_leaves_nothing(
     server.endless = True
     server.answers["/m/"] = (200, {"content-length": "30"}, b'<a href="config.json">x</a>   ')
     failure = server.refusal(store, log)
-    assert failure.message == "config.json of 127.0.0.1 has more than the 1048576 bytes that are read."
+    assert failure.message == "config.json of 127.0.0.1 has more than 1048576 bytes, the limit."
     assert list((store.root / "work").rglob("*.unfinished")) == []
 
 
@@ -130,7 +130,7 @@ def test_an_index_page_without_an_end_is_not_read(servers: tuple[Server, Server]
     server, _ = servers
     server.answers["/m/"] = (200, {}, b"<html>")
     server.endless = True
-    assert "The index page of 127.0.0.1 has more than the 4194304 bytes" in server.refusal(store, log).message
+    assert "The index page of 127.0.0.1 has more than 4194304 bytes" in server.refusal(store, log).message
 
 
 def test_a_file_too_large_for_what_it_is_is_refused_before_it_is_fetched(
@@ -140,7 +140,7 @@ def test_a_file_too_large_for_what_it_is_is_refused_before_it_is_fetched(
     server.page("config.json")
     server.answers["/m/config.json"] = (200, {"content-length": str(2**40)}, b"{")
     assert server.refusal(store, log).message == (
-        "On 127.0.0.1 config.json has 1099511627776 bytes, more than the 268435456 that are fetched."
+        "config.json on 127.0.0.1 has 1099511627776 bytes, more than the limit of 268435456."
     )
 
 
@@ -152,7 +152,7 @@ def test_a_model_larger_than_the_installation_allows_is_refused(
     server.page("model.safetensors")
     server.answers["/m/model.safetensors"] = (200, {"content-length": "1001"}, b"x" * 1001)
     failure = server.refusal(store, log)
-    assert failure.message == "On 127.0.0.1 the model has 1001 bytes, more than the 1000 that are fetched."
+    assert failure.message == "The model on 127.0.0.1 has 1001 bytes, more than the limit of 1000."
     assert "TRTLLM_SOURCE_MAX_BYTES" in failure.remedy
 
 
@@ -209,20 +209,22 @@ def test_only_files_of_the_directory_itself_are_fetched(
 ) -> None:
     server, _ = servers
     server.page(link)
-    assert server.refusal(store, log).message == "There is nothing at spec.source.uri.uri on 127.0.0.1."
+    assert (
+        server.refusal(store, log).message == "spec.source.uri.uri does not exist on 127.0.0.1, or contains no model."
+    )
     assert server.asked == ["/m/"]
 
 
 def test_a_page_with_thousands_of_links_is_refused(servers: tuple[Server, Server], store: Store, log: Log) -> None:
     server, _ = servers
     server.page(*(f"{number}.json" for number in range(5000)))
-    assert "links to 5000 files, more than the 4096" in server.refusal(store, log).message
+    assert "links to 5000 files, more than the limit of 4096" in server.refusal(store, log).message
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated(store: Store, log: Log) -> None:
     source = UriSource(uri="https://user:s3cr3t@127.0.0.1/m/?token=s3cr3t")
     failure = failure_of(lambda: fetch_from_uri(source, store, log.progress, _DIGEST))
-    assert failure.message == "The address on 127.0.0.1 has a user name or password in it."
+    assert failure.message == "The address on 127.0.0.1 contains a user name or a password."
 
 
 def test_a_query_is_sent_and_not_repeated(servers: tuple[Server, Server], store: Store, log: Log) -> None:

@@ -250,7 +250,7 @@ def test_a_missing_rank_of_a_source_is_named_before_a_gpu_is_asked_for(tmp_path:
     (directory / "rank3.safetensors").unlink()
     failure = failure_of(lambda: inspect(directory, trust_remote_code=False))
     assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
-    assert "1 of 4 rank files are missing (tensor 2, pipeline 2, context 1), the first is rank3.safetensors" in (
+    assert "1 of 4 rank files are missing (tensor 2, pipeline 2, context 1), the first one is rank3.safetensors" in (
         failure.message
     )
 
@@ -258,9 +258,9 @@ def test_a_missing_rank_of_a_source_is_named_before_a_gpu_is_asked_for(tmp_path:
 @pytest.mark.parametrize(
     ("mapping", "says"),
     [
-        ({"world_size": 3, "tp_size": 2, "pp_size": 2}, "says world_size 3, but its mapping"),
-        ({"tp_size": "2"}, "a mapping without sizes"),
-        ({"tp_size": 0}, "a mapping without sizes"),
+        ({"world_size": 3, "tp_size": 2, "pp_size": 2}, "has world_size 3, but its mapping"),
+        ({"tp_size": "2"}, "a mapping without valid sizes"),
+        ({"tp_size": 0}, "a mapping without valid sizes"),
     ],
 )
 def test_a_mapping_that_is_none_is_corrupt(tmp_path: Path, mapping: dict[str, object], says: str) -> None:

@@ -103,7 +103,7 @@ def test_a_failure_is_told_with_cause_and_remedy_in_the_message_and_in_the_log(
     (pod.root / "source" / "small" / "tokenizer.json").unlink()
     result = pod.run()
     assert (result.exit_code, result.reason) == (ExitCode.BAD_MODEL, Reason.SOURCE_INCOMPLETE)
-    assert "There is no tokenizer" in result.message
+    assert "The model has no tokenizer" in result.message
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said == {"message": f"{result.message} {result.remedy}"}
 
@@ -224,7 +224,7 @@ def test_a_stopped_pod_says_so_and_is_tried_again(pod: _Pod, monkeypatch: pytest
     monkeypatch.setattr(fetch, "run_fetch", stopped)
     result = pod.run()
     assert (result.stage, result.exit_code) == (Stage.FETCH, ExitCode.TRANSIENT)
-    assert result.message == "The pod was told to stop."
+    assert result.message == "The pod was stopped (SIGTERM)."
 
 
 def test_a_second_signal_does_not_cost_the_result(pod: _Pod, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +282,7 @@ def test_a_process_that_waits_for_the_hub_ends_at_once_when_it_is_told_to(pod: _
         server.server_close()
     assert began
     assert code == ExitCode.TRANSIENT
-    assert pod.result().message == "The pod was told to stop."
+    assert pod.result().message == "The pod was stopped (SIGTERM)."
 
 
 def test_a_pod_that_is_deleted_while_it_imports_ends_at_once(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_lookup_finds_a_file_of_another_size(store: Store) -> None:
     failure = failure_of(lambda: store.lookup(_DIGEST, _KIND))
     assert (failure.exit_code, failure.reason) == (ExitCode.BAD_MODEL, Reason.ARTIFACT_CORRUPT)
     assert "model.safetensors" in failure.message
-    assert "has 14 bytes; its manifest says 7 bytes" in failure.message
+    assert "has 14 bytes; its manifest has 7 bytes" in failure.message
 
 
 def test_lookup_finds_a_missing_file(store: Store) -> None:
@@ -128,7 +128,7 @@ def test_a_file_of_the_same_size_and_other_content_is_found(store: Store) -> Non
     failure = failure_of(lambda: read_artifact(directory))
     assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "model.safetensors" in failure.message
-    assert "has other content" in failure.message
+    assert "has changed content" in failure.message
 
 
 class _Reads(list[str]):
@@ -177,7 +177,7 @@ def test_a_file_with_another_time_is_compared_again_even_if_its_old_time_is_set(
     path.write_text("WEIGHTS")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     reads.clear()
-    assert "has other content" in failure_of(lambda: read_artifact(directory)).message
+    assert "has changed content" in failure_of(lambda: read_artifact(directory)).message
     assert reads == ["model.safetensors"]
 
 
@@ -196,7 +196,7 @@ def test_a_verdict_about_other_contents_is_no_verdict(store: Store, reads: _Read
     manifest = json.loads((directory / "manifest.json").read_text())
     manifest["files"][0]["sha256"] = "0" * 64
     (directory / "manifest.json").write_text(json.dumps(manifest))
-    assert "has other content" in failure_of(lambda: read_artifact(directory)).message
+    assert "has changed content" in failure_of(lambda: read_artifact(directory)).message
 
 
 def test_a_file_that_was_written_a_moment_ago_is_compared_each_time(
@@ -224,7 +224,7 @@ def test_a_file_that_was_added_to_an_artifact_is_named(store: Store) -> None:
     directory = _publish(store)
     (directory / "adapter_config.json").write_text("{}")
     assert failure_of(lambda: read_artifact(directory)).message == (
-        f"adapter_config.json was added to the artifact {directory.name[:10]} after it was made."
+        f"adapter_config.json was added to the artifact {directory.name[:10]} after it was published."
     )
 
 
@@ -233,7 +233,7 @@ def test_a_file_that_was_replaced_by_a_link_out_of_the_claim_is_refused(store: S
     (tmp_path / "outside").write_text("weights")
     (directory / "model.safetensors").unlink()
     (directory / "model.safetensors").symlink_to(tmp_path / "outside")
-    assert "is a symbolic link to a place outside" in failure_of(lambda: read_artifact(directory)).message
+    assert "is a symbolic link to a file outside" in failure_of(lambda: read_artifact(directory)).message
 
 
 def test_an_artifact_in_the_place_of_another_is_not_taken_for_it(store: Store) -> None:
@@ -251,7 +251,7 @@ def test_a_manifest_names_only_files_of_its_own_directory(store: Store, path: st
     manifest = json.loads((directory / "manifest.json").read_text())
     manifest["files"][0]["path"] = path
     (directory / "manifest.json").write_text(json.dumps(manifest))
-    assert f"names a file outside of it: {path}" in failure_of(lambda: read_artifact(directory)).message
+    assert f"names a file outside that directory: {path}" in failure_of(lambda: read_artifact(directory)).message
 
 
 def test_a_manifest_whose_digest_is_not_its_inputs_is_corrupt(store: Store) -> None:
@@ -259,7 +259,7 @@ def test_a_manifest_whose_digest_is_not_its_inputs_is_corrupt(store: Store) -> N
     manifest = json.loads((directory / "manifest.json").read_text())
     manifest["inputs"]["seed"] = 2
     (directory / "manifest.json").write_text(json.dumps(manifest))
-    assert "a digest that is not the digest of its inputs" in failure_of(lambda: read_artifact(directory)).message
+    assert "is not the digest of its inputs" in failure_of(lambda: read_artifact(directory)).message
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"kind": "Source"}'])

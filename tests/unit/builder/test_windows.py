@@ -37,7 +37,7 @@ def test_rows_follow_each_other_with_the_end_of_each_text_marked() -> None:
 def test_too_few_windows_are_refused_with_both_counts_and_the_field_to_lower(purpose: str, field: str) -> None:
     failure = failure_of(lambda: cut(_texts("abcdef"), _Letters(), count=3, length=4, purpose=purpose))  # type: ignore[arg-type]
     assert (failure.exit_code, failure.reason) == (ExitCode.INPUT_MISSING, Reason.DATASET_UNUSABLE)
-    assert "own.txt holds 7 tokens; 3 x 4 = 12 are asked for" in failure.message
+    assert "own.txt has 7 tokens, but 3 x 4 = 12 are needed" in failure.message
     assert field in failure.remedy
 
 

@@ -254,7 +254,7 @@ def test_an_engine_that_was_truncated_after_publishing_is_corrupt_and_named(buil
     failure = failure_of(lambda: read_artifact(path.parent))
     assert failure.reason is Reason.ARTIFACT_CORRUPT
     assert "rank1.engine" in failure.message
-    assert "11 bytes; its manifest says 12 bytes" in failure.message
+    assert "11 bytes; its manifest has 12 bytes" in failure.message
 
 
 def test_files_read_at_the_same_time_are_described_in_order(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_request_of_another_version_is_refused(pod: Pod) -> None:
     assert process.said() == {
         "reason": "BadRequest",
         "message": "The LaunchRequest cannot be read: surprise: Extra inputs are not permitted.",
-        "remedy": "Use the operator and the builder image of one release.",
+        "remedy": "The operator and the builder image have different versions. Use both from one release.",
     }
 
 
@@ -29,7 +29,7 @@ def test_a_truncated_file_is_named_before_anything_starts(pod: Pod) -> None:
     assert process.end() == 65
     assert process.said()["reason"] == "ArtifactCorrupt"
     assert process.said()["message"] == (
-        "rank0.engine of the artifact 44136fa355 has 3 bytes; its manifest says 6 bytes."
+        "rank0.engine of the artifact 44136fa355 has 3 bytes; its manifest has 6 bytes."
     )
     assert not pod.calls("argv")
 
@@ -38,7 +38,7 @@ def test_a_file_of_the_same_size_and_other_content_is_named_before_anything_star
     (pod.model / "rank0.engine").write_text("ENGINE")
     process = pod.launch()
     assert process.end() == 65
-    assert process.said()["message"].startswith("rank0.engine of the artifact 44136fa355 has other content; ")
+    assert process.said()["message"].startswith("rank0.engine of the artifact 44136fa355 has changed content; ")
     assert not pod.calls("argv")
 
 
@@ -54,7 +54,7 @@ def test_a_model_without_its_manifest_is_refused_before_anything_starts(pod: Pod
     assert process.end() == 69
     assert process.said()["reason"] == "ArtifactCorrupt"
     assert process.said()["message"] == (
-        f"{pod.model} has no manifest.json: it is not an artifact, or it was never published whole."
+        f"{pod.model} has no manifest.json: it is not an artifact, or its publication did not complete."
     )
     assert not pod.calls("argv")
 
@@ -65,7 +65,7 @@ def test_a_manifest_that_is_none_is_refused_before_anything_starts(pod: Pod, con
     process = pod.launch()
     assert process.end() == 65
     assert process.said()["reason"] == "ArtifactCorrupt"
-    assert process.said()["message"].startswith(f"The manifest.json of {pod.model} is not one: ")
+    assert process.said()["message"].startswith(f"The manifest.json of {pod.model} is not valid: ")
     assert process.said()["message"].endswith(".")
     assert not pod.calls("argv")
 
@@ -75,7 +75,7 @@ def test_a_rank_file_that_is_gone_is_named_before_anything_starts(pod: Pod) -> N
     process = pod.launch()
     assert process.end() == 65
     assert process.said()["message"] == (
-        "rank0.engine of the artifact 44136fa355 is missing; its manifest says 6 bytes."
+        "rank0.engine of the artifact 44136fa355 is missing; its manifest has 6 bytes."
     )
     assert not pod.calls("argv")
 

@@ -180,4 +180,4 @@ def test_an_explanation_names_the_three_that_matter_most() -> None:
 
 
 def test_an_error_that_comes_from_everywhere_is_called_so() -> None:
-    assert "everywhere" in Explanation(0.4, 512, {"layers.0": -0.1}, {"mlp.down_proj": 0.0}, 1.0).sentence()
+    assert "comes from all layers" in Explanation(0.4, 512, {"layers.0": -0.1}, {"mlp.down_proj": 0.0}, 1.0).sentence()

@@ -180,16 +180,16 @@ def test_without_a_mix_that_passes_it_is_said_how_near_one_came_and_mixed_fails(
     assert result.reason is Reason.QUALITY_REFUSED
     refused, mixed = _tried(result)
     assert refused.proposal is None
-    assert "no mix passes: even with 15 of 16 parts in full precision" in refused.explanation
+    assert "no mix passes: with 15 of 16 parts in full precision" in refused.explanation
     assert (mixed.method, mixed.verdict) == (Method.MIXED, Verdict.FAILED)
-    assert mixed.message.startswith("Fallback Mixed has nothing to take: INT4WeightOnly: no mix passes")
+    assert mixed.message.startswith("Fallback Mixed has no proposal to use: INT4WeightOnly: no mix passes")
 
 
 def test_without_room_in_exclude_modules_there_is_no_mix_to_propose(claim: Claim) -> None:
     full = _INT4.model_copy(update={"exclude_modules": tuple(f"adapter.{number}" for number in range(64))})
     (tried,) = _tried(claim.quantize(_USUAL, full))
     assert tried.proposal is None
-    assert tried.explanation.endswith("no mix of it is smaller than the source and named by 0 patterns or fewer")
+    assert tried.explanation.endswith("no mix is smaller than the source with 0 patterns or fewer in excludeModules")
 
 
 def test_mixed_without_a_refused_candidate_has_nothing_to_take(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_a_fault_of_the_explanation_costs_no_verdict(claim: Claim, monkeypatch: 
     monkeypatch.setattr(refusals, "explain", broken)
     result = claim.quantize(_USUAL, _INT4, _INT8)
     assert result.exit_code == ExitCode.OK, result.message
-    assert _tried(result)[0].explanation == ("it could not be looked into: RuntimeError: a layer of an unknown kind")
+    assert _tried(result)[0].explanation == ("the explanation failed: RuntimeError: a layer of an unknown kind")
 
 
 def _die_in(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Callable[[], None]:

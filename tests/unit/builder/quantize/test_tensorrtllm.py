@@ -181,7 +181,7 @@ def test_a_copy_of_a_key_that_differs_is_refused(exported: Exports, tmp_path: Pa
     # of 3 heads: a query, a key, a value
     tensors[name][SIZE : 2 * SIZE] *= 2
     save_file(tensors, path)
-    assert f"{name} has another key and value" in failure_of(lambda: load_model(directory, "cpu")).message
+    assert f"The keys and values of {name} differ" in failure_of(lambda: load_model(directory, "cpu")).message
 
 
 def test_layers_that_do_not_divide_go_to_the_first_stages(exported: Exports) -> None:

@@ -20,7 +20,7 @@ from trtllm_api.quantization import AutoQuantization, Method
 from trtllm_api.quantizedmodel import Checkpoint
 from trtllm_api.reasons import Reason
 from trtllm_builder.checkpoint import load_model
-from trtllm_builder.quantize.ranks_refusals import refuse_layout, told
+from trtllm_builder.quantize.ranks_refusals import export_failure, refuse_layout
 
 from .conftest import failure_of, ranked
 
@@ -92,37 +92,41 @@ def test_a_lost_tensor_is_refused_with_the_layers_name(copied: Ranks, name: str,
 
 def test_a_tensor_that_only_some_ranks_hold_is_refused(copied: Ranks) -> None:
     directory = _edit(copied("FP8"), lambda tensors: tensors.pop(f"{_O_PROJ}.weight"), 1)
-    _corrupt(directory, f"{_O_PROJ}.weight is in some ranks of stage 0 and not in others")
+    _corrupt(directory, f"{_O_PROJ}.weight is in some ranks of stage 0, but not in all")
 
 
 def test_what_every_rank_must_hold_alike_is_refused_when_it_differs(copied: Ranks) -> None:
     directory = _edit(copied("FP8"), lambda tensors: tensors["transformer.ln_f.weight"].add_(1), 1)
-    _corrupt(directory, "transformer.ln_f.weight differs between ranks that should hold the same")
+    _corrupt(directory, "transformer.ln_f.weight differs between ranks in which it should be equal")
 
 
 def test_a_lost_scale_of_the_cache_is_refused(copied: Ranks) -> None:
     directory = _edit(
         copied("FP8-cache"), lambda tensors: tensors.pop(_O_PROJ.replace("dense", "kv_cache_scaling_factor"))
     )
-    _corrupt(directory, "KV cache is FP8", "layer 1")
+    _corrupt(directory, "KV cache in config.json is FP8", "layer 1")
 
 
 def test_a_missing_rank_is_refused_by_its_name(copied: Ranks) -> None:
     directory = copied("FP8")
     (directory / "rank1.safetensors").unlink()
-    _corrupt(directory, "rank1.safetensors is missing; config.json speaks of 2 ranks")
+    _corrupt(directory, "rank1.safetensors is missing; config.json has 2 ranks")
 
 
 def test_a_rank_too_many_layers_or_too_few_are_refused(copied: Ranks) -> None:
     directory = copied("FP8")
     roundtrip.edit_config(directory, lambda config: config.update(num_hidden_layers=3))
-    _corrupt(directory, "3 layers", "the ranks hold 2")
+    _corrupt(directory, "3 layers", "the ranks have 2")
 
 
 @pytest.mark.parametrize(
     ("name", "excluded", "said"),
     [
-        ("FP8", ["lm_head", _O_PROJ], f"The weight of {_O_PROJ} is packed, and config.json says that it is not"),
+        (
+            "FP8",
+            ["lm_head", _O_PROJ],
+            f"The weight of {_O_PROJ} is packed, but is not quantized according to config.json",
+        ),
         ("INT4AWQ", ["lm_head", "*attention.qkv"], "attention.qkv is packed"),
         ("FP8", ["nothing"], "The weight of lm_head is FP8, but not packed"),
         ("FP8PerChannelPerToken", ["lm_head", "*layers.1.mlp"], "transformer.layers.1.mlp.fc is packed"),
@@ -182,7 +186,7 @@ _FP8 = CandidatePlan(method=Method.FP8)
 @pytest.mark.parametrize(
     ("plan", "checkpoint", "changes", "said", "remedy"),
     [
-        (_FP8, ranked(3), {}, "64 attention heads do not divide by 3", "tensor to one of 1, 2, 4, 8, 16, 32, 64."),
+        (_FP8, ranked(3), {}, "64 attention heads are not divisible by 3", "tensor to one of 1, 2, 4, 8, 16, 32, 64."),
         (
             _FP8,
             ranked(4),
@@ -194,10 +198,10 @@ _FP8 = CandidatePlan(method=Method.FP8)
             _FP8,
             ranked(1, 64),
             {"num_hidden_layers": 32},
-            "32 layers are fewer than 64 stages",
+            "32 layers, but 64 stages",
             "pipeline to 32 or less.",
         ),
-        (_AWQ, ranked(8), _QWEN2_72B, "29568 input columns over 8 ranks are 3696 each", "tensor to one of 1."),
+        (_AWQ, ranked(8), _QWEN2_72B, "29568 input columns on 8 ranks are 3696 per rank", "tensor to one of 1."),
         (
             CandidatePlan(method=Method.INT4_WEIGHT_ONLY, group_size=32),
             ranked(),
@@ -233,7 +237,7 @@ def test_an_architecture_that_is_not_put_together_here_is_told() -> None:
     failure = failure_of(lambda: refuse_layout(_FP8, ranked(), _config(architectures=["FalconForCausalLM"])))
     assert failure.reason is Reason.ARCHITECTURE_NOT_SUPPORTED
     assert "FalconForCausalLM" in failure.message
-    assert "format HuggingFace with runtime PyTorch" in failure.remedy
+    assert "format to HuggingFace and use runtime PyTorch" in failure.remedy
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ def test_an_architecture_that_is_not_put_together_here_is_told() -> None:
             NotImplementedError(
                 "Weight shape 256 of each TP tp=4 is not divisible for block size 128 for block quantization."
             ),
-            "256 input columns over 4 ranks are 64 each, no multiple of the group size 128",
+            "256 input columns on 4 ranks are 64 per rank, not a multiple of the group size 128",
         ),
         (
             NotImplementedError("Duplicating KV heads per-channel scales is not supported"),
@@ -253,12 +257,12 @@ def test_an_architecture_that_is_not_put_together_here_is_told() -> None:
             AssertionError(
                 "Cannot pack weight with input dimension 576 and block size 128: partial blocks are not supported."
             ),
-            "576 input columns are no multiple of the group size 128.",
+            "576 input columns are not a multiple of the group size 128.",
         ),
     ],
 )
 def test_modelopts_assertions_are_told_with_their_numbers(error: Exception, said: str) -> None:
-    failure = told(_AWQ, ranked(16), _config(), error)
+    failure = export_failure(_AWQ, ranked(16), _config(), error)
     assert failure.reason is Reason.QUANTIZATION_NOT_SUPPORTED
     assert said in failure.message
 
@@ -269,12 +273,12 @@ def test_modelopts_assertions_are_told_with_their_numbers(error: Exception, said
         (
             CandidatePlan(method=Method.FP8, exclude_modules=("*.k_proj",)),
             ranked(),
-            "q_proj, k_proj and v_proj as one layer",
+            "q_proj, k_proj and v_proj",
         ),
         (
             CandidatePlan(method=Method.FP8, exclude_modules=("model.layers.0",)),
             ranked(1, 2),
-            "is not quantized as transformer.layers.0.attention.dense of another pipeline stage is",
+            "is quantized differently from transformer.layers.0.attention.dense of another pipeline stage",
         ),
         (
             CandidatePlan(method=Method.FP8_PER_CHANNEL_PER_TOKEN, exclude_modules=("*.o_proj",)),

@@ -150,7 +150,10 @@ def test_a_layout_that_the_model_cannot_have_is_refused_before_it_is_calibrated(
     _never_quantize(monkeypatch)
     result = claim.quantize(ranked(3), CandidatePlan(method=Method.FP8))
     assert (result.exit_code, result.reason) == (ExitCode.NOT_SUPPORTED, Reason.QUANTIZATION_NOT_SUPPORTED)
-    assert result.message == "The model cannot be cut as spec.checkpoint asks: 8 attention heads do not divide by 3."
+    assert (
+        result.message
+        == "The model cannot be divided as spec.checkpoint requests: 8 attention heads are not divisible by 3."
+    )
     assert result.remedy == "Set spec.checkpoint.tensor to one of 1, 2, 4, 8."
 
 

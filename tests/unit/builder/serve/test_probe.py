@@ -50,12 +50,12 @@ def test_other_weights_are_refused_with_both_answers(tiny: Tiny) -> None:
 
 
 def test_a_manifest_without_a_probe_is_refused(tiny: Tiny) -> None:
-    assert "has no probe" in failure_of(tiny, None).message
+    assert "has no known prompt" in failure_of(tiny, None).message
 
 
 def test_an_empty_probe_is_refused(tiny: Tiny) -> None:
     empty = Probe(prompt="", prompt_token_ids=PROBE_PROMPT, answer_token_ids=(), answer="")
-    assert "has no probe" in failure_of(tiny, empty).message
+    assert "has no known prompt" in failure_of(tiny, empty).message
 
 
 def test_a_probe_of_another_vocabulary_is_refused(tiny: Tiny) -> None:

@@ -141,14 +141,14 @@ def test_an_artifact_that_answers_otherwise_is_refused(artifact: Path, tmp_path:
     assert process.popen.wait(60) == 65
     result = json.loads(process.termination.read_text())
     assert result["reason"] == "ArtifactCorrupt"
-    assert "recorded to answer" in result["message"]
+    assert "The recorded answer to" in result["message"]
     assert result["remedy"]
 
 
 def test_an_artifact_without_a_probe_is_refused(artifact: Path, tmp_path: Path, launch: Launch) -> None:
     process = launch(changed(artifact, tmp_path / "changed", probe=None))
     assert process.popen.wait(60) == 65
-    assert "has no probe" in json.loads(process.termination.read_text())["message"]
+    assert "has no known prompt" in json.loads(process.termination.read_text())["message"]
 
 
 def test_a_directory_that_is_no_artifact_is_refused_in_the_stores_words(tmp_path: Path, launch: Launch) -> None:

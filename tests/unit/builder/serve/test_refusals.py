@@ -9,7 +9,7 @@ def test_another_model_is_not_found_and_the_served_one_is_named(client: Client) 
     reply = Client(client.port, model="gpt-4").complete()
     assert reply.status == 404
     assert reply.error == {
-        "message": "The model gpt-4 does not exist; this server serves tiny.",
+        "message": "The model gpt-4 does not exist. This server serves tiny.",
         "type": "not_found_error",
         "param": "model",
         "code": "model_not_found",
