@@ -1,4 +1,4 @@
-"""A GGUF file as a Hugging Face directory of bfloat16 safetensors; clusterlib.environments.demo_model calls it.
+"""Converts a GGUF file to a Hugging Face directory of bfloat16 safetensors.
 
 transformers reads GGUF, but will not save what it read as such: the weights are put into a fresh model.
 Run by .venv-builder's Python: `convert.py --gguf FILE --output DIRECTORY`.
@@ -29,7 +29,7 @@ def convert(gguf: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """See the module's docstring."""
+    """Run the conversion of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gguf", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""LoRA adapters of requests, as lora_manager of TensorRT-LLM takes them; double_http.py asks `Adapters` for each one.
+"""LoRA adapters of requests, as lora_manager of TensorRT-LLM loads them.
 
 An adapter is what the model's linear layers add to their own outputs while the thread of its request computes:
 (alpha / rank) B A x. There is one model, whatever the number of adapters.
@@ -37,7 +37,7 @@ MODULES: Mapping[str, str] = {
     "moe_gate": "w3",
     "moe_router": "gate",
 }
-"""TensorRT-LLM's names of the modules that adapters may change, and Hugging Face's."""
+"""TensorRT-LLM's and Hugging Face's names of the modules that adapters may change."""
 MODULES_UNTOLD = (
     "lora_target_modules is empty. Please specify lora_target_modules or provide lora_dir to infer lora_target_modules."
 )
@@ -51,14 +51,14 @@ Terms = Mapping[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Enabled:
-    """What the server was started with."""
+    """LoRA settings of the server."""
 
     max_rank: int
     modules: frozenset[str]
 
 
 class Adapters:
-    """The adapters of one server, loaded when a request names them first; safe to use from several threads."""
+    """Adapters of one server, loaded when a request first names them. Several threads may use it."""
 
     def __init__(self, model: nn.Module, enabled: Enabled | None) -> None:
         self._enabled, self._lock, self._active = enabled, threading.Lock(), threading.local()
@@ -71,7 +71,7 @@ class Adapters:
                 module.register_forward_hook(self._hook(name))
 
     def find(self, asked: Any) -> Terms | None:
-        """The adapter of a request's lora_request; raises ValueError in the server's words.
+        """Adapter of a request's lora_request. Raises ValueError with the server's message.
 
         The first request of an id decides which adapter it means. A server without LoRA answers as if none were named.
         """
@@ -90,7 +90,7 @@ class Adapters:
 
     @contextlib.contextmanager
     def active(self, terms: Terms | None) -> Iterator[None]:
-        """While this thread computes with an adapter."""
+        """Apply an adapter to the computations of this thread."""
         self._active.terms = terms
         try:
             yield
@@ -134,7 +134,7 @@ class Adapters:
 
 
 def of_options(options: Mapping[str, Any], version: Version) -> Enabled | None:
-    """LoRA of a PyTorch server; raises what the runtime raises while it starts."""
+    """LoRA settings of a PyTorch server. Raises the errors that the runtime raises at its start."""
     config = options.get("lora_config")
     if config is None:
         return None
@@ -149,7 +149,7 @@ def of_options(options: Mapping[str, Any], version: Version) -> Enabled | None:
 
 
 def of_engine(directory: Path) -> Enabled | None:
-    """LoRA that an engine was built for."""
+    """LoRA settings of an engine."""
     build = read_config(directory)["build_config"]
     if build["plugin_config"].get("lora_plugin") is None:
         return None
@@ -158,7 +158,7 @@ def of_engine(directory: Path) -> Enabled | None:
 
 
 def modules_of(directory: Path) -> list[str]:
-    """TensorRT-LLM's names of the modules that an adapter changes; raises what its loader raises."""
+    """TensorRT-LLM's names of the modules that an adapter changes. Raises the loader's errors."""
     modules = sorted({_trtllm_name(module) for module, *_ in _parts(_read(directory)[1])})
     if not modules:
         raise ValueError(MODULES_UNTOLD)
@@ -166,7 +166,7 @@ def modules_of(directory: Path) -> list[str]:
 
 
 def _shape(module: Any) -> tuple[int, int]:
-    """Outputs and inputs of a linear layer, quantized or not."""
+    """Numbers of outputs and inputs of a linear layer, quantized or not."""
     if not isinstance(module, QuantizedLinear):
         return module.out_features, module.in_features
     weight = module.dequantized() if module.unpacked is None else module.unpacked
@@ -174,7 +174,7 @@ def _shape(module: Any) -> tuple[int, int]:
 
 
 def _fields(asked: Any) -> tuple[str, int, str | None]:
-    """Of LoRARequest."""
+    """Fields of a LoRARequest. Raises ValueError if they are not valid."""
     given = asked if isinstance(asked, dict) else {}
     for name, kind in (("lora_name", str), ("lora_int_id", int)):
         if not isinstance(given.get(name), kind):
@@ -193,7 +193,7 @@ def _read(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str, Tensor]]:
-    """The linear layer, `A`, `B` or `magnitude`, and the tensor."""
+    """Each linear layer with `A`, `B` or `magnitude`, and the tensor."""
     for key, tensor in tensors.items():
         match = _KEY.match(key)
         if match is None:
@@ -211,5 +211,5 @@ def _trtllm_name(module: str) -> str:
 
 
 def _whole(modules: list[str]) -> frozenset[str]:
-    """Query, key and value are adapted together, or none of them is."""
+    """The modules, with all of query, key and value if one of them is adapted."""
     return frozenset(modules) | (frozenset(_ATTENTION) if set(modules) & set(_ATTENTION) else frozenset())

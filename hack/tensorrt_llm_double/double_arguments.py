@@ -1,4 +1,4 @@
-"""Command lines as a release's programs read them, made from the facts about it (double_upstream.py)."""
+"""Command lines of a release's programs, made from the facts about it (double_upstream.py)."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def _parameter(option: Option) -> click.Parameter:
 
 
 class _Choice(click.Choice[str]):
-    """Choices of which some have other words as well."""
+    """Choices, some of which have further spellings."""
 
     def __init__(self, choices: tuple[str, ...], aliases: Mapping[str, str]) -> None:
         super().__init__(choices)
         self._aliases = aliases
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take a choice by any of its words."""
+        """Accept any spelling of a choice."""
         return super().convert(self._aliases.get(value, value), param, ctx)
 
 

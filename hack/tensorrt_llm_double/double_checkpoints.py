@@ -1,4 +1,4 @@
-"""What the double of convert_checkpoint.py computes: a TensorRT-LLM checkpoint of a Hugging Face Llama, and back.
+"""Computation of the double of convert_checkpoint.py: a TensorRT-LLM checkpoint of a Hugging Face Llama, and back.
 
 The double's convert_checkpoint.py calls `write_checkpoint`, its trtllm-serve `load_merged`. The files hold real shards
 and config.json as NVIDIA's script writes them; only the order of packed weight-only weights is plain: [in, out], where
@@ -38,7 +38,7 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torc
 
 
 class ConversionError(Exception):
-    """What NVIDIA's script would end with."""
+    """Error with which NVIDIA's script ends."""
 
 
 def write_checkpoint(
@@ -64,7 +64,7 @@ def write_checkpoint(
     use_parallel_embedding: bool = False,
     embedding_sharding_dim: int = 0,
 ) -> None:
-    """config.json and rankN.safetensors, one for each rank of tensor and pipeline parallelism.
+    """Write config.json and rankN.safetensors, one for each rank of tensor and pipeline parallelism.
 
     `weight_only` is a key of WEIGHT_ONLY; `quant_ckpt_path` is a GPTQ checkpoint's file or directory.
     Raises ConversionError.
@@ -128,7 +128,7 @@ def write_checkpoint(
 
 
 def load_merged(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]) -> Any:
-    """The transformers model that the ranks of a checkpoint or of engines make together; float32 on the CPU.
+    """The transformers model of all ranks of a checkpoint or of engines, in float32 on the CPU.
 
     `config` is a checkpoint's config.json, or an engine's `pretrained_config` with quant_cfg.json's layers under
     quantization.quantized_layers.
@@ -137,7 +137,7 @@ def load_merged(ranks: Sequence[Mapping[str, Tensor]], config: Mapping[str, Any]
 
 
 def _packer(source: Mapping[str, Any]) -> str:
-    """The tool that has packed the weights, or would have."""
+    """Name of the tool that packed the weights."""
     return "AutoAWQ" if (source.get("quantization_config") or {}).get("quant_method") == "awq" else "GPTQ"
 
 
@@ -218,7 +218,7 @@ def _algorithm(
 
 
 def _plain(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Unquantized tensors by TensorRT-LLM's names, as one rank would hold them."""
+    """Unquantized tensors by TensorRT-LLM's names, for a single rank."""
     tensors = {
         "transformer.vocab_embedding.weight": state["model.embed_tokens.weight"],
         "transformer.ln_f.weight": state["model.norm.weight"],

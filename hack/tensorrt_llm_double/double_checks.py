@@ -1,4 +1,4 @@
-"""What convert_checkpoint.py and trtllm-build refuse after parsing; the programs of the double call it.
+"""Checks of convert_checkpoint.py and trtllm-build after parsing.
 
 The cases are coded here, by the text that the facts have for each; whether a release has the check, its exception and
 its words come from the facts (double_upstream.py).
@@ -20,7 +20,7 @@ _ADA = (8, 9)
 
 
 def check_conversion(program: Program, args: argparse.Namespace, config: Mapping[str, Any]) -> None:
-    """Raise what a family's script raises for its arguments and the model's config.json."""
+    """Raise the errors of a family's script for its arguments and the model's config.json."""
     given = vars(args)
     for when, so in _conversion(given, config):
         if so:
@@ -63,7 +63,7 @@ def _conversion(given: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator
 def check_build(
     program: Program, args: argparse.Namespace, config: Mapping[str, Any], capability: tuple[int, int]
 ) -> None:
-    """Raise what trtllm-build raises for its arguments, the checkpoint's config.json and the GPU."""
+    """Raise the errors of trtllm-build for its arguments, the checkpoint's config.json and the GPU."""
     given, quantization = vars(args), config.get("quantization") or {}
     words = {name: given.get(name) for name in ("gemm_swiglu_plugin", "low_latency_gemm_swiglu_plugin")}
     for when, so in _build(given, config):
@@ -74,7 +74,7 @@ def check_build(
 
 
 def _check_plugins(program: Program, given: Mapping[str, Any], capability: tuple[int, int]) -> None:
-    """SM 100 lacks some plugins."""
+    """Refuse plugins that SM 100 lacks."""
     for name in (*_SM100, "bert_context_fmha_fp32_acc") if capability == (10, 0) else ():
         if given.get(name) not in _OFF:
             when = next(check.when for check in program.checks if check.when.startswith("a plugin that compute capab"))
@@ -82,7 +82,7 @@ def _check_plugins(program: Program, given: Mapping[str, Any], capability: tuple
 
 
 def _check_precision(program: Program, quantization: Mapping[str, Any], capability: tuple[int, int]) -> None:
-    """Integers have no kernels on data-centre Blackwell."""
+    """Refuse integer formats on data-centre Blackwell, which has no kernels for them."""
     algorithm, cache = quantization.get("quant_algo") or "", quantization.get("kv_cache_quant_algo")
     if not (10, 0) <= capability < (12, 0):
         return
@@ -153,7 +153,7 @@ def _kernels(given: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[_C
 
 
 def fused_mlp(given: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether the MLP is fused: quantized weights other than FP8 switch that off silently."""
+    """True if the MLP is fused: quantized weights other than FP8 disable that without a message."""
     algorithm = (config.get("quantization") or {}).get("quant_algo")
     return given["use_fused_mlp"] == "enable" and algorithm in {None, "FP8", "MIXED_PRECISION"}
 
@@ -161,7 +161,7 @@ def fused_mlp(given: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 def attention_features(
     given: Mapping[str, Any], config: Mapping[str, Any], capability: tuple[int, int]
 ) -> Mapping[str, bool]:
-    """Features of context attention as trtllm-build leaves them: what does not go together is switched off silently."""
+    """Features of context attention after trtllm-build has disabled conflicting ones without a message."""
     quantization = config.get("quantization") or {}
     algorithm, cache = quantization.get("quant_algo"), quantization.get("kv_cache_quant_algo")
     context = given["context_fmha"] == "enable"

@@ -1,4 +1,4 @@
-"""The double of convert_checkpoint.py: one program for Llama-like families; examples/ has a script for each."""
+"""Double of convert_checkpoint.py: one program for Llama-like families; examples/ has a script for each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from double_settings import seconds, version_text
 from double_upstream import program
 
 _ARCHITECTURES = {"llama": ("LlamaForCausalLM", "MistralForCausalLM"), "qwen": ("Qwen2ForCausalLM",)}
-"""Of each family's models those that the double computes."""
+"""Architectures of each family that the double computes."""
 _NOT_COMPUTED = ("meta_ckpt_dir", "use_qserve", "use_nvfp4", "use_meta_fp8_rowwise_recipe", "save_config_only")
 
 
 def main(family: str) -> None:
-    """Convert what the command line says."""
+    """Run the conversion of the command line."""
     script = program(f"convert-{family}", version_text())
     args = parser_of(script).parse_args()
     told = {"quant_ckpt_path": None, "fp8_kv_cache": False, "use_fp8": False, "use_fp8_rowwise": False} | vars(args)

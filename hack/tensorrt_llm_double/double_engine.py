@@ -1,4 +1,4 @@
-"""A rank's engine on disk: tensors, and the GPU and version it is bound to; build.py writes, double_load.py reads.
+"""Engine of a rank on disk: tensors, and the GPU and version that it is bound to.
 
 rankN.engine is a safetensors file. What NVIDIA's serialized plan says of itself is in its metadata. Nothing here needs
 torch: there are many ranks, and few processors to import it on.
@@ -18,19 +18,19 @@ _METADATA = "__metadata__"
 
 
 def engine_name(rank: int) -> str:
-    """The rank's file."""
+    """Name of the rank's file."""
     return f"rank{rank}.engine"
 
 
 def engine_bytes(checkpoint: Path, gpu: Gpu) -> bytes:
-    """The plan: the rank's tensors as they are, bound to what it was built on."""
+    """Content of the plan: the rank's tensors, bound to the GPU and version of the build."""
     header, data = split(checkpoint.read_bytes())
     bound = {"tensorrt": tensorrt_version(version_text()), "compute": gpu.compute, "product": gpu.name}
     return join({**header, _METADATA: bound}, data)
 
 
 def read_engine(path: Path, gpu: Gpu) -> bytes:
-    """The plan; raises RuntimeError with TensorRT's words where this GPU or this version cannot run it."""
+    """Read the plan. Raises RuntimeError with TensorRT's message if this GPU or version cannot run it."""
     if not path.is_file():
         raise RuntimeError(f"Error opening engine file: {path}: {path.name} does not exist")
     content = path.read_bytes()
@@ -63,7 +63,7 @@ def read_engine(path: Path, gpu: Gpu) -> bytes:
 
 
 def split(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and tensors of a safetensors file; ValueError for what is none."""
+    """Header and tensors of a safetensors file. Raises ValueError for another file."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     if not isinstance(header, dict):
@@ -72,14 +72,14 @@ def split(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def join(header: dict[str, Any], data: bytes) -> bytes:
-    """A safetensors file."""
+    """Content of a safetensors file."""
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % 8)
     return len(encoded).to_bytes(8, "little") + encoded + data
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """An engine's config.json; KeyError for one that is of another version's making."""
+    """Content of an engine's config.json. Raises RuntimeError if another version wrote it."""
     config: dict[str, Any] = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     for key in ("pretrained_config", "build_config"):
         if key not in config:
@@ -88,13 +88,13 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def is_engine(directory: Path) -> bool:
-    """Whether there are engines, or what was left of them."""
+    """True if the directory has the config.json of an engine, even if ranks are missing."""
     path = directory / CONFIG
     return path.is_file() and "build_config" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def checkpoint_file(rank: int, mapping: dict[str, int]) -> str:
-    """Of a TensorRT-LLM checkpoint: ranks of context parallelism share theirs."""
+    """Name of the rank's file in a TensorRT-LLM checkpoint, which ranks of context parallelism share."""
     tensor, context = mapping["tp_size"], mapping.get("cp_size", 1)
     return f"rank{rank // (tensor * context) * tensor + rank % tensor}.safetensors"
 

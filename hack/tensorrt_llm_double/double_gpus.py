@@ -1,4 +1,4 @@
-"""The GPUs that a container sees, and the double of nvidia-smi (`main`, started by bin/nvidia-smi).
+"""GPUs of a container, and the double of nvidia-smi (`main`, started by bin/nvidia-smi).
 
 The device plugin double of hack/cluster describes a node's GPUs in a file and gives a container some by their UUIDs in
 NVIDIA_VISIBLE_DEVICES; there is no device behind them.
@@ -24,7 +24,7 @@ _NO_DRIVER_STATUS, _NO_DEVICE_STATUS, _BAD_ARGUMENT_STATUS = 9, 6, 2
 
 @dataclass(frozen=True)
 class Gpu:
-    """One of the node's."""
+    """A GPU of the node."""
 
     uuid: str
     name: str
@@ -34,13 +34,13 @@ class Gpu:
 
     @property
     def capability(self) -> tuple[int, int]:
-        """As numbers."""
+        """Compute capability as numbers."""
         major, minor = self.compute.split(".")
         return int(major), int(minor)
 
 
 def visible() -> list[Gpu] | None:
-    """Those that the driver shows to this container; None where there is no driver."""
+    """GPUs that the driver shows to this container; None without a driver."""
     path = Path(os.environ.get(f"{PREFIX}GPUS", FILE))
     if not path.exists():
         return None
@@ -56,7 +56,7 @@ def visible() -> list[Gpu] | None:
 
 
 def devices() -> list[Gpu]:
-    """Those that CUDA has for this process."""
+    """GPUs that CUDA shows to this process."""
     gpus = visible() or []
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
@@ -72,7 +72,7 @@ def devices() -> list[Gpu]:
 
 
 def device(number: int) -> Gpu:
-    """As cudaSetDevice chooses it."""
+    """The GPU of an index, as cudaSetDevice chooses it."""
     gpus = devices()
     if not gpus:
         raise RuntimeError("No CUDA GPUs are available")
@@ -82,7 +82,7 @@ def device(number: int) -> Gpu:
 
 
 def main(argv: list[str]) -> int:
-    """`nvidia-smi`, `nvidia-smi -L` and `nvidia-smi --query-gpu=... --format=csv[,noheader][,nounits]`."""
+    """Run `nvidia-smi`, `nvidia-smi -L` or `nvidia-smi --query-gpu=... --format=csv[,noheader][,nounits]`."""
     gpus = visible()
     if gpus is None:
         sys.stdout.write(_NO_DRIVER)

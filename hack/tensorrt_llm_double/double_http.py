@@ -1,4 +1,4 @@
-"""The HTTP side of the double of trtllm-serve: OpenAI's endpoints, health and metrics; serve.py calls `serve`.
+"""HTTP side of the double of trtllm-serve: OpenAI's endpoints, health and metrics.
 
 Answers come from the token loop of the builder's own server (trtllm_builder.serve.generation).
 """
@@ -27,7 +27,7 @@ from trtllm_builder.serve.generation import Engine, Job, Piece
 
 @dataclass(frozen=True)
 class Loaded:
-    """What answers."""
+    """Model, tokenizer and manifest of the server."""
 
     model: Any
     tokenizer: Any
@@ -35,7 +35,7 @@ class Loaded:
 
 
 class Refused(Exception):
-    """A request that is not answered, with its HTTP status."""
+    """A refused request, with its HTTP status."""
 
     def __init__(self, status: int, message: str, kind: str = "BadRequestError") -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 @dataclass
 class Serving:
-    """What is served, and within which limits."""
+    """Served model, and its limits."""
 
     name: str
     loaded: Loaded
@@ -63,7 +63,7 @@ class Serving:
         self._places = threading.Semaphore(self.limits["max_batch_size"])
 
     def ask(self, prompt: list[int], body: dict[str, Any]) -> Asked:
-        """Checked against the limits, with its adapter; raises Refused or ValueError."""
+        """The request after checks of its limits, with its adapter. Raises Refused or ValueError."""
         adapter = self.adapters.find(body.get("lora_request"))
         asked = ask(self._job(prompt, body), body, self.limits, version(), pytorch=self.pytorch)
         return replace(asked, adapter=adapter)
@@ -99,7 +99,7 @@ class Serving:
         )
 
     def answer(self, asked: Asked, emit: Callable[[Piece], None]) -> list[Answer]:
-        """The choices, best first; `emit` gets the pieces of those that are sampled."""
+        """Choices, best first. `emit` is called with the pieces of sampled ones."""
         queued = time.monotonic()
         pace = seconds("GENERATE_SECONDS")
         seen = 0
@@ -125,7 +125,7 @@ class Serving:
         return answers
 
     def prompts(self, body: dict[str, Any]) -> list[list[int]]:
-        """Of /v1/completions: a text, token ids, or a list of either."""
+        """Prompts of a request to /v1/completions: a text, token ids, or a list of either."""
         prompt = body.get("prompt")
         if isinstance(prompt, str):
             return [self.engine.encode(prompt)]
@@ -139,12 +139,12 @@ class Serving:
         raise Refused(400, "prompt must be a string, token ids, or a list of these")
 
     def counts_iterations(self) -> bool:
-        """Whether /metrics has anything: always with engines, by option with PyTorch."""
+        """True if /metrics has content: always with engines, by option with PyTorch."""
         own = self.options.get("pytorch_backend_config") or {}
         return not self.pytorch or bool((self.options | own).get("enable_iter_perf_stats"))
 
     def chat_prompt(self, body: dict[str, Any]) -> list[int]:
-        """Of /v1/chat/completions."""
+        """Prompt of a request to /v1/chat/completions."""
         if not self.loaded.tokenizer.chat_template:
             raise Refused(
                 400, "Cannot use chat template functions because tokenizer.chat_template is not set and no template "
@@ -155,7 +155,7 @@ class Serving:
 
 
 def serve(listener: socket.socket, serving: Serving) -> None:
-    """Until SIGTERM; requests that run are finished first."""
+    """Serve until SIGTERM, and finish running requests."""
     server = ThreadingHTTPServer(listener.getsockname(), _Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
@@ -228,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _health_generate(self, serving: Serving) -> None:
-        """A chat request of one token, which a model without a chat template cannot answer."""
+        """Handle a chat request of one token, which a model without a chat template cannot answer."""
         body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "temperature": 0}
         try:
             serving.answer(serving.ask(serving.chat_prompt(body), body), _drop)
@@ -335,7 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _has(path: str) -> bool:
-    """Whether the release has an endpoint, of those that came later than others."""
+    """True if the release has an endpoint that only newer releases have."""
     versions = table("endpoints")["versions"]
     return f"GET {path}" in versions[newest(versions, version_text())].get("endpoints", ())
 

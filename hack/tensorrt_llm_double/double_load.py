@@ -1,4 +1,4 @@
-"""What trtllm-serve and its other ranks load, each rank its shard; serve.py and mgmn_worker_node.py call it.
+"""Loads the shards of trtllm-serve and its other ranks.
 
 An engine's shard is its rank's file; of a Hugging Face checkpoint every rank reads a share of the tensors. Shards are
 safetensors files in memory, and nothing here needs torch: double_model.py makes a model of them.
@@ -18,13 +18,13 @@ from double_mpi import Mpi, worker_program, world_size
 from double_upstream import Program
 
 LOADED, FAILED = b"+", b"-"
-"""First byte of what a rank answers: its shard follows, or why it could not load it."""
+"""First byte of a rank's answer: its shard follows, or the reason why it could not load it."""
 _REFUSED_METHODS = ("awq", "gptq", "bitsandbytes")
 _LIMITS = ("max_batch_size", "max_num_tokens", "max_seq_len", "max_beam_width")
 
 
 class Layout:
-    """Parallelism as flags and options, or the engine, have it."""
+    """Parallelism from flags and options, or from the engine."""
 
     def __init__(self, tensor: int, pipeline: int, context: int, gpus_per_node: int | None = None) -> None:
         self.tensor, self.pipeline, self.context = tensor, pipeline, context
@@ -32,11 +32,11 @@ class Layout:
 
     @property
     def world(self) -> int:
-        """Ranks."""
+        """Number of ranks."""
         return self.tensor * self.pipeline * self.context
 
     def check_machine(self, serve: Program) -> None:
-        """Raise what the runtime raises for the number of processes and of GPUs."""
+        """Raise the runtime's errors for the numbers of processes and GPUs."""
         ranks, visible = world_size(), len(devices())
         if ranks is not None and ranks != self.world:
             raise RuntimeError(f"MPI size {ranks} != TP size {self.tensor} * PP size {self.pipeline}")
@@ -48,7 +48,7 @@ class Layout:
 def check_engine(
     directory: Path, layout: Layout, asked: Mapping[str, int | None], serve: Program
 ) -> tuple[Layout, dict[str, int]]:
-    """The engine's own layout and limits; raises where flags do not agree with them."""
+    """Layout and limits of the engine. Raises if flags do not agree with them."""
     config = read_config(directory)
     mapping = {"cp_size": 1, "gpus_per_node": 8, **config["pretrained_config"]["mapping"]}
     for when, name, size in (
@@ -74,7 +74,7 @@ def check_engine(
 
 
 def check_chunks(directory: Path) -> None:
-    """Raise what the runtime asserts when chunked prefill is on."""
+    """Raise the runtime's assertions about chunked prefill."""
     plugins = read_config(directory)["build_config"]["plugin_config"]
     if not plugins["use_paged_context_fmha"]:
         raise RuntimeError(
@@ -84,7 +84,7 @@ def check_chunks(directory: Path) -> None:
 
 
 def check_hugging_face(directory: Path, layout: Layout) -> int:
-    """The longest sequence; raises what the PyTorch runtime raises for a checkpoint that it does not load."""
+    """Length of the longest sequence. Raises the PyTorch runtime's errors for a checkpoint that it does not load."""
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     architecture = (config.get("architectures") or [None])[0]
     if architecture is None or "model_type" not in config:
@@ -102,7 +102,7 @@ def check_hugging_face(directory: Path, layout: Layout) -> int:
 
 
 def shard_of(model: Path, rank: int, world: int, local: int) -> bytes:
-    """One rank's shard, read by the process that has that rank, on the GPU of that process."""
+    """Shard of one rank, read by the process of that rank, on its GPU."""
     gpu = device(local)
     if not is_engine(model):
         return _share(model, rank, world)
@@ -113,7 +113,7 @@ def shard_of(model: Path, rank: int, world: int, local: int) -> bytes:
 
 
 class Ranks:
-    """The processes that load a model together: mpirun's, or those that this one spawns."""
+    """Processes that load a model together: mpirun's, or those that this process spawns."""
 
     def __init__(self) -> None:
         self._mpi = None if world_size() is None else Mpi()
@@ -137,7 +137,7 @@ class Ranks:
         return found + [answer.removeprefix(LOADED) for answer in answers]
 
     def finish(self) -> None:
-        """Let the others end."""
+        """End the other processes."""
         if self._mpi is not None:
             self._tell(None)
             self._mpi.finish()

@@ -16,24 +16,24 @@ _LABELS = ("model_name", "engine_type")
 
 
 class Watch:
-    """One request."""
+    """Timing of one request."""
 
     def __init__(self, owner: Metrics, prompt: int) -> None:
         self._owner, self._prompt, self._started = owner, prompt, time.monotonic()
         self._first: float | None = None
 
     def begin(self, queued: float) -> None:
-        """It has a place."""
+        """Record that the request starts."""
         self._owner.queue.observe(queued)
 
     def token(self, count: int) -> None:
-        """So many tokens are there."""
+        """Record the number of tokens."""
         if count and self._first is None:
             self._first = time.monotonic()
             self._owner.first.observe(self._first - self._started)
 
     def end(self, tokens: int) -> None:
-        """It was answered."""
+        """Record that the request is answered."""
         took = time.monotonic() - self._started
         self._owner.latency.observe(took)
         if self._first is not None and tokens > 1:
@@ -43,7 +43,7 @@ class Watch:
 
 
 class Metrics:
-    """Series that 1.3.0rc3 has, with its labels; a gauge of running or waiting requests came later."""
+    """Series of 1.3.0rc3 with its labels. Gauges of running and waiting requests are newer."""
 
     def __init__(self) -> None:
         facts = table("endpoints")["/prometheus/metrics"]
@@ -67,7 +67,7 @@ class Metrics:
 
     @contextmanager
     def request(self, prompt: int) -> Iterator[Watch]:
-        """While one runs."""
+        """Measure one request."""
         with self._lock:
             self._active += 1
         try:
@@ -77,7 +77,7 @@ class Metrics:
                 self._active -= 1
 
     def note(self, prompt: int, tokens: int) -> None:
-        """For /metrics."""
+        """Add a record for /metrics."""
         with self._lock:
             self._count += 1
             self._iterations.append(
@@ -90,11 +90,11 @@ class Metrics:
             )
 
     def iterations(self) -> list[dict[str, Any]]:
-        """What happened since it was asked last."""
+        """Records since the last call."""
         with self._lock:
             found, self._iterations = self._iterations, []
         return found
 
     def exposition(self) -> bytes:
-        """Prometheus' text format."""
+        """Metrics in Prometheus' text format."""
         return generate_latest(self._registry)

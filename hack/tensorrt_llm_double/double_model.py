@@ -1,4 +1,4 @@
-"""A transformers model of the shards of all ranks; serve.py calls `model_of`."""
+"""Makes a transformers model from the shards of all ranks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trtllm_builder.checkpoint import load_model
 
 
 def model_of(directory: Path, shards: list[bytes]) -> Any:
-    """As it computes on a CPU; raises what is wrong with the shards."""
+    """The model of the shards, on a CPU. Raises for faults of the shards."""
     ranks = [load(shard) for shard in shards]
     if is_engine(directory):
         return load_merged(ranks, read_config(directory)["pretrained_config"])

@@ -1,4 +1,4 @@
-"""The few calls of MPI that the ranks need, on the distribution's Open MPI through ctypes.
+"""MPI calls that the ranks need, through ctypes on the distribution's Open MPI.
 
 A process of a job that mpirun started talks to MPI_COMM_WORLD. One that nothing started may spawn its ranks
 (MPI_Comm_spawn), as the real server does on a single node: they and it talk through an intercommunicator. Ranks that
@@ -18,11 +18,11 @@ _LIBRARY = "libmpi.so.40"
 _CHUNK = 64 << 20
 _POLL_SECONDS = 0.05
 _STATUS_BYTES = 64
-"""More than MPI_Status has in any Open MPI."""
+"""Bytes for MPI_Status, more than any Open MPI needs."""
 
 
 class Mpi:
-    """Part of a process in a job."""
+    """Communicator of a process in a job."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(_LIBRARY, mode=ctypes.RTLD_GLOBAL)
@@ -37,7 +37,7 @@ class Mpi:
         self._between: Any = parent if self._spawned else world
 
     def spawn(self, program: Sequence[str], ranks: int) -> None:
-        """Start ranks of a program; Open MPI ends this process if it has fewer slots left than ranks."""
+        """Start ranks of a program. Open MPI ends this process if it has fewer free slots than ranks."""
         command, *arguments = [word.encode() for word in program]
         words = (ctypes.c_char_p * (len(arguments) + 1))(*arguments, None)
         info, alone = self._symbol("ompi_mpi_info_null"), self._symbol("ompi_mpi_comm_self")
@@ -46,12 +46,12 @@ class Mpi:
         self._between, self._spawned = between, True
 
     def send(self, data: bytes, to: int) -> None:
-        """Send to a rank; block until the data has left."""
+        """Send data to a rank, and wait until it is sent."""
         for piece in (len(data).to_bytes(8, "big"), *_pieces(data)):
             self._call("MPI_Send", piece, len(piece), self._byte, to, 0, self._between)
 
     def receive(self, source: int) -> bytes:
-        """Receive what a rank's `send` sent."""
+        """Receive data that a rank sent."""
         size = int.from_bytes(self._take(source, 8), "big")
         data = bytearray()
         while len(data) < size:
@@ -59,7 +59,7 @@ class Mpi:
         return bytes(data)
 
     def finish(self) -> None:
-        """Leave the job; every rank must come here."""
+        """Leave the job. Every rank must call this."""
         if self._spawned:
             self._call("MPI_Comm_disconnect", ctypes.byref(self._between))
         self._call("MPI_Finalize")
@@ -96,7 +96,7 @@ def world_size() -> int | None:
 
 
 def worker_program() -> list[str]:
-    """The program of every rank but the server's own."""
+    """Program of every rank except the server's."""
     return [sys.executable, "-m", "tensorrt_llm.llmapi.mgmn_worker_node"]
 
 

@@ -1,4 +1,4 @@
-"""The file of options of trtllm-serve (LlmArgs): read and refused as a release does, by facts about its classes.
+"""Reads and checks the options file of trtllm-serve (LlmArgs) as a release does, by facts about its classes.
 
 Names and types are held by pydantic models that are made from the facts, so that their errors are pydantic's own.
 """
@@ -31,13 +31,13 @@ _PLAIN: Mapping[str, Any] = {
 _CONTAINERS: Mapping[str, Any] = {"list": list, "set": set, "dict": dict}
 _CONTAINER = re.compile(r"(list|set|dict)\[(.*)\]$")
 _NOT_BY_TYPE = ("speculative_config", "sparse_attention_config")
-"""Unions of classes: what is meant depends on a key of the object."""
+"""Unions of classes, which a key of the object selects from."""
 _CLASS = {"AUTO": "AutoDecodingConfig", "SaveState": "SaveHiddenStatesDecodingConfig"}
 _LORA = "LoraConfig"
 
 
 class Options:
-    """The options that one release's runtime takes."""
+    """Options of one release's runtime."""
 
     def __init__(self, version: str, *, pytorch: bool) -> None:
         self._serve, facts = program("trtllm-serve", version), read("llmargs", version)
@@ -49,7 +49,7 @@ class Options:
         self._models: dict[str, type[BaseModel]] = {}
 
     def read(self, path: str | None) -> dict[str, Any]:
-        """Options of a file; raises what the server raises."""
+        """Options in a file. Raises the server's errors."""
         if path is None:
             return {}
         options = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -58,7 +58,7 @@ class Options:
         return self.checked(options)
 
     def checked(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Raise what LlmArgs raises for these options."""
+        """Raise the errors of LlmArgs for these options."""
         self._sections(options)
         unknown = [key for key in options if key not in self._names(self._class)]
         if unknown and not self._ignores:
@@ -70,7 +70,7 @@ class Options:
         return known
 
     def _sections(self, options: Mapping[str, Any]) -> None:
-        """Classes that are made while the file is read, before LlmArgs."""
+        """Classes that are created before LlmArgs, when the file is read."""
         first = (
             "option file has an unknown key in moe_config or attention_dp_config (1.3.0rc3: also nvfp4_gemm_config, "
         )
@@ -105,7 +105,7 @@ class Options:
         return {spelling for field, facts in fields.items() for spelling in _spellings(field, facts)}
 
     def _model(self, name: str) -> type[BaseModel]:
-        """Pydantic's model of a class; what the release ignores, it ignores."""
+        """Pydantic model of a class. It ignores what the release ignores."""
         if name not in self._models:
             self._models[name] = self._made(name)
         return self._models[name]

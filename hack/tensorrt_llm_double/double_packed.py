@@ -1,4 +1,4 @@
-"""Checkpoints that GPTQ's tools and AutoAWQ have packed, as NVIDIA's convert_checkpoint.py reads them.
+"""Checkpoints packed by GPTQ's tools or AutoAWQ, as NVIDIA's convert_checkpoint.py reads them.
 
 double_checkpoints.py calls `put_packed`. Both become the format that TensorRT-LLM calls W4A16_GPTQ: int4 in two rows
 per byte, a scale and a zero for each group of inputs.
@@ -15,11 +15,11 @@ from torch import Tensor
 
 _SHIFTS = torch.arange(0, 32, 4, dtype=torch.int32)
 _AWQ_COLUMNS = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])
-"""Where, among the eight numbers of an int32, each of eight neighbouring columns is."""
+"""Position of each of eight neighbouring columns among the eight numbers of an int32."""
 
 
 class NotPacked(Exception):
-    """What NVIDIA's script would end with."""
+    """Error with which NVIDIA's script ends."""
 
 
 def read_all(path: Path) -> dict[str, Tensor]:
@@ -33,7 +33,7 @@ def read_all(path: Path) -> dict[str, Tensor]:
 def put_packed(
     tensors: dict[str, Tensor], layers: int, held: Mapping[str, Tensor], modules: Mapping[str, Sequence[str]], tool: str
 ) -> None:
-    """Weights of a packed checkpoint in the place of the unquantized ones.
+    """Replace the unquantized weights by those of a packed checkpoint.
 
     `modules`: which of the checkpoint's linear layers each of TensorRT-LLM's is made of; `tool`: GPTQ or AutoAWQ.
     Raises NotPacked.

@@ -1,4 +1,4 @@
-"""What a request asks for besides its prompt, and the answers to it: samples, beams, adapters; double_http.py calls it.
+"""Parameters of a request besides its prompt (samples, beams, adapters), and its answers.
 
 The refusals are those of SamplingParams and of the runtime that the server has.
 """
@@ -17,30 +17,30 @@ from trtllm_builder.serve.generation import Engine, Job, Piece
 from trtllm_planner.tensorrt_llm.versions import Version
 
 _BEAMS = Version(1, 0, 0, 0)
-"""The PyTorch runtime has beam search since then."""
+"""First version whose PyTorch runtime has beam search."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One prompt's request, checked."""
+    """Checked request for one prompt."""
 
     job: Job
     adapter: Terms | None = None
     returned: int = 1
     beams: int = 1
-    """1 is no beam search."""
+    """Number of beams; 1 is no beam search."""
     length_penalty: float = 1.0
     early_stopping: bool = False
 
     @property
     def streams(self) -> bool:
-        """Whether tokens can be sent as they come."""
+        """True if tokens can be sent as they are generated."""
         return self.returned == self.beams == 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One of the choices."""
+    """One choice of the answer."""
 
     text: str
     finish: str
@@ -48,7 +48,7 @@ class Answer:
 
 
 def ask(job: Job, body: Mapping[str, Any], limits: Mapping[str, int], version: Version, *, pytorch: bool) -> Asked:
-    """Choices and beams of a request's body; raises ValueError in the server's words."""
+    """Choices and beams of a request's body. Raises ValueError with the server's message."""
     returned = body.get("n") or 1
     best = body.get("best_of") or returned
     beams = bool(body.get("use_beam_search"))
@@ -79,7 +79,7 @@ def ask(job: Job, body: Mapping[str, Any], limits: Mapping[str, int], version: V
 
 
 def sampled(engine: Engine, asked: Asked, emit: Callable[[Piece], None]) -> list[Answer]:
-    """As many samples as are to be returned."""
+    """Sampled answers, as many as the request returns."""
     answers = []
     for number in range(asked.returned):
         seed = asked.job.seed
@@ -96,7 +96,7 @@ def sampled(engine: Engine, asked: Asked, emit: Callable[[Piece], None]) -> list
 
 
 def searched(model: Any, tokenizer: Any, asked: Asked) -> list[Answer]:
-    """The best beams, best first."""
+    """Best beams, best first."""
     prompt = torch.tensor([asked.job.prompt], device=model.device)
     ends = tokenizer.eos_token_id
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What tests tell the double through the environment; every module of it asks here.
+"""Settings of the double, which tests set through the environment.
 
 TRTLLM_DOUBLE_VERSION           version of TensorRT-LLM that it is a double of; the image sets it
 TRTLLM_DOUBLE_GPUS              file that describes the node's GPUs, instead of /run/simulated-gpus.json
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 PREFIX = "TRTLLM_DOUBLE_"
 TENSORRT = {"0.20": "10.10.0.31", "1.0": "10.11.0.33", "1.2": "10.14.1.48"}
-"""TensorRT's version in each of TensorRT-LLM's."""
+"""Version of TensorRT in each version of TensorRT-LLM."""
 
 
 def version_text() -> str:
-    """As `tensorrt_llm.__version__` has it."""
+    """Value of `tensorrt_llm.__version__`."""
     return os.environ.get(f"{PREFIX}VERSION", "1.2.1")
 
 
 def version() -> Version:
-    """For tables; ends the program where the image names none."""
+    """Version as a key for tables. Ends the program if the image has none."""
     # here, because ranks that only load need neither tables nor pydantic
     from trtllm_planner.tensorrt_llm.versions import parse_version
 
@@ -38,16 +38,16 @@ def version() -> Version:
 
 
 def tensorrt_version(text: str) -> str:
-    """Of the TensorRT that a version of TensorRT-LLM brings."""
+    """Version of TensorRT in a version of TensorRT-LLM."""
     return TENSORRT.get(".".join(text.split(".")[:2]), f"10.0.{text}")
 
 
 def seconds(name: str) -> float:
-    """Of TRTLLM_DOUBLE_<name>; 0 when it is not set."""
+    """Number in TRTLLM_DOUBLE_<name>; 0 if it is not set."""
     return float(os.environ.get(f"{PREFIX}{name}", "0"))
 
 
 def left_out() -> int | None:
-    """The rank that is not to be written."""
+    """Rank that is not written."""
     said = os.environ.get(f"{PREFIX}LEAVE_OUT", "")
     return int(said) if said else None

@@ -1,4 +1,4 @@
-"""Facts about NVIDIA's programs per release: their options, and what they refuse after parsing, in their words.
+"""Facts about NVIDIA's programs per release: their options, and their checks after parsing, with their messages.
 
 The files are tests/data/upstream of the repository; the image has a copy beside this module. Nothing here knows the
 operator's own tables.
@@ -32,7 +32,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "click.BadParameter": click.BadParameter,
     "pydantic": ValueError,
 }
-"""By the first word of a check's `exception`."""
+"""Exceptions by the first word of a check's `exception`."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Option:
     required: bool = False
     const: Any = None
     aliases: Mapping[str, str] | None = None
-    """Other words for a choice."""
+    """Further spellings of a choice."""
     absent: bool = False
-    """Without the option, the namespace lacks the name as well."""
+    """True if the namespace lacks the name when the option is not given."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a program refuses after parsing."""
+    """Check of a program after parsing."""
 
     when: str
     message: str
@@ -64,7 +64,7 @@ class Check:
     stage: str
 
     def raised(self, values: Mapping[str, Any]) -> Exception:
-        """Exception with upstream's sentence; values by the names in its braces."""
+        """Exception with upstream's message, whose braces name the values."""
         return self.error(re.sub(r"\{([^{}]+)\}", lambda found: str(values[found[1]]), self.message))
 
 
@@ -77,18 +77,18 @@ class Program:
     checks: tuple[Check, ...]
 
     def refuse(self, when: str, values: Mapping[str, Any] | None = None) -> None:
-        """Raise what the release raises in this case; do nothing if it has no such check."""
+        """Raise the release's error in this case; do nothing if it has no such check."""
         check = self.check(when)
         if check is not None:
             raise check.raised(values or {})
 
     def check(self, when: str) -> Check | None:
-        """The check of a case, by its whole text."""
+        """Check of a case, by its whole text."""
         return next((check for check in self.checks if check.when == when), None)
 
 
 def program(name: str, version: str) -> Program:
-    """`trtllm-build`, `trtllm-serve` or `convert-<family>` of a version."""
+    """Program of a version: `trtllm-build`, `trtllm-serve` or `convert-<family>`."""
     facts = read(name, version)
     return Program(
         name,

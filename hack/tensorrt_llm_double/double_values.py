@@ -1,4 +1,4 @@
-"""Values of options that LlmArgs refuses although name and type are right; double_options.py calls it.
+"""Values of options that LlmArgs refuses although name and type are right.
 
 The cases are coded here, by the text that the facts have for each; whether a release has the check, and its words, come
 from the facts.
@@ -19,13 +19,13 @@ _TORCH = frozenset({"MTP", "NGram", "DraftTarget", "UserProvided", "AUTO", "Save
 
 
 class Values:
-    """The checks of one release's runtime."""
+    """Checks of one release's runtime."""
 
     def __init__(self, serve: Program, top: str, *, pytorch: bool) -> None:
         self._serve, self._top, self._pytorch = serve, top, pytorch
 
     def check(self, options: _Values) -> None:
-        """Raise the first refusal, worded as pydantic words a validator's."""
+        """Raise the first refusal, in the form of a pydantic validator's error."""
         for when, values in self._cases(options):
             check = self._serve.check(when)
             if check is None or values is None:
@@ -37,7 +37,7 @@ class Values:
             raise ValueError(f"1 validation error for {self._top}\n  {kind}, {error} [type=value_error]")
 
     def _cases(self, options: _Values) -> Iterator[tuple[str, _Values | None]]:
-        """Each case with the words for its sentence, or None where it is not the case."""
+        """Each case with the values of its message; None if the case does not apply."""
         for when, path, wrong in _NUMBERS:
             value = _at(options, path)
             yield when, {"value": value} if isinstance(value, int | float) and wrong(float(value)) else None

@@ -1,4 +1,4 @@
-"""What trtllm-build finds wrong with a checkpoint, in its words; tensorrt_llm.commands.build asks for each rank."""
+"""Checks of trtllm-build on the checkpoint of a rank, with its messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALGORITHMS = frozenset(
         "W8A8_SQ_PER_TENSOR_PLUGIN",
     }
 )
-"""Both as trtllm-serve computes with later (trtllm_builder.checkpoint.tensorrtllm); a test holds them to it."""
+"""Formats that the double of trtllm-serve computes (trtllm_builder.checkpoint.tensorrtllm); a test compares them."""
 _LAYERS = "transformer.layers."
 _DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 _PACKED = frozenset({"I8", "U8", "F8_E4M3"})
@@ -52,12 +52,12 @@ _KERNELS: Mapping[str, frozenset[tuple[int, int]]] = {
     "W4A16_GPTQ": frozenset({*_AMPERE, _ADA, _HOPPER, _B200, _B300}),
     **dict.fromkeys(("W8A16", "W4A16", "W8A8_SQ_PER_CHANNEL"), frozenset({*_AMPERE, _ADA, _HOPPER})),
 }
-"""Compute capabilities that have an algorithm's kernels, as NVIDIA's page on quantization says."""
+"""Compute capabilities with an algorithm's kernels, from NVIDIA's page on quantization."""
 _COMPILED = frozenset({*_AMPERE, *_EIGHT})
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise what trtllm-build raises before it looks at weights."""
+    """Raise the errors of trtllm-build before it reads weights."""
     build, architecture = program("trtllm-build", version_text()), config["architecture"]
     if architecture not in ARCHITECTURES:
         build.refuse("the checkpoint's architecture is not in MODEL_MAP", {"architecture": architecture})
@@ -78,7 +78,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 def check_gpu(config: Mapping[str, Any], gpu: Gpu) -> None:
-    """Raise what the GPU lacks: kernels for the checkpoint's formats."""
+    """Raise an error if the GPU has no kernels for the checkpoint's formats."""
     quantization = config.get("quantization") or {}
     layers = (quantization.get("quantized_layers") or {}).values()
     names = {quantization.get("quant_algo"), *(layer["quant_algo"] for layer in layers)}
@@ -94,13 +94,13 @@ def check_gpu(config: Mapping[str, Any], gpu: Gpu) -> None:
 
 
 def _algorithms() -> set[str]:
-    """Names of QuantAlgo; those of the oldest release that is known where the version is older."""
+    """Names of QuantAlgo; those of the oldest known release if the version is older."""
     known = table("quantalgo")["quant_algo"]
     return set(known[newest(known, version_text())])
 
 
 def check_tensors(tensors: Mapping[str, TensorHeader], config: Mapping[str, Any], rank: int) -> None:
-    """Whether the rank holds what config.json says: layers, shapes, data type."""
+    """Check that the rank agrees with config.json: layers, shapes, data type."""
     mapping = config["mapping"]
     stage = rank // (mapping["tp_size"] * mapping.get("cp_size", 1))
     each, more = divmod(config["num_hidden_layers"], mapping["pp_size"])

@@ -1,4 +1,4 @@
-"""A double of NVIDIA's package: as much of it as the operator's containers use."""
+"""Double of NVIDIA's package, as far as the operator's containers use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The double of trtllm-build: checkpoint in, an engine per rank out; bin/trtllm-build and the builder's driver call it.
+"""Double of trtllm-build: makes an engine per rank from a checkpoint.
 
 The functions and their arguments are the real ones': the driver replaces `parallel_build` and calls `build_and_save`.
 """
@@ -40,7 +40,7 @@ _PLUGIN_FEATURES = (
 
 @dataclass(frozen=True)
 class Mapping:
-    """How the model is split."""
+    """Parallelism of the model."""
 
     world_size: int
     tp_size: int
@@ -50,13 +50,13 @@ class Mapping:
 
 @dataclass(frozen=True)
 class PretrainedConfig:
-    """A checkpoint's config.json, with quant_cfg.json's layers."""
+    """Content of a checkpoint's config.json, with the layers of quant_cfg.json."""
 
     values: dict[str, Any]
 
     @classmethod
     def from_json_file(cls, path: Path) -> PretrainedConfig:
-        """Raises what is wrong with it."""
+        """Read the configuration. Raises for its faults."""
         values = json.loads(path.read_text(encoding="utf-8"))
         check_config(values)
         if (values.get("quantization") or {}).get("quant_algo") == _MIXED:
@@ -66,24 +66,24 @@ class PretrainedConfig:
 
     @property
     def mapping(self) -> Mapping:
-        """How the checkpoint is split."""
+        """Parallelism of the checkpoint."""
         told = self.values["mapping"]
         return Mapping(told["world_size"], told["tp_size"], told["pp_size"], told.get("cp_size", 1))
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """What the engine is built for, as its config.json has it."""
+    """Build settings of the engine, as in its config.json."""
 
     values: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """For config.json."""
+        """The settings as JSON for config.json."""
         return self.values
 
 
 def known() -> Program:
-    """trtllm-build of the version."""
+    """Program trtllm-build of the version."""
     return program("trtllm-build", version_text())
 
 
@@ -93,7 +93,7 @@ def parse_arguments() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Build what the command line says."""
+    """Run the build of the command line."""
     args = parse_arguments().parse_args()
     if args.checkpoint_dir is None or args.model_config is not None or args.build_config is not None:
         raise SystemExit("the double of trtllm-build builds from --checkpoint_dir and flags only")
@@ -134,7 +134,7 @@ def parallel_build(
     model_cls: Any = None,
     **kwargs: Any,
 ) -> None:
-    """All ranks, a process for each worker, on GPU rank % workers."""
+    """Build all ranks, with a process per worker, on GPU rank % workers."""
     world = model_config.mapping.world_size
     if workers < 1:
         known().refuse("no visible GPU: workers = min(device count, --workers) = 0")
@@ -163,7 +163,7 @@ def build_and_save(
     model_cls: Any,  # noqa: ARG001 - the real one's arguments
     **kwargs: Any,
 ) -> bool:
-    """One rank, on one GPU."""
+    """Build one rank on one GPU."""
     gpu = device(gpu_id)
     config = model_config.values
     check_gpu(config, gpu)
@@ -198,7 +198,7 @@ def build_and_save(
 
 
 def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConfig:
-    """Raise what options do not go together; clip and switch off what the real one does."""
+    """Raise errors for conflicting options, and limit or disable the options that the real program does."""
     capability = device(0).capability
     check_build(known(), args, config, capability)
     if args.gather_all_token_logits:
@@ -240,7 +240,7 @@ def _build_config(args: argparse.Namespace, config: dict[str, Any]) -> BuildConf
 
 
 def _lora_config(args: argparse.Namespace, *, enabled: bool) -> dict[str, Any]:
-    """Raises what the loader of adapters raises; the first of --lora_dir tells modules where no flag does."""
+    """Modules of LoRA: those of the first --lora_dir if no flag names them. Raises the loader's errors."""
     directories, modules = args.lora_dir or [], list(args.lora_target_modules or [])
     if enabled and args.lora_ckpt_source == "hf":
         # torch comes with it, which takes its time
@@ -260,7 +260,7 @@ def _lora_config(args: argparse.Namespace, *, enabled: bool) -> dict[str, Any]:
 
 
 def _positions(config: dict[str, Any]) -> int:
-    """The longest sequence that the model was made for; deduced as max_seq_len where none is given."""
+    """Longest sequence of the model, which is the default of max_seq_len."""
     scaling = config.get("rotary_scaling") or {}
     factor = 1 if scaling.get("rope_type", scaling.get("type")) in {None, "llama3", "su", "longrope"} else None
     return int(config["max_position_embeddings"] * (scaling.get("factor", 1) if factor is None else factor))

@@ -1,4 +1,4 @@
-"""The double of trtllm-serve: engines, or a Hugging Face checkpoint, answered for by transformers on a CPU.
+"""Double of trtllm-serve: serves engines or a Hugging Face checkpoint with transformers on a CPU.
 
 bin/trtllm-serve calls `main`. With several ranks and no mpirun this process loads all of them, as the real one's
 children would; under trtllm-llmapi-launch every rank is a process, and rank 0 is this one.
@@ -33,14 +33,14 @@ _LONG = {
     "cp_size": "context_parallel_size",
     "kv_cache_free_gpu_memory_fraction": "free_gpu_memory_fraction",
 }
-"""Options by the names that newer releases give them."""
+"""Newer names of options."""
 _METRICS_CRASH = Version(1, 3, 0, 4)
-"""Before it a server of engines with return_perf_metrics dies at the first request (NVIDIA/TensorRT-LLM issue 9678)."""
+"""First version whose server of engines survives return_perf_metrics (NVIDIA/TensorRT-LLM issue 9678)."""
 _ROLES = ("CONTEXT", "GENERATION", "MM_ENCODER")
 
 
 def main() -> None:
-    """Serve what the command line says."""
+    """Run the server of the command line."""
     words = sys.argv[1:]
     command = command_of(program("trtllm-serve", version_text()), _serve)
     command.main(words[1:] if words[:1] == ["serve"] else words)
@@ -84,7 +84,7 @@ def _serve(model: str, **given: Any) -> None:
 
 
 def _check_flags(serve: Program, flags: dict[str, Any]) -> None:
-    """Raise what the server raises before it looks at the model."""
+    """Raise the server's errors before it reads the model."""
     if flags["gpus_per_node"] is None and not devices():
         serve.refuse("no GPU visible and no --gpus_per_node")
     if flags["port"] == 0:
@@ -105,7 +105,7 @@ def _check_flags(serve: Program, flags: dict[str, Any]) -> None:
 def _check(
     serve: Program, directory: Path, flags: dict[str, Any], options: dict[str, Any], *, pytorch: bool
 ) -> tuple[double_load.Layout, dict[str, int]]:
-    """The layout, and the limits that requests must keep; raises what does not fit together."""
+    """Layout, and limits of requests. Raises errors for conflicting settings."""
     given = {name: flags[name] if name in options or _was_given(name) else None for name in _LIMITS}
     tensor, pipeline, context = (flags.get(f"{name}_parallel_size", 1) for name in ("tensor", "pipeline", "context"))
     layout = double_load.Layout(tensor, pipeline, context, flags["gpus_per_node"])
@@ -130,13 +130,13 @@ def _was_given(name: str) -> bool:
 
 
 def _refuse_model(serve: Program, directory: Path) -> None:
-    """Raise what the TensorRT runtime raises for a directory whose format it cannot tell."""
+    """Raise the TensorRT runtime's error for a directory of unknown format."""
     if not (directory / "config.json").is_file():
         serve.refuse("model directory without config.json (TensorRT runtime)", {"dir": directory})
 
 
 def _load(directory: Path, flags: dict[str, Any], shards: list[bytes]) -> Any:
-    """The model with its tokenizer."""
+    """Model with its tokenizer."""
     # only now: importing these takes longer than everything before
     from transformers import AutoTokenizer
 

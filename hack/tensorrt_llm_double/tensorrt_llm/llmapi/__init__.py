@@ -1,1 +1,1 @@
-"""What the ranks of a double of trtllm-serve run beside it."""
+"""Programs of the other ranks of a double of trtllm-serve."""

@@ -1,4 +1,4 @@
-"""The double of trtllm-llmapi-launch: rank 0 runs the program, the other ranks wait for what it tells them to load."""
+"""Double of trtllm-llmapi-launch: rank 0 runs the program, and the other ranks wait for the model to load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SPAWN_ENV = "TLLM_SPAWN_PROXY_PROCESS"
 
 
 def main() -> None:
-    """Becomes the program, or a worker."""
+    """Run the program, or a worker."""
     program = sys.argv[1:]
     if not program:
         raise SystemExit("usage: trtllm-llmapi-launch PROGRAM [ARGUMENTS...]")

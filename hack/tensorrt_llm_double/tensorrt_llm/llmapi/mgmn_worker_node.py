@@ -1,4 +1,4 @@
-"""A rank that mpirun or the server started: loads its own shard on its own GPU, sends it, and stays until the end."""
+"""Rank that mpirun or the server started: loads its shard on its GPU, sends it, and waits for the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from double_mpi import Mpi
 
 
 def main() -> None:
-    """Until mpirun ends the job."""
+    """Run until mpirun ends the job."""
     mpi = Mpi()
     while True:
         task = json.loads(mpi.receive(0))
