@@ -120,9 +120,9 @@ def _dtype(checkpoint: Checkpoint, quantized: CheckpointFacts | None, text: Sect
         sizes[tensor.dtype] += tensor.bytes
     main = sizes.most_common(1)[0][0]
     if quantized is not None and main not in _DTYPES:
-        said = text.field("torch_dtype") or text.field("dtype")
+        declared = text.field("torch_dtype") or text.field("dtype")
         plain = [dtype for dtype, _ in sizes.most_common() if dtype in _COMPUTED_WITH]
-        main = str(said) if said else plain[0] if plain else main
+        main = str(declared) if declared else plain[0] if plain else main
     return _DTYPES.get(main, main)
 
 

@@ -170,7 +170,7 @@ class Values(ApiModel):
     """Namespaces whose resources the operator works on, with a Role in each. Empty: all, with a ClusterRole."""
     store: Store = Store()
     drain_seconds: Annotated[int, Field(ge=1, le=86400)] = 120
-    """Time that a server may take to finish running requests after it was told to stop, in seconds."""
+    """Time that a server may take to finish running requests after SIGTERM, in seconds."""
     network_policy: NetworkPolicy = NetworkPolicy()
     log: Log = Log()
     resources: Resources = Resources()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes two tables of the planner from the installed transformers: what its config classes assume, what it knows.
+"""Writes two tables of the planner from transformers: defaults of its config classes, and its model types.
 
 class_defaults.json has the values that a class assumes where config.json is silent. known_to_transformers.json has the
 model types by the release that first had them, and the classes of tokenizers; the lists of older releases stay as they

@@ -40,7 +40,7 @@ class Runtime:
 
     @property
     def phase(self) -> Phase:
-        """A server that must go says so first."""
+        """Current phase. Draining takes precedence, then failure."""
         if self.draining:
             return Phase.DRAINING
         if self.failure:

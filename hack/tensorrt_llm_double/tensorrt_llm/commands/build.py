@@ -179,7 +179,7 @@ def build_and_save(
     output = Path(output_dir)
     plan = engine_bytes(weights_path, gpu)
     if rank == left_out():
-        _say(f"the double leaves out rank {rank}, as it was told to")
+        _say(f"the double leaves out rank {rank} (TRTLLM_DOUBLE_LEAVE_OUT)")
         return True
     with (output / engine_name(rank)).open("wb") as file:
         file.write(plan[: len(plan) // 2])
