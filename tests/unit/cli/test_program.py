@@ -81,6 +81,23 @@ def test_half_a_character_is_printed_as_an_escape() -> None:
     assert "EngineBuild \\ud800 (engine.json, document 1): refused" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("plan -f nothing.yaml", "nothing.yaml cannot be read: No such file or directory."),
+        ("report smollm2", "smollm2 is not the name of a resource. Write qm/NAME or eb/NAME."),
+        ("status qm/smollm2", "PATH has no kubectl. Install it, or use options that need no cluster."),
+        ("plan -f engine.yaml --gpus 8xH200X", "--gpus 8xH200X: unknown product. Use NVIDIA-H200"),
+    ],
+)
+def test_an_error_is_sentences_of_cause_and_remedy(run: Run, words: str, error: str) -> None:
+    written(engine())
+    ran = run(*words.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: {error}")
+    assert ran.err.endswith(".\n")
+
+
 def test_every_script_of_the_distribution_exists() -> None:
     assert set(PROJECT["scripts"]) == {"trtllm", "kubectl-trtllm", "kubectl_complete-trtllm"}
     for entry in PROJECT["scripts"].values():
