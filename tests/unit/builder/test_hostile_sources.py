@@ -73,7 +73,7 @@ def refused(model: Path, reason: Reason, *, trust: bool = False) -> str:
 @pytest.mark.parametrize(("field", "digits"), [("hidden_size", 31), ("vocab_size", 11), ("num_hidden_layers", 5)])
 def test_a_number_that_no_model_has_is_refused_before_it_reaches_status(model: Path, field: str, digits: int) -> None:
     (model / "config.json").write_text(json.dumps({**CONFIG, field: 10 ** (digits - 1)}))
-    assert f"is a number of {digits} digits" in refused(model, Reason.SOURCE_CORRUPT)
+    assert f"as a number of {digits} digits" in refused(model, Reason.SOURCE_CORRUPT)
 
 
 def test_a_number_of_more_digits_than_python_reads_is_refused(model: Path) -> None:
