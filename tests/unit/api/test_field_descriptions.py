@@ -13,67 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from support.english import PREPOSITIONS
+
 CRDS = Path(__file__).parents[3] / "crds"
 KINDS = ("quantizedmodels", "enginebuilds")
-PREPOSITIONS = frozenset(
-    [
-        "about",
-        "above",
-        "across",
-        "after",
-        "against",
-        "along",
-        "among",
-        "around",
-        "as",
-        "at",
-        "before",
-        "behind",
-        "below",
-        "beneath",
-        "beside",
-        "besides",
-        "between",
-        "beyond",
-        "by",
-        "despite",
-        "down",
-        "during",
-        "except",
-        "for",
-        "from",
-        "in",
-        "inside",
-        "into",
-        "like",
-        "near",
-        "of",
-        "off",
-        "on",
-        "onto",
-        "out",
-        "outside",
-        "over",
-        "past",
-        "per",
-        "since",
-        "than",
-        "through",
-        "throughout",
-        "till",
-        "to",
-        "toward",
-        "towards",
-        "under",
-        "until",
-        "up",
-        "upon",
-        "via",
-        "with",
-        "within",
-        "without",
-    ]
-)
 WORDS_OF_A_SENTENCE = 4
 ANNOTATION_BYTES = 262144
 """Kubernetes' limit for all annotations of an object: client-side apply keeps the whole manifest in one."""
