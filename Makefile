@@ -32,6 +32,7 @@ builder-environment:
 generate: environments builder-environment
 	@.venv-builder/bin/python hack/class_defaults/class_defaults.py planner/trtllm_planner/model_config
 	@$(TOOLS)/python -m trtllm_api.generate crds charts/trtllm-operator/crds
+	@$(TOOLS)/python -m trtllm_api.field_docs docs/spec
 	@$(TOOLS)/python hack/chart/chart_documents.py charts/trtllm-operator
 	@$(TOOLS)/python tests/support/golden_manifests.py
 	@$(TOOLS)/python tests/unit/planner/commands/generate_llm_args.py
@@ -41,7 +42,7 @@ generate: environments builder-environment
 	@$(TOOLS)/python benchmarks/estimator.py docs/planning.md > /dev/null
 
 verify: generate
-	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator docs/failures.md docs/reasons.md docs/planning.md "planner/**/*.json" tests/unit/operator/golden tests/unit/planner/commands/golden \
+	@git diff --exit-code --stat -- "crds/*.yaml" charts/trtllm-operator docs/spec docs/failures.md docs/reasons.md docs/planning.md "planner/**/*.json" tests/unit/operator/golden tests/unit/planner/commands/golden \
 	  || { echo "Generated files are stale: run make generate and commit what changes."; exit 1; }
 
 bench: environments

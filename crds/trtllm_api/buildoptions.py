@@ -100,11 +100,11 @@ class SpeculativeMode(StrEnum):
     LOOKAHEAD = "LookaheadDecoding"
     """N-grams that the model found itself while it generated."""
     MEDUSA = "Medusa"
-    """Medusa heads in the checkpoint."""
+    """Medusa heads in the checkpoint; refused, because conversion does not make them."""
     EXPLICIT_DRAFT_TOKENS = "ExplicitDraftTokens"
-    """Explicit draft tokens (ReDrafter) in the checkpoint."""
+    """Explicit draft tokens (ReDrafter) in the checkpoint; refused, because conversion does not make them."""
     EAGLE = "Eagle"
-    """EAGLE layers in the checkpoint."""
+    """EAGLE layers in the checkpoint; refused, because conversion does not make them."""
 
 
 class SpeculativeDecoding(ApiModel):

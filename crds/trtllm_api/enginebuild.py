@@ -56,7 +56,7 @@ class ModelRef(ApiModel):
 
 
 class ServiceSpec(ApiModel):
-    """Service that clients reach the replicas through."""
+    """Service that clients reach the replicas through. If omitted, one of type ClusterIP with port 80."""
 
     type: ServiceType = ServiceType.CLUSTER_IP
     """Type of the Service."""
@@ -72,7 +72,8 @@ class Serving(ApiModel):
     served_model_name: (
         Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[-._/:a-zA-Z0-9]+$")] | None
     ) = None
-    """Name of the model in requests and in /v1/models. If omitted, the resource's name."""
+    """Name of the model in requests and in /v1/models, where images before 1.3.0rc10 show only what follows its last
+    slash. If omitted, the resource's name."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=1024)] = 4
     """Number of requests that one replica answers at the same time; further ones wait. Runtime Transformers only."""
     max_batch_size: Count | None = None
@@ -94,7 +95,8 @@ class Serving(ApiModel):
     """Whether long prompts are processed in pieces of maxTokens tokens. If omitted, TensorRT-LLM's default (false).
     Runtimes PyTorch and TensorRT."""
     lora: LoraServing | None = None
-    """LoRA adapters. If omitted, the server takes none. Runtimes PyTorch and TensorRT."""
+    """LoRA adapters; an engine also needs build.lora, with targetModules or directories. If omitted, the server takes
+    none. Runtimes PyTorch and TensorRT."""
     reasoning_parser: ShortText | None = None
     """Parser that separates a model's reasoning from its answer, such as deepseek-r1 or qwen3, if the image's version
     has it. If omitted, reasoning stays in the answer."""
@@ -106,8 +108,8 @@ class Serving(ApiModel):
         Field(max_length=64, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
         free_form(16384),
     ] = Field(default={})
-    """Further keys of the YAML file that trtllm-serve reads (LlmArgs), at most 16 KiB of JSON. The other fields of
-    spec win over them."""
+    """Further keys of the YAML file that trtllm-serve reads (LlmArgs), at most 16 KiB of JSON; names, types and values
+    are checked for the image's version before a GPU is used. The other fields of spec win over them."""
     extra_args: ExtraArguments = ()
     """Further arguments of trtllm-serve, as on a command line. Unknown flags, and flags that a field or the operator
     sets, are refused."""
@@ -116,7 +118,8 @@ class Serving(ApiModel):
     2 GiB per GPU for several. Runtimes PyTorch and TensorRT."""
     service: ServiceSpec = ServiceSpec()
     pod_template: PodTemplate = PodTemplate()
-    """Settings of the servers' pods; they are merged over the operator's."""
+    """Settings of the servers' pods, such as nodeSelector, tolerations and resources; they are merged over the
+    operator's."""
 
 
 _NVIDIA = "self.runtime != 'Transformers'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from control_plane import ROOT, ApiServer, Cluster
+from control_plane import KUBECONFIG, ROOT, ApiServer, Cluster
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A fresh control plane that knows both resources."""
+    """A fresh control plane that knows both resources. It has one name and one set of ports: a second run waits."""
+    lock = KUBECONFIG.parent.with_name("apitest.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield from _control_plane()
+
+
+def _control_plane() -> Iterator[Cluster]:
     control_plane = Cluster()
     control_plane.run("down")
     try:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clusterlib.settings import Settings
+
 from support.kubernetes_api import Answer, KubernetesApi
 from trtllm_api import API_VERSION, GROUP, VERSION
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "default"
+SETTINGS = Settings(name="apitest", index=7, nodes=0)
+KUBECONFIG = SETTINGS.kubeconfig
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 Spec = dict[str, Any]
@@ -61,7 +65,10 @@ class ApiServer(KubernetesApi):
 class Cluster:
     """`hack/cluster/cluster` with nothing but a control plane, on loopback."""
 
-    command = (str(ROOT / "hack/cluster/cluster"), "--name", "apitest", "--index", "7", "--nodes", "0")
+    command = (
+        str(ROOT / "hack/cluster/cluster"),
+        *("--name", SETTINGS.name, "--index", str(SETTINGS.index), "--nodes", str(SETTINGS.nodes)),
+    )
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
         """What it prints; the test ends with what it complains of."""
