@@ -12,8 +12,8 @@ from trtllm_diagnosis.coverage import FAILURES, RULES, Failure
 from trtllm_diagnosis.entry import Entry, Tier, fill
 from trtllm_diagnosis.kinds import HINTS
 from trtllm_diagnosis.limits import LONGEST
+from trtllm_diagnosis.matching import WHOLE
 from trtllm_diagnosis.model import Certainty
-from trtllm_diagnosis.scan import WHOLE
 
 _INTRO: Final = """# Failures, and what catches each
 

@@ -21,7 +21,7 @@ from trtllm_diagnosis.catalogue import CATALOGUE
 from trtllm_diagnosis.entry import Pattern
 from trtllm_diagnosis.kinds import HINTS
 from trtllm_diagnosis.limits import LONGEST
-from trtllm_diagnosis.scan import literals
+from trtllm_diagnosis.matching import literals
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 

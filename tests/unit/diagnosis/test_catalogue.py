@@ -10,7 +10,7 @@ import pytest
 from trtllm_api.reasons import Reason
 from trtllm_diagnosis import Certainty, Diagnosis, diagnose
 from trtllm_diagnosis.catalogue import CATALOGUE
-from trtllm_diagnosis.scan import literals
+from trtllm_diagnosis.matching import literals
 
 sys.path.insert(0, str(Path(__file__).parent))
 
