@@ -48,10 +48,15 @@ class KubeletDouble:
         found = self._api.get(f"{_PODS}?labelSelector={selector}")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
-    def end(self, resource: str, stage: str, result: BuildResult) -> None:
-        """End the stage's pod with this result, once it is there."""
+    def pod(self, resource: str, stage: str) -> _Object:
+        """The one pod of a stage, once it is there."""
         eventually(lambda: self.pods(resource, stage), f"the {stage} pod of {resource}", 120)
         (pod,) = self.pods(resource, stage)
+        return pod
+
+    def end(self, resource: str, stage: str, result: BuildResult) -> None:
+        """End the stage's pod with this result, once it is there."""
+        pod = self.pod(resource, stage)
         end = {"exitCode": result.exit_code, "message": result.to_termination_message().decode()}
         phase = "Succeeded" if result.exit_code == 0 else "Failed"
         self._set(pod, {"phase": phase, "containerStatuses": [_container(pod, {"terminated": end})]})

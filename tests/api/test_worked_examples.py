@@ -51,6 +51,7 @@ def int4_is_refused(player: Player) -> None:
 def method_is_planned(player: Player) -> None:
     player.nodes(2, 8, H100)
     player.fetch("llama-8b", LLAMA_8B, COMMIT)
+    player.kubelet.pod("llama-8b", "quantize")
 
 
 def group_size_is_refused(player: Player) -> None:
@@ -65,6 +66,7 @@ def artifact_is_served(player: Player) -> None:
 def engine_is_planned(player: Player) -> None:
     player.nodes(2, 8, H100)
     player.fetch("llama-405b", LLAMA_405B, COMMIT)
+    player.kubelet.pod("llama-405b", "convert")
 
 
 def nothing_fits(player: Player) -> None:
@@ -109,7 +111,7 @@ def outputs(cluster: Cluster, example: Example) -> list[str]:
     return printed
 
 
-def wait_until_nothing_is_written(api: ApiServer, seconds: float = 6) -> None:
+def wait_until_nothing_is_written(api: ApiServer, seconds: float = 10) -> None:
     """Wait before outputs are written; a comparison waits for the page's outputs instead."""
     last, since = "", time.monotonic()
     while time.monotonic() - since < seconds:
