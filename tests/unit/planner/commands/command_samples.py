@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from support.clauses import clauses
 from trtllm_api.buildoptions import Build, Convert
@@ -16,10 +13,9 @@ from trtllm_api.verdict import judge, refusals
 from trtllm_planner.commands.build import build_arguments, engine_node_size
 from trtllm_planner.commands.buildflags import build_table
 from trtllm_planner.commands.convert import convert_arguments
-from trtllm_planner.commands.convertflags import convert_script, convert_table
-from trtllm_planner.commands.flags import FlagTable, parse
+from trtllm_planner.commands.convertflags import convert_script
 from trtllm_planner.commands.serve import serve_arguments, serve_options, serving_limits
-from trtllm_planner.commands.serveflags import options_flag, serve_table
+from trtllm_planner.commands.serveflags import options_flag
 from trtllm_planner.question import EngineQuestion
 from trtllm_planner.rules import ENGINE_RULES
 from trtllm_planner.rules.checkpoints import checkpoint_recognised
@@ -365,37 +361,3 @@ def commands(sample: Sample, version: str) -> Commands:
         version=parsed,
         question=question,
     )
-
-
-def lines(arguments: Sequence[str], table: FlagTable) -> Iterator[str]:
-    """A flag and its values on a line."""
-    for given in parse(arguments, table):
-        yield " ".join(filter(None, (given.name, *given.values)))
-
-
-def golden(name: str) -> str:
-    """The golden file of a sample."""
-    sample = SAMPLES[name]
-    written: dict[str, Any] = {"spec": sample.spec, "architecture": sample.architecture}
-    for version in VERSIONS:
-        made = commands(sample, version)
-        part: dict[str, Any] = {}
-        if made.convert is not None and made.family is not None:
-            table = convert_table(made.family, made.version)
-            part["convert_checkpoint.py"] = list(lines(made.convert, table))
-        if made.build is not None:
-            part["trtllm-build"] = list(lines(made.build, build_table(made.version)))
-        if made.serve is not None:
-            part["trtllm-serve"] = list(lines(made.serve, serve_table(made.version)))
-            part[f"file of {made.options_flag}"] = made.options
-        part["refused"] = list(made.refused)
-        written[version] = part
-    return yaml.dump(written, Dumper=_Plain, sort_keys=False, width=1000)
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes equal parts out instead of pointing at the first."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        del data
-        return True

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from command_samples import SAMPLES, golden
+from command_golden import golden
+from command_samples import SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 

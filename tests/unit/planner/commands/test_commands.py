@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from command_samples import SAMPLES, VERSIONS, Commands, Sample, commands, facts_of, golden
+from command_golden import golden
+from command_samples import SAMPLES, VERSIONS, Commands, Sample, commands, facts_of
 from generate_commands import GOLDEN
 from generated_specs import held_against_upstream
 from upstream_verdict import refused_by_upstream
