@@ -275,7 +275,7 @@ class ArtifactResult(ApiModel):
 
 
 class QuantizeResult(ApiModel):
-    """What was tried and, if a candidate passed, what was published."""
+    """Candidates that were tried and, if one passed, the artifact that was published."""
 
     reference: Measures | None = None
     candidates: Annotated[tuple[CandidateStatus, ...], Field(max_length=10)] = ()

@@ -82,7 +82,7 @@ class Details(ApiModel):
     experts_per_token: Dimension | None = None
     """Number of experts that each token is routed to."""
     caches: Annotated[tuple[CacheShape, ...], Field(max_length=8)] = ()
-    """What the layers keep of a token in the KV cache. If empty, every layer keeps 2 x keyValueHeads x
+    """Memory of a token that the layers keep in the KV cache. If empty, every layer keeps 2 x keyValueHeads x
     headDim numbers."""
     state_bytes: Size | None = None
     """Size of what recurrent layers (Mamba, linear attention) keep of one sequence of any length, in bytes."""

@@ -19,7 +19,7 @@ class Problem:
     message: str
     """The cause, with its numbers."""
     remedy: str = ""
-    """What would work; empty if nothing is known."""
+    """Remedy: a change that would work; empty if none is known."""
 
     @property
     def sentence(self) -> str:

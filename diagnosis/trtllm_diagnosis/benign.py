@@ -21,7 +21,7 @@ WRAPPERS: Final = re.compile(
     r"|Error 1 \(ignored\)|background (?:thread|worker) (?:failed|died)|Event loop is closed",
     re.IGNORECASE,
 )
-"""What repeats that something failed. `signal 9 (Killed)` in such a line still counts: see MEANINGFUL."""
+"""Lines that repeat that something failed. `signal 9 (Killed)` in such a line still counts: see MEANINGFUL."""
 
 MEANINGFUL: Final = re.compile(
     r"signal:? \d|SIG(?:KILL|BUS|SEGV|ABRT)|exit(?:ed)?[ _]?(?:with )?code:?\W{0,4}(?:-9|137|135|139)\b|\bKilled\b"

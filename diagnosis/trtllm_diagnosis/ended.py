@@ -52,7 +52,7 @@ def _by_probe(event: Object) -> Diagnosis | None:
 
 
 def _of_the_pod(pod: Object, template: str) -> Diagnosis | None:
-    """What the kubelet writes into the pod's own status."""
+    """Diagnosis from the pod's own status, which the kubelet writes."""
     status = as_map(pod.get("status"))
     reason, said = words(status, "reason"), words(status, "message")
     if reason == "Evicted":
@@ -80,7 +80,7 @@ def _evicted(said: str, template: str) -> Diagnosis:
         what = what or "ephemeral-storage"
     used = _USED.search(said)
     numbers = f"; it used {used['used']} and had asked for {used['request']}" if used else ""
-    message = f"The node threw the pod out: it was short of {what or 'resources'}{numbers}."
+    message = f"The node evicted the pod: it was short of {what or 'resources'}{numbers}."
     remedy = f"Raise {template}.resources.requests to what the pod really uses, or give the node more room."
     return diagnosis("evicted", Reason.EVICTED, Certainty.CERTAIN, message, remedy, evidence=said)
 

@@ -30,7 +30,7 @@ class Tier(IntEnum):
 
 
 class Seen(IntEnum):
-    """From which level of a log line on an entry counts."""
+    """Lowest level of a log line at which an entry counts."""
 
     ANYWHERE = 0
     """Even in informational lines."""
@@ -42,12 +42,12 @@ class Seen(IntEnum):
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a line must contain: the literal, which finds candidates quickly, and then the expression."""
+    """Condition on a line: the literal, which finds candidates quickly, and then the expression."""
 
     literal: str
     """Lower case; part of every line that the expression matches."""
     expression: str = ""
-    """Without one, the literal decides; case is ignored."""
+    """Expression. If omitted, the literal decides; case is ignored."""
     within: str = ""
     """An expression that the traceback so far, or the lines just before, must match as well."""
     certainty: Certainty | None = None
@@ -74,7 +74,7 @@ class Entry:
     id: str
     reason: Reason
     title: str
-    """For the table in the documentation."""
+    """Title in the table of the documentation."""
     patterns: tuple[Pattern, ...]
     message: str
     remedy: str

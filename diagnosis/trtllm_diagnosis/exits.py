@@ -1,4 +1,4 @@
-"""What an exit code alone says, weaker than any line of a log; scan.py asks."""
+"""Diagnosis from an exit code alone, weaker than any line of a log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EXITS: Final[dict[int, tuple[Reason, str, str]]] = {
     ),
     143: (
         Reason.TERMINATED,
-        "the process was told to stop (SIGTERM): the pod was deleted, preempted or its probe failed",
+        "the process received SIGTERM: the pod was deleted, preempted or its probe failed",
         "Look at the pod's events; a startupProbe of 30 minutes lets large models load.",
     ),
 }

@@ -1,4 +1,4 @@
-"""What an error that no entry of the catalogue knows is about, by its words alone; scan.py asks last.
+"""Topic of an error that no entry of the catalogue knows, by its words alone; used last.
 
 An entry names a failure; a hint names its kind, and says that it is inferred.
 """
@@ -20,7 +20,7 @@ _BARE: Final = re.compile(r"^[\w.]*(?:Error|Exception|Failure)?:?\s*$")
 _BUG: Final = re.compile(
     r"^[\w.]*(?:TypeError|AttributeError|IndexError|UnboundLocalError|NameError)\b|values? to unpack|index out of range"
 )
-"""What any mistake in a program says; its words name variables, not causes."""
+"""Words of any mistake in a program; its words name variables, not causes."""
 
 
 def is_bug(text: str) -> bool:

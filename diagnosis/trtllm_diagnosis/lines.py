@@ -1,4 +1,4 @@
-"""From what a log file holds to what a program said: prefixes, colours and levels; scan.py and trtllm's CLI use it."""
+"""Reader of log files: removes prefixes and colours and finds the level; scan.py and trtllm's CLI use it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOGGER: Final = re.compile(
     r"(?:- )?[\w.:-]{1,60}(?: -)? \[?(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL)\]?(?: - |: ?)"
     r"(?=Traceback \(|(?:  |    )\S|\[\w|(?:\w+\.)*\w*(?:Error|Exception)\b)"
 )
-"""What a logger puts before its child's traceback: the traceback speaks for itself."""
+"""Line of a logger before its child's traceback, which needs no such introduction."""
 _LOGFMT: Final = re.compile(r"^(?=.{0,160}\blevel=\"?(?P<level>\w+)).{0,160}?\bmsg=\"(?P<text>.*)\"")
 _TAGS: Final = re.compile(
     r"^(?:- [\w.:-]{1,60} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - )?\s*+"
@@ -66,7 +66,7 @@ _PASSING: Final = re.compile(
 _USERS: Final = re.compile(
     r"\b(?:prompts?|inputs?|outputs?|completions?|contents?|generated)\b[^'\"]{0,30}['\"]", re.IGNORECASE
 )
-"""What a user asked or a model answered, before it is quoted."""
+"""Marks of text that a user sent or a model generated, before it is quoted."""
 _HEAD: Final = 240
 """Prefix and level stand at the beginning; what a long line says later is not searched for them."""
 
@@ -90,7 +90,7 @@ class Line:
     """One line without what launchers and loggers put before it."""
 
     text: str
-    """What the program printed."""
+    """Text that the program printed."""
     body: str
     """The same without level and component tags."""
     stream: str
@@ -169,7 +169,7 @@ def read_lines(stream: TextIO) -> Iterator[str]:
 
 
 def read_pieces(stream: TextIO) -> Iterator[tuple[str, bool]]:
-    """As read_lines, and whether the line ends with the piece."""
+    """Lines as of read_lines, each with whether the line ends with the piece."""
     rest = ""
     while chunk := stream.read(_CHUNK):
         *whole, rest = (rest + chunk).split("\n")

@@ -49,7 +49,7 @@ def out_of_memory(
 
 
 def remedy_by_stage(said: str) -> str:
-    """What helps a stage that ran out of memory, told by the programs that its log names, in lower case."""
+    """Remedies for a stage that ran out of memory, by the programs that its log names, in lower case."""
     for words, remedy in _BY_STAGE:
         if any(word in said for word in words):
             return remedy

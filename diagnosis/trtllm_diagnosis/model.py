@@ -1,4 +1,4 @@
-"""What a diagnosis is: Diagnosis and Certainty; every module of this package and every caller uses them."""
+"""Records of a diagnosis: Diagnosis and Certainty; every module of this package and every caller uses them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Diagnosis(Problem):
 
 
 def shorten(text: str, limit: int = MAX_EVIDENCE, around: int = 0) -> str:
-    """At most limit characters of the text, those around the given position."""
+    """Excerpt of at most limit characters of the text, around the given position."""
     text = text.strip()
     if len(text) <= limit:
         return text

@@ -49,7 +49,7 @@ class _Stream:
 
 
 class Prefix:
-    """What a logger that lines.py does not know puts before each line of a traceback, learned from a frame."""
+    """Prefix that an unknown logger puts before each line of a traceback, learned from a frame."""
 
     def __init__(self) -> None:
         self._shape = ""

@@ -1,4 +1,4 @@
-"""What keeps a pod from running: `diagnose_waiting`, pure over a Pod and its Events as dicts.
+"""Diagnosis of a pod that does not run yet: `diagnose_waiting`, pure over a Pod and its Events as dicts.
 
 Called by the operator, also for servers, and by `trtllm diagnose`; ended.py asks for containers that never began.
 """
@@ -33,7 +33,7 @@ _NO_KEY: Final = re.compile(r"references non-existent (?P<kind>secret|config) ke
 
 
 def diagnose_waiting(pod: Object, events: Iterable[Object] = ()) -> Diagnosis | None:
-    """What is in the way of a pod that does not run yet; None when nothing is known. Its events come in any order."""
+    """Obstacle of a pod that does not run yet; None when nothing is known. Its events come in any order."""
     if as_map(pod.get("status")).get("phase") not in {None, "Pending"}:
         return None
     return _by_container(pod) or _by_condition(pod) or _by_events(events)
@@ -74,7 +74,7 @@ def _by_events(events: Iterable[Object]) -> Diagnosis | None:
 
 
 def newest_first(events: Iterable[Object]) -> Iterator[Object]:
-    """By when each was seen last."""
+    """Events, sorted: the one that was seen last comes first."""
     yield from sorted(events, key=_when, reverse=True)
 
 

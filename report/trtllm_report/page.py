@@ -86,7 +86,7 @@ def _environment() -> Environment:
 
 
 def headline(report: Report) -> Headline:
-    """What was chosen and why; if nothing was, the verdict over all candidates."""
+    """The choice and its reason; without a choice, the verdict over all candidates."""
     winner = report.winner
     others = tuple(candidate for index, candidate in enumerate(report.candidates) if index != report.chosen)
     if winner is not None:

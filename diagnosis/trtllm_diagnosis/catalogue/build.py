@@ -240,7 +240,7 @@ BUILD: Final = (
                 r"(?:disabl|turn\w{0,3} off|ignor)[^-=]{0,40}(?P<what>(?:use_)?(?:paged|fp8)_context_fmha)",
             ),
         ),
-        "The build went on without {what}, which was asked for.",
+        "The build continued without {what}, which the spec requests.",
         "FP8 attention needs an FP8 algorithm; paged context attention excludes an INT8 KV cache.",
         tier=Tier.NOTE,
         seen=Seen.ANYWHERE,

@@ -217,7 +217,7 @@ CONVERT: Final = (
             Pattern("memoryerror", r"^\W*(?:\w+\.)*_?(?:Array)?MemoryError\b"),
             Pattern("bad_alloc", r"std::bad_alloc"),
         ),
-        "The container or node ran out of memory[[ when asked for {asked}]][[ ({name} was killed)]][[ at {rss}]].",
+        "The container or node ran out of memory[[ at a request for {asked}]][[ ({name} was killed)]][[ at {rss}]].",
         "Raise podTemplate.resources.limits.memory above what the process needs at its peak.",
     ),
     Entry(

@@ -51,7 +51,7 @@ GENERAL: Final = (
             Pattern("nccl", r"NCCL.{0,60}(?:cuda failure|out of memory).{0,20}'?out of memory"),
             Pattern("insufficient gpu memory", r"(?<!due to )insufficient GPU memory"),
         ),
-        "A GPU ran out of memory[[ when asked for {asked}]][[ (of {total})]][[; {free} were free]].",
+        "A GPU ran out of memory[[ at a request for {asked}]][[ (of {total})]][[; {free} were free]].",
         "Lower batch, tokens or sequence length, raise the tensor parallelism, quantize further, or free the GPU.",
     ),
     Entry(

@@ -1,4 +1,4 @@
-"""What a GPU's generation or its kernels lack: B1 to B6, B10 and B11 of docs/failures.md."""
+"""Abilities that a GPU's generation or its kernels lack: B1 to B6, B10 and B11 of docs/failures.md."""
 
 from __future__ import annotations
 

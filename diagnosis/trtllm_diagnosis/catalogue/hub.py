@@ -1,4 +1,4 @@
-"""What the hub or an object store answers: D1, D2 and the relatives X1, X2 of docs/failures.md."""
+"""Answers of the hub or of an object store: D1, D2 and the relatives X1, X2 of docs/failures.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kubectl describe`, `kubectl get events` and controllers' logs say of pods, K1 to K6 of docs/failures.md.
+"""Words about pods in `kubectl describe`, `kubectl get events` and controllers' logs, K1 to K6 of docs/failures.md.
 
 ended.py and waiting.py read the objects themselves and say more; these are for texts.
 """
@@ -109,9 +109,9 @@ KUBERNETES: Final = (
     Entry(
         "K6",
         Reason.EVICTED,
-        "the node threw the pod out",
+        "the node evicted the pod",
         (Pattern("low on resource", r"low on resource: (?P<what>memory|inodes|pids|nodefs|imagefs)"),),
-        "The node threw the pod out[[: it was short of {what}]].",
+        "The node evicted the pod[[: it was short of {what}]].",
         "Raise podTemplate.resources.requests to what the pod really uses, or give the node more room.",
         seen=Seen.ANYWHERE,
     ),

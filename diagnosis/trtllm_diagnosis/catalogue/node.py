@@ -1,4 +1,4 @@
-"""What the node's GPU plumbing, its limits and the image's run-time compilers say: N1 to N9 of docs/failures.md."""
+"""Errors of the node's GPU plumbing, its limits and the image's run-time compilers: N1 to N9 of docs/failures.md."""
 
 from __future__ import annotations
 

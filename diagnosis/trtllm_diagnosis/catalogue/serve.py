@@ -260,7 +260,7 @@ SERVE: Final = (
             ),
         ),
         "The server's address[[ {where}]][[ {host}:{port}]] cannot "
-        "be used, or it listens where the probes do not come.",
+        "be used, or it listens at an address that the probes do not reach.",
         "Pass --host 0.0.0.0 and a port that nothing else uses.",
         tier=Tier.VAGUE,
     ),
@@ -296,7 +296,7 @@ SERVE: Final = (
     Entry(
         "S35",
         Reason.TERMINATED,
-        "the process was told to stop",
+        "the process received SIGTERM",
         (
             Pattern("sigterm", r"(?:received|caught|got)\b.{0,20}SIG(?:TERM|INT)\b"),
             Pattern("signal 15", r"(?:received|caught|got|terminated by)\b.{0,20}signal:? 15\b"),
@@ -306,7 +306,7 @@ SERVE: Final = (
             ),
             Pattern("keyboardinterrupt: terminated"),
         ),
-        "the process was told to stop (SIGTERM): the pod was deleted, preempted or its probe failed.",
+        "the process received SIGTERM: the pod was deleted, preempted or its probe failed.",
         "Look at the pod's events; a startupProbe of 30 minutes lets large models load.",
         tier=Tier.CONSEQUENCE,
         certainty=_LIKELY,

@@ -1,4 +1,4 @@
-"""What NCCL and Gloo say of the way between GPUs and nodes: T1 to T6 of docs/failures.md."""
+"""Errors of NCCL and Gloo about the connections between GPUs and nodes: T1 to T6 of docs/failures.md."""
 
 from __future__ import annotations
 

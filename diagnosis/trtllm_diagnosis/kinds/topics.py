@@ -1,4 +1,4 @@
-"""What an error names and nothing else: the last that hints.py asks, when no kind's words are all there."""
+"""Topics that an error names and nothing else; hints.py uses them last, when no kind's words are all there."""
 
 from __future__ import annotations
 
@@ -121,4 +121,4 @@ TOPICS: Final = (
         "Use the same version and options for convert, build and serve, or a newer image.",
     ),
 )
-"""In the order in which they are asked."""
+"""Topics, in the order in which they are tried."""

@@ -39,7 +39,7 @@ class Subject:
     manifest: str
     """Path of its manifest: absolute, inside a pod."""
     source_claims: tuple[ClaimMount, ...]
-    """Beside the store."""
+    """Claims of the source, mounted beside the store."""
     bytes: int
     facts: ModelFacts
     """Facts of the checkpoint; of the unquantized source where there is an artifact."""

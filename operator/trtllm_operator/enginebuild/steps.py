@@ -19,7 +19,7 @@ from trtllm_operator.shared.steps import Apply, Delete, ReadLogs, Requeue, Scale
 
 _KINDS = ("Deployment", "LeaderWorkerSet")
 _INSTALLED_SECONDS = 30.0
-"""Between looks whether somebody has installed LeaderWorkerSets."""
+"""Seconds between two checks whether LeaderWorkerSet is installed."""
 _LOOK_AGAIN = 5.0
 """Seconds between looks at a LeaderWorkerSet that is not complete: it is not watched, and its pods say most of it."""
 

@@ -41,7 +41,7 @@ LAUNCH_ANNOTATION = "trtllm.dev/launch"
 """Annotation of the pods: the LaunchRequest, which they read as a file."""
 LAUNCH_ARGS = ("launch", "--request", LAUNCH_PATH)
 _STOP_SECONDS = 30
-"""After the drain: trtllm-serve and its ranks give their GPUs back."""
+"""Seconds after the drain, in which trtllm-serve and its ranks release their GPUs."""
 
 
 @dataclass(frozen=True)

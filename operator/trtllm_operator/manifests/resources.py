@@ -52,7 +52,7 @@ class Resources:
         return Resources(requests, limits)
 
     def with_gpus(self, count: int) -> Resources:
-        """So many GPUs, whatever was asked for before."""
+        """Limits and requests with this number of GPUs, which replaces any other."""
         gpus = {GPU_RESOURCE: str(count)}
         return Resources({**self.requests, **gpus}, {**self.limits, **gpus})
 

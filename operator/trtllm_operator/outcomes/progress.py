@@ -17,7 +17,7 @@ from trtllm_api.meta import Progress
 
 _BYTES, _SECONDS = "bytes", "s"
 _MOST_COUNTED = 1000
-"""Up to here people count along: ranks, batches, workers; beyond it the percentage says enough."""
+"""Largest total that is shown as a count (ranks, batches, workers); a larger one is shown as a percentage alone."""
 _MINUTE, _HOUR = 60, 3600
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def siblings(gathered: Gathered, source: str, digest: str | None) -> tuple[Sibling, ...]:
-    """At most one sibling for each way of mattering: its artifact, its source, its work on either."""
+    """Siblings that matter, at most one for each way: its artifact, its source, its work on either."""
     resource, me = gathered.resource, creation_order(gathered.resource)
     same_source = others(resource, gathered.same_source)
     having = others(resource, gathered.artifacts.get(digest, ()) if digest is not None else ())

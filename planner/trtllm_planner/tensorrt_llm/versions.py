@@ -133,7 +133,7 @@ ENGINE_ENDS = (
     "TensorRT-LLM 1.2.x is the last release with runtime TensorRT: 1.3.0rc21 (July 2026) removed it. Runtime PyTorch "
     "stays."
 )
-"""For plans of that runtime."""
+"""Note in plans of runtime TensorRT."""
 
 
 def image_info(reference: str, version: str | None = None) -> ImageInfo:

@@ -18,7 +18,7 @@ CASES = {
     ),
     'Back-off pulling image "a/b:1"': "The image a/b:1 cannot be pulled.",
     "The node was low on resource: memory. Threshold quantity: 9Mi": (
-        "The node threw the pod out: it was short of memory."
+        "The node evicted the pod: it was short of memory."
     ),
 }
 

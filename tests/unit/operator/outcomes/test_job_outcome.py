@@ -186,7 +186,7 @@ FAILED: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     "an evicted pod says what the node was short of": (
         [pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")],
         "Evicted",
-        "pod p0: The node threw the pod out: it was short of memory.",
+        "pod p0: The node evicted the pod: it was short of memory.",
         "Raise spec.podTemplate.resources.requests to what the pod really uses, or give the node more room.",
     ),
     "a builder that left no result is quoted with its last line": (
